@@ -1,0 +1,35 @@
+# make demo: fine-tune on a shipped sample and open its report.   make test: everything CI checks.
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-slow benchmark-data samples clean
+
+$(STAMP): pyproject.toml
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --upgrade "pip>=25.1"
+	$(PYTHON) -m pip install --quiet --editable . --group dev
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(PYTHON) scripts/demo.py
+
+test: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(PYTHON) -m pytest -m "not slow and not benchmark_data"
+
+test-slow: $(STAMP)
+	$(PYTHON) -m pytest -m "slow and not benchmark_data"
+
+# Needs the public benchmark files in the folder that KAGAKU_DATA names.
+benchmark-data: $(STAMP)
+	$(PYTHON) -m pytest -m "benchmark_data and not slow"
+
+samples: $(STAMP)
+	$(PYTHON) scripts/build_samples.py
+
+clean:
+	rm -rf build dist demo $(VENV)

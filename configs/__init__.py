@@ -1,0 +1,1 @@
+"""Recipes: YAML files that say how to train; read by `kagaku.experiment`."""

@@ -1,0 +1,231 @@
+"""What a column holds, told from its heading and its cells."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kagaku.data.numbers import is_missing_number, is_number, shorten
+from kagaku.data.tables import IMAGE_SUFFIXES
+from kagaku.data.units import DIMENSIONLESS, carried_unit, is_unit, split_name
+
+MODALITIES = ("molecule", "protein", "text", "image", "climate", "quantity")
+"""The kinds of input that a table's cells can hold."""
+
+GRID_SUFFIXES = (".nc", ".nc4", ".netcdf", ".cdf", ".zarr")
+"""Endings of files that hold grids."""
+
+CELLS_LOOKED_AT = 300
+"""How many cells, spread over the column, are looked at closely."""
+
+MOST = 0.9
+"""Share of cells that must agree on what a column holds; the others are then bad cells."""
+
+_MOLECULE = re.compile(
+    r"smiles|\bsmi\b|smi_|molecule|structure|ligand|solvent|compound|substrate|reactant|product"
+    r"|reagent|catalyst|additive|aryl|base\b|drug",
+    re.IGNORECASE,
+)
+_PROTEIN = re.compile(
+    r"sequence|\bseq\b|protein|peptide|variant|residue|antibod|heavy|light|chain|\baa\b|target"
+    r"|mutant|enzyme",
+    re.IGNORECASE,
+)
+_IDENTIFIER = re.compile(
+    r"(^|[\s_.-])(id|ids|index|idx|uuid|key|no|nr|number|barcode|accession|cas|inchi|inchikey|doi"
+    r"|well|plate|sample|name)($|[\s_.-])|ID$",
+    re.IGNORECASE,
+)
+_SPLIT_NAME = re.compile(
+    r"^(set|split|fold|partition|subset|validation|valid|is_?test|is_?train)$", re.I
+)
+_SPLIT_CELLS = frozenset({"train", "training", "test", "valid", "validation", "val", "dev"})
+# What marks SMILES against plain words: bonds, brackets, ring closures, aromatic atoms in words.
+_SMILES_MARK = re.compile(r"[=#()\[\]@/\\]|[A-Za-z]\d")
+_RESIDUES = re.compile(r"[ACDEFGHIKLMNPQRSTVWYUOBZJX]+\*?")
+_BASES = re.compile(r"[ACGTUN]+", re.IGNORECASE)
+_CODE = re.compile(r"[A-Za-z]{0,12}[-_: ]?\d+")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a column was taken for."""
+
+    modality: str | None
+    """The modality, or None where the column is of no use as an input."""
+
+    reason: str
+    """Why, in words for the user."""
+
+    unit: str | None = None
+    """Unit of a quantity."""
+
+
+def filled_sample(cells: Sequence[Any], size: int = CELLS_LOOKED_AT) -> list[Any]:
+    """Return cells that are not empty, spread evenly over the column."""
+    filled = [cell for cell in cells if cell is not None]
+    if len(filled) <= size:
+        return filled
+    return [filled[i] for i in np.linspace(0, len(filled) - 1, size).astype(int)]
+
+
+def guess_column(heading: str, cells: Sequence[Any]) -> Guess:
+    """Return what a column holds.
+
+    Args:
+        heading: The column's name as the file has it.
+        cells: All its cells; None where empty.
+    """
+    name, unit = split_name(heading)
+    sample = filled_sample(cells)
+    if not sample:
+        return Guess(None, "every cell is empty")
+    if useless := _why_useless(name, cells, sample):
+        return Guess(None, useless)
+    if quantity := _guess_quantity(name, unit, sample):
+        return quantity
+    words = [str(cell).strip() for cell in sample]
+    return (
+        _guess_path(words)
+        or _guess_molecule(name, words)
+        or _guess_protein(name, words)
+        or _guess_text(name, cells, words)
+    )
+
+
+def _share(count: int, sample: Sequence[Any]) -> float:
+    return count / len(sample)
+
+
+def _why_useless(name: str, cells: Sequence[Any], sample: list[Any]) -> str:
+    """Return why a column tells a model nothing; empty if it may."""
+    texts = [str(cell).strip() for cell in cells if cell is not None]
+    distinct = set(texts)
+    if len(distinct) == 1:
+        only = shorten(next(iter(distinct)), 30)
+        return f"every cell is the same ({only!r})" if len(texts) > 1 else "one cell only is filled"
+    if {text.lower() for text in distinct} <= _SPLIT_CELLS or (
+        _SPLIT_NAME.match(name) and len(distinct) <= 10
+    ):
+        return "names a split of the rows, not a property of them"
+    if not all(isinstance(cell, str | int | float | bool | np.generic) for cell in sample):
+        kind = type(sample[0]).__name__
+        if "date" in kind.lower() or "time" in kind.lower():
+            return "holds dates; name it as the time column to split by it"
+        return f"holds nested values ({kind})"
+    if _share(sum(bool(_DATE.fullmatch(str(cell))) for cell in sample), sample) >= MOST:
+        return "holds dates; name it as the time column to split by it"
+    if len(distinct) == len(texts) > 2:
+        return _why_identifier(name, texts, sample)
+    return ""
+
+
+def _why_identifier(name: str, texts: list[str], sample: list[Any]) -> str:
+    """Return why a column whose cells all differ merely numbers the rows; empty if it does not."""
+    if texts[0].startswith("InChI=") or re.fullmatch(r"[A-Z]{14}-[A-Z]{10}-[A-Z]", texts[0]):
+        return "names molecules in a notation that is not read; give their SMILES"
+    looks_named = bool(_IDENTIFIER.search(name)) or name.startswith("unnamed column")
+    if all(is_number(cell) for cell in sample):
+        if not all(re.fullmatch(r"\d+(\.0)?", text) for text in texts):
+            return ""
+        steps = set(np.diff([float(text) for text in texts]).tolist())
+        return "numbers the rows" if looks_named or (len(texts) > 10 and steps == {1.0}) else ""
+    if looks_named and not _MOLECULE.search(name) and not _PROTEIN.search(name):
+        return "names each row, as its heading says"
+    if re.search(r"(^|[\s_])id$", name, re.IGNORECASE):
+        return "names each row, as its heading says"
+    if _share(sum(bool(_CODE.fullmatch(text)) for text in map(str, sample)), sample) >= MOST:
+        return f"holds a code for each row, such as {shorten(texts[0], 20)!r}"
+    return ""
+
+
+def _guess_quantity(name: str, unit: str | None, sample: list[Any]) -> Guess | None:
+    numbers = [cell for cell in sample if not is_missing_number(cell)]
+    if any(isinstance(cell, bool | np.bool_) for cell in numbers) or not numbers:
+        return None
+    plain = sum(is_number(cell) for cell in numbers)
+    carried = [found for cell in numbers if (found := carried_unit(cell)) is not None]
+    if _share(plain + len(carried), numbers) < MOST:
+        return None
+    if unit is not None and is_unit(unit):
+        known, where = celsius_for_coulomb(name, unit)
+        return Guess("quantity", f"numbers; {where}", known)
+    if carried:
+        return Guess(
+            "quantity", f"numbers with units in the cells, such as {carried[0]}", carried[0]
+        )
+    if unit is not None:
+        return Guess(
+            "quantity", f"numbers; [{unit}] in the heading is no known unit", DIMENSIONLESS
+        )
+    return Guess("quantity", "numbers; no unit in the heading", DIMENSIONLESS)
+
+
+def celsius_for_coulomb(name: str, unit: str) -> tuple[str, str]:
+    """Return the unit of a heading and what to say of it: temperatures in C or F are in degrees."""
+    if unit in {"C", "F"} and re.search(r"temp|^t$|\bt_|melting|boiling", name, re.IGNORECASE):
+        return f"deg{unit}", f"[{unit}] of a temperature read as deg{unit}"
+    return unit, f"unit {unit} from the heading"
+
+
+def _guess_path(words: list[str]) -> Guess | None:
+    for modality, suffixes in (("image", IMAGE_SUFFIXES), ("climate", GRID_SUFFIXES)):
+        if _share(sum(word.lower().endswith(suffixes) for word in words), words) >= MOST:
+            return Guess(modality, f"paths of files, such as {shorten(words[0], 30)!r}")
+    return None
+
+
+def _guess_molecule(name: str, words: list[str]) -> Guess | None:
+    hinted = bool(_MOLECULE.search(name))
+    marked = sum(bool(_SMILES_MARK.search(word)) for word in words)
+    if any(" " in word for word in words[:20]) and not hinted:
+        return None
+    if not hinted and _share(marked, words) < 0.3:
+        return None
+    share = _share(sum(_is_smiles(word) for word in words), words)
+    if hinted and "smi" in name.lower() and share >= 0.5:
+        return Guess("molecule", f"RDKit reads {share:.0%} of the cells; the heading says so too")
+    if share >= MOST and (marked or _share(sum(map(len, words)), words) >= 4):
+        return Guess("molecule", f"RDKit reads {share:.0%} of the cells as SMILES")
+    return None
+
+
+def _is_smiles(text: str) -> bool:
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        molecule: Any = Chem.MolFromSmiles(text)
+    return bool(molecule is not None and molecule.GetNumAtoms())
+
+
+def _guess_protein(name: str, words: list[str]) -> Guess | None:
+    hinted = bool(_PROTEIN.search(name))
+    share = _share(sum(bool(_RESIDUES.fullmatch(word.upper())) for word in words), words)
+    capitals = _share(sum(word == word.upper() for word in words), words) >= MOST
+    length = _share(sum(map(len, words)), words)
+    if share < MOST or length < (3 if hinted and capitals else 12):
+        return None
+    bases = _share(sum(bool(_BASES.fullmatch(word)) for word in words), words)
+    if bases >= MOST and length >= 8 and "prot" not in name.lower():
+        return Guess(
+            "text",
+            "letters of nucleotides only; no modality reads these yet, so they are read as text "
+            f"(for a peptide, ask for '{name}: protein')",
+        )
+    why = "letters are amino-acid codes"
+    return Guess("protein", f"{why}; the heading says so too" if hinted else why)
+
+
+def _guess_text(name: str, cells: Sequence[Any], words: list[str]) -> Guess:
+    if np.mean([len(word.split()) for word in words]) >= 3:
+        return Guess("text", "several words in a cell")
+    distinct = {str(cell).strip() for cell in cells if cell is not None}
+    n_filled = sum(cell is not None for cell in cells)
+    if len(distinct) <= max(20, n_filled // 5):
+        return Guess("text", f"{len(distinct)} different short labels, read as text")
+    if _IDENTIFIER.search(name) and len(distinct) > MOST * n_filled:
+        return Guess(None, "names nearly each row, as its heading says")
+    return Guess("text", "words that are neither SMILES nor sequences, read as text")

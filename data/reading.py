@@ -1,0 +1,27 @@
+"""Reading whatever file a laboratory has: a table or a grid, told by its ending."""
+
+from pathlib import Path
+
+from kagaku.data.columns import GRID_SUFFIXES
+from kagaku.data.grids import Grid, read_grid
+from kagaku.data.opening import find_file
+from kagaku.data.table import Table
+from kagaku.data.tables import read_table
+
+
+def read(path: str | Path) -> Table | Grid:
+    """Return the table or grid in a file or folder.
+
+    Raises:
+        InputError: It cannot be read; says why and how to mend it.
+    """
+    return read_grid(path) if is_grid(find_file(path)) else read_table(path)
+
+
+def is_grid(path: Path) -> bool:
+    """Return whether a path names a NetCDF file or a Zarr store."""
+    if path.suffix.lower() in GRID_SUFFIXES:
+        return True
+    return path.is_dir() and any(
+        (path / marker).exists() for marker in (".zgroup", ".zmetadata", "zarr.json")
+    )

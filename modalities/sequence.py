@@ -1,0 +1,42 @@
+"""Tokens of one-dimensional sequences, and the lookup table that embeds them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from kagaku.modalities.base import Tokens
+
+
+def sequence_tokens(ids: Sequence[int]) -> Tokens:
+    """Return tokens that stand one after the other on the first position axis."""
+    positions = np.zeros((len(ids), 3), dtype=np.float32)
+    positions[:, 0] = np.arange(len(ids))
+    return Tokens(
+        ids=np.asarray(ids, dtype=np.int64)[:, None],
+        values=np.zeros((len(ids), 0), dtype=np.float32),
+        positions=positions,
+    )
+
+
+class VocabularyEmbedder(nn.Module):
+    """Looks up one vector per token.
+
+    Args:
+        vocabulary_size: How many different tokens there are.
+        dim: Width of an embedding.
+    """
+
+    def __init__(self, vocabulary_size: int, dim: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(vocabulary_size, dim)
+
+    def forward(
+        self,
+        ids: Int[Tensor, "token one"],
+        values: Float[Tensor, "token none"],  # noqa: ARG002 (one signature for every embedder)
+    ) -> Float[Tensor, "token dim"]:
+        """Return the vector of each token."""
+        embeddings: Tensor = self.table(ids[:, 0])
+        return embeddings

@@ -1,0 +1,107 @@
+"""Encoders on disk: weights as safetensors beside a JSON file; nothing pickled is ever read."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from kagaku.errors import InputError
+from kagaku.models.encoder import Encoder, EncoderConfig
+
+FORMAT_VERSION = 1
+"""Raised by one whenever a stored encoder would mean something else, with an upgrade below."""
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""By old version, the step that turns its JSON into the next version's."""
+
+WEIGHTS_FILE, CONFIG_FILE = "encoder.safetensors", "encoder.json"
+
+
+def upgrade(
+    stored: Mapping[str, Any],
+    where: str,
+    *,
+    current: int = FORMAT_VERSION,
+    steps: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = UPGRADES,
+) -> dict[str, Any]:
+    """Return stored JSON in the current format.
+
+    Raises:
+        InputError: It has no version, or was written by a newer kagaku.
+    """
+    version = stored.get("format_version")
+    if not isinstance(version, int):
+        raise InputError(
+            "there is no format_version, so this is not a file that kagaku wrote",
+            fix="Copy the folder again, or make it again.",
+            where=where,
+        )
+    if version > current:
+        raise InputError(
+            f"it has format version {version}, and this kagaku reads up to {current}",
+            fix="Install a newer kagaku.",
+            where=where,
+        )
+    parts = dict(stored)
+    for step in range(version, current):
+        parts = steps[step](parts)
+    return parts
+
+
+def save_encoder(encoder: Encoder, folder: Path) -> None:
+    """Write an encoder's weights and configuration into a folder, through temporary names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{WEIGHTS_FILE}.partial"
+    weights = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
+    save_file(weights, str(partial))
+    partial.replace(folder / WEIGHTS_FILE)
+    partial = folder / f"{CONFIG_FILE}.partial"
+    partial.write_text(
+        json.dumps({"format_version": FORMAT_VERSION, **encoder.config.to_json()}, indent=1)
+    )
+    partial.replace(folder / CONFIG_FILE)
+
+
+def load_encoder(folder: Path) -> Encoder:
+    """Return the encoder that `save_encoder` wrote, on the CPU, in evaluation mode.
+
+    Raises:
+        InputError: A file is missing, damaged, foreign, or of a newer format version.
+    """
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise InputError(
+                f"there is no {name}", fix="Name a folder that holds an encoder.", where=str(folder)
+            )
+    where = str(folder / CONFIG_FILE)
+    try:
+        stored = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(
+            f"it is not JSON ({error})", fix="Copy the folder again.", where=where
+        ) from None
+    parts = upgrade(stored, where)
+    del parts["format_version"]
+    try:
+        encoder = Encoder(EncoderConfig.from_json(parts))
+        weights = load_file(str(folder / WEIGHTS_FILE))
+        encoder.load_state_dict(weights)
+    except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise InputError(
+            f"its parts do not fit together ({str(error).splitlines()[0]})",
+            fix="Copy the folder again: a file is damaged or was mixed with another's.",
+            where=str(folder),
+        ) from None
+    return encoder.eval()
+
+
+def untrained_encoder(config: EncoderConfig | None = None, *, seed: int = 0) -> Encoder:
+    """Return an encoder with random weights that depend on the seed only."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = Encoder(config or EncoderConfig())
+    return encoder.eval()

@@ -1,0 +1,50 @@
+"""Frozen embeddings: one vector per input of each record, in batches under a token budget."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+
+from kagaku.modalities import RecordTokens, n_tokens, pack, plan_batches
+from kagaku.models.encoder import Encoder, pool_columns
+
+TOKEN_BUDGET = 8192
+"""Tokens per batch; beyond this a CPU gains nothing and memory grows."""
+
+
+def embed_columns(
+    encoder: Encoder,
+    records: Sequence[RecordTokens],
+    n_columns: int,
+    *,
+    token_budget: int = TOKEN_BUDGET,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Float[np.ndarray, "record column dim"], Bool[np.ndarray, "record column"]]:
+    """Return the mean embedding of each input of each record, and which inputs are there.
+
+    Args:
+        encoder: Used as it is, without gradients.
+        records: Tokens of each record; a missing input has no tokens.
+        n_columns: Number of inputs in the schema.
+        token_budget: Most tokens in one batch; a longer record gets a batch of its own.
+        progress: Called with (records done, records in all) after each batch.
+    """
+    lengths = np.array([n_tokens(record) for record in records], dtype=np.int64)
+    budget = max(token_budget, int(lengths.max(initial=0)))
+    means = np.zeros((len(records), n_columns, encoder.dim), dtype=np.float32)
+    present = np.zeros((len(records), n_columns), dtype=bool)
+    device = encoder.column_embedding.weight.device
+    done = 0
+    # Sorted by length, records of equal length share one attention call.
+    order = np.argsort(lengths, kind="stable").tolist()
+    with torch.inference_mode():
+        for batch in plan_batches(lengths, budget, order=order):
+            packed = pack([records[index] for index in batch]).to(device)
+            pooled, there = pool_columns(packed, encoder(packed), n_columns)
+            means[batch] = pooled.float().cpu().numpy()
+            present[batch] = there.cpu().numpy()
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(records))
+    return means, present

@@ -1,0 +1,279 @@
+"""What `auto` and `readout` try for each kind of target: readouts on features, and the network."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kagaku.data import area_weights
+from kagaku.data.records import Records, TargetValues
+from kagaku.data.schema import Target
+from kagaku.modalities import Modality
+from kagaku.models import Encoder
+from kagaku.models.finetuning import FinetuningConfig
+from kagaku.science_tasks.embeddings import is_learned
+from kagaku.science_tasks.features import FeatureBlock
+from kagaku.science_tasks.field_readout import FieldReadout
+from kagaku.science_tasks.full import FullModel, fit_full
+from kagaku.science_tasks.labels import labelled_input
+from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.readout import Readout
+from kagaku.science_tasks.readouts import READOUTS
+from kagaku.science_tasks.selection import Candidate
+from kagaku.science_tasks.token_blocks import per_token_blocks
+from kagaku.science_tasks.token_readout import TokenReadout
+
+# The readouts that are tried on classical features, cheapest first, and those that are also tried
+# on embeddings. A support vector machine needs its costs searched, so it comes late.
+CLASSICAL_READOUTS = ("linear", "forest", "gp", "trees", "svm")
+LEARNED_READOUTS = ("gp",)
+FIELD_READOUTS = ("linear", "gp")
+TOKEN_READOUTS = ("linear", "trees")
+
+NETWORK_ROWS = 2_000
+"""Below this many training records, an untrained network is not worth its time: `auto` leaves
+full fine-tuning out and says so."""
+
+
+@dataclass(frozen=True)
+class FittedReadout:
+    """A readout fitted on some records, that answers for any of them."""
+
+    readout: Readout
+    """The fitted readout."""
+
+    blocks: Sequence[FeatureBlock]
+    """Features of all records."""
+
+    def predict(self, index: np.ndarray) -> Prediction:
+        """Return predictions for the records at ``index``."""
+        return self.readout.predict([block.subset(index) for block in self.blocks])
+
+
+@dataclass(frozen=True)
+class ReadoutCandidate:
+    """A readout on some feature blocks."""
+
+    name: str
+    """What the result table calls it."""
+
+    make: Callable[[], Readout]
+    """Gives a fresh readout."""
+
+    blocks: tuple[FeatureBlock, ...]
+    """The features that it reads, of all records."""
+
+    values: TargetValues
+    """Measured values of all records."""
+
+    target: Target
+    """What is predicted."""
+
+    seed: int
+    """Fixes whatever is random."""
+
+    def fit(self, train_index: np.ndarray) -> FittedReadout:
+        """Return the readout fitted on the records at ``train_index``."""
+        readout = self.make()
+        readout.fit(
+            [block.subset(train_index) for block in self.blocks],
+            self.values.subset(train_index),
+            self.target.kind,
+            len(self.target.classes),
+            seed=self.seed,
+        )
+        return FittedReadout(readout, self.blocks)
+
+
+@dataclass
+class NetworkTrainer:
+    """Fine-tunes the whole network on subsets of the records, each subset once.
+
+    All targets are trained together, so the candidates of several targets share one training.
+    """
+
+    encoder: Encoder
+    """Where training starts."""
+
+    modalities: Mapping[str, Modality[Any]]
+    """Fitted on the training records."""
+
+    records: Records
+    """All records."""
+
+    config: FinetuningConfig
+    """Settings of the training."""
+
+    folder: Path | None
+    """Where states are kept, so that a stopped training goes on; None keeps none."""
+
+    report: Callable[[int, int, str], None] | None
+    """Called after each epoch."""
+
+    trained: dict[bytes, FullModel] = field(default_factory=dict)
+    """By the subset trained on."""
+
+    def train(self, train_index: np.ndarray) -> FullModel:
+        """Return the network trained on the records at ``train_index``."""
+        key = np.asarray(train_index, dtype=np.int64).tobytes()
+        if key not in self.trained:
+            folder = None if self.folder is None else self.folder / f"network-{len(self.trained)}"
+            self.trained[key] = fit_full(
+                self.encoder,
+                self.modalities,
+                self.records.subset(train_index),
+                self.config,
+                folder=folder,
+                report=self.report,
+            )
+        return self.trained[key]
+
+
+@dataclass(frozen=True)
+class FittedNetwork:
+    """The network, trained on some of the records, as seen by one target."""
+
+    model: FullModel
+    """The trained network."""
+
+    records: Records
+    """All records."""
+
+    target: str
+    """Whose predictions are asked for."""
+
+    def predict(self, index: np.ndarray) -> Prediction:
+        """Return predictions for the records at ``index``."""
+        return self.model.predict(self.records.subset(index))[self.target]
+
+
+@dataclass(frozen=True)
+class NetworkCandidate:
+    """Full fine-tuning, as a candidate for one target."""
+
+    trainer: NetworkTrainer
+    """Shared by the targets."""
+
+    target: str
+    """Whose candidate it is."""
+
+    name: str = "full fine-tuning"
+    """What the result table calls it."""
+
+    def fit(self, train_index: np.ndarray) -> FittedNetwork:
+        """Return the network trained on the records at ``train_index``."""
+        model = self.trainer.train(train_index)
+        return FittedNetwork(model, self.trainer.records, self.target)
+
+
+@dataclass(frozen=True)
+class TokenCandidate:
+    """A readout on windows around each token, for per-token targets."""
+
+    name: str
+    """What the result table calls it."""
+
+    inner: str
+    """Registered name of the readout that classifies one token."""
+
+    records: Records
+    """All records."""
+
+    target: Target
+    """What is predicted."""
+
+    seed: int
+    """Fixes whatever is random."""
+
+    def fit(self, train_index: np.ndarray) -> "FittedTokens":
+        """Return the readout fitted on the tokens of the records at ``train_index``."""
+        readout = TokenReadout(self.inner)
+        chosen = self.records.subset(train_index)
+        readout.fit(
+            per_token_blocks(chosen, self.target),
+            chosen.targets[self.target.name],
+            "per-token",
+            len(self.target.classes),
+            seed=self.seed,
+        )
+        return FittedTokens(readout, self.records, self.target)
+
+
+@dataclass(frozen=True)
+class FittedTokens:
+    """A token readout fitted on some records, that answers for any of them."""
+
+    readout: Readout
+    """The fitted readout."""
+
+    records: Records
+    """All records."""
+
+    target: Target
+    """What is predicted."""
+
+    def predict(self, index: np.ndarray) -> Prediction:
+        """Return predictions for the tokens of the records at ``index``, one after the other."""
+        return self.readout.predict(per_token_blocks(self.records.subset(index), self.target))
+
+
+def readout_candidates(
+    records: Records, target: Target, blocks: Sequence[FeatureBlock], *, seed: int
+) -> list[Candidate]:
+    """Return the readouts to try for a target, cheapest first.
+
+    Args:
+        records: All records, with the target's values.
+        target: What is predicted.
+        blocks: Classical features and embeddings of the same records.
+        seed: Fixes whatever is random.
+    """
+    if target.kind == "per-token":
+        return [
+            TokenCandidate(f"{name} on windows of tokens", name, records, target, seed)
+            for name in TOKEN_READOUTS
+        ]
+    values = records.targets[target.name]
+    classical = tuple(block for block in blocks if not is_learned([block.name]))
+    learned = tuple(block for block in blocks if is_learned([block.name]))
+    plans = [(name, "classical features", classical) for name in _classical_readouts(target)]
+    if learned:
+        for name in LEARNED_READOUTS:
+            plans.append((name, "embeddings", learned))
+            plans.append((name, "classical features + embeddings", (*classical, *learned)))
+    return [
+        ReadoutCandidate(
+            f"{name} on {what}", _maker(name, target, records), chosen, values, target, seed
+        )
+        for name, what, chosen in plans
+    ]
+
+
+def uses_embeddings(name: str) -> bool:
+    """Return whether the candidate of this name reads embeddings."""
+    return "embeddings" in name
+
+
+def _classical_readouts(target: Target) -> tuple[str, ...]:
+    if target.kind == "field":
+        return FIELD_READOUTS
+    return tuple(name for name in CLASSICAL_READOUTS if target.kind in READOUTS[name].kinds)
+
+
+def _maker(name: str, target: Target, records: Records) -> Callable[[], Readout]:
+    """Return what gives a fresh readout; for fields, one of their principal components."""
+    if target.kind == "field":
+        return partial(FieldReadout, name, row_weights(records, target))
+    return READOUTS[name]
+
+
+def row_weights(records: Records, target: Target) -> np.ndarray:
+    """Return the area weight of each row of a field target's grid, mean 1."""
+    name = labelled_input(target, records.schema)
+    assert name is not None
+    fields = [value for value in records.inputs[name] if value is not None]
+    weights: np.ndarray = area_weights(fields[0].latitudes)
+    return weights

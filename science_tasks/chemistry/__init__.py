@@ -1,0 +1,1 @@
+"""Chemistry: the features that chemists compute from molecules."""

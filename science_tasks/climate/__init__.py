@@ -1,0 +1,1 @@
+"""Climate: the features that climate scientists compute from fields on a grid."""

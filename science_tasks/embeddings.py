@@ -1,0 +1,90 @@
+"""Learned features: frozen embeddings of each input, ready to stand beside the classical ones."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from kagaku.data.records import Records
+from kagaku.modalities import Modality
+from kagaku.modalities.checking import tokenize_records
+from kagaku.models import Encoder
+from kagaku.models.embedding import embed_columns
+from kagaku.science_tasks.features import FeatureBlock
+
+CLIP = 8.0
+"""Standardised embeddings are cut here, so that one odd record cannot rule every distance."""
+
+
+@dataclass
+class EmbeddingFeatures:
+    """Frozen embeddings of every input, standardised on training records."""
+
+    encoder: Encoder
+    """Makes the embeddings; not changed."""
+
+    modalities: Mapping[str, Modality[Any]]
+    """Fitted on the training records; they tokenise."""
+
+    means: dict[str, Float[np.ndarray, " dim"]]
+    """By input, mean of the embedding over training records."""
+
+    deviations: dict[str, Float[np.ndarray, " dim"]]
+    """By input, standard deviation over training records."""
+
+    @classmethod
+    def fit(
+        cls,
+        encoder: Encoder,
+        modalities: Mapping[str, Modality[Any]],
+        records: Records,
+        train_index: np.ndarray,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> tuple["EmbeddingFeatures", list[FeatureBlock]]:
+        """Return the features, standardised on the training records, and every record's blocks."""
+        features = cls(encoder, modalities, {}, {})
+        raw, present = features._embed(records, progress)
+        for column, known in enumerate(records.schema.inputs):
+            trained = train_index[present[train_index, column]]
+            there = raw[trained, column]
+            has_rows = len(there) > 0
+            mean = there.mean(axis=0) if has_rows else np.zeros(raw.shape[2], np.float32)
+            deviation = there.std(axis=0) if has_rows else np.ones(raw.shape[2], np.float32)
+            features.means[known.name] = mean.astype(np.float32)
+            # A constant dimension stays at zero instead of blowing up rounding noise.
+            features.deviations[known.name] = np.where(deviation > 1e-6, deviation, 1.0).astype(
+                np.float32
+            )
+        return features, features._blocks(records, raw, present)
+
+    def transform(
+        self, records: Records, *, progress: Callable[[int, int], None] | None = None
+    ) -> list[FeatureBlock]:
+        """Return one RBF block per input, ``"<input>:embedding"``."""
+        raw, present = self._embed(records, progress)
+        return self._blocks(records, raw, present)
+
+    def _embed(
+        self, records: Records, progress: Callable[[int, int], None] | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        tokens = tokenize_records(records, self.modalities)
+        return embed_columns(self.encoder, tokens, len(records.schema.inputs), progress=progress)
+
+    def _blocks(self, records: Records, raw: np.ndarray, present: np.ndarray) -> list[FeatureBlock]:
+        blocks = []
+        for column, known in enumerate(records.schema.inputs):
+            values = (raw[:, column] - self.means[known.name]) / self.deviations[known.name]
+            there = present[:, column]
+            values = np.where(there[:, None], np.clip(values, -CLIP, CLIP), 0.0)
+            blocks.append(
+                FeatureBlock(f"{known.name}:embedding", values.astype(np.float32), "rbf", there)
+            )
+        return blocks
+
+
+def is_learned(block_names: Sequence[str]) -> bool:
+    """Return whether any of these blocks is an embedding."""
+    return any(name.endswith(":embedding") for name in block_names)

@@ -1,0 +1,302 @@
+"""Fitting a property model: features, candidates, cross-validation, the winner, its calibration."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from kagaku.data import cross_validation_folds
+from kagaku.data.records import Records
+from kagaku.data.schema import Target
+from kagaku.data.splits import SplitKind
+from kagaku.modalities.checking import fit_modalities
+from kagaku.models import Encoder
+from kagaku.models.finetuning import FinetuningConfig
+from kagaku.science_tasks.applicability import Applicability
+from kagaku.science_tasks.baselines import baseline_candidates
+from kagaku.science_tasks.candidates import (
+    NETWORK_ROWS,
+    FittedNetwork,
+    FittedReadout,
+    FittedTokens,
+    NetworkCandidate,
+    NetworkTrainer,
+    readout_candidates,
+    row_weights,
+)
+from kagaku.science_tasks.conformal import Calibration
+from kagaku.science_tasks.embeddings import EmbeddingFeatures, is_learned
+from kagaku.science_tasks.features import FeatureBlock
+from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
+from kagaku.science_tasks.full import FullModel
+from kagaku.science_tasks.property import Features, Member, PropertyModel, TargetModel
+from kagaku.science_tasks.resumable import RememberedFit, ResumableCandidate, records_fingerprint
+from kagaku.science_tasks.selection import Candidate, Fitted, Fold, Selection, select
+
+Method = Literal["auto", "readout", "full"]
+ProgressCallback = Callable[[int, int, str], None]
+
+NETWORK_SECONDS = 600.0
+"""`auto` leaves full fine-tuning out if it would take longer than this, and says how long."""
+
+TRAINING_COST = 3.5
+"""Time of a training step over that of a frozen embedding of the same records: a backward pass
+costs two forward ones, and the optimiser and the validation some more."""
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How to fit."""
+
+    method: Method = "auto"
+    """What may be chosen."""
+
+    confidence: float = 0.9
+    """How often an interval or set shall hold the truth."""
+
+    folds: int = 5
+    """Folds of the cross-validation on training rows."""
+
+    fold_kind: SplitKind = "random"
+    """What the folds keep together: the kind of the held-out split, so that calibration sees
+    records as new as those that it will be asked about."""
+
+    seed: int = 0
+    """Fixes whatever is random."""
+
+    max_seconds: float | None = None
+    """No candidate is started after this many seconds."""
+
+    network: FinetuningConfig = field(default_factory=FinetuningConfig)
+    """Settings of full fine-tuning."""
+
+
+@dataclass
+class TargetFit:
+    """How one target was fitted."""
+
+    target: Target
+    """What is predicted."""
+
+    selection: Selection
+    """The comparison and its winner."""
+
+    model: TargetModel
+    """The winner, fitted and calibrated."""
+
+    network: FullModel | None
+    """The fine-tuned network, if the winner uses it."""
+
+    n_train: int
+    """How many records the winner was fitted on."""
+
+    baselines: dict[str, Fitted]
+    """By name, the simple baselines, fitted on the training records."""
+
+    skipped: dict[str, str]
+    """By name, candidates that were not tried, and why."""
+
+
+@dataclass
+class PropertyFit:
+    """A fitted property model, and how it came about."""
+
+    model: PropertyModel
+    """What predicts."""
+
+    records: Records
+    """All records, training and held-out."""
+
+    targets: dict[str, TargetFit]
+    """By target name."""
+
+
+def fit_property(
+    records: Records,
+    train_index: np.ndarray,
+    *,
+    encoder: Encoder,
+    settings: FitSettings,
+    work: Path | None = None,
+    progress: ProgressCallback | None = None,
+) -> PropertyFit:
+    """Return a property model fitted on some of the records, with everything tried beside it.
+
+    Means, vocabularies, components, candidates and calibration see the training records only; the
+    features of the other records are computed so that the baselines can be asked about them.
+
+    Args:
+        records: Checked records with targets.
+        train_index: The training records.
+        encoder: Makes the embeddings; not changed.
+        settings: How to fit.
+        work: A folder where finished steps are kept, so that a stopped fit goes on.
+        progress: Called with (done, total, what).
+
+    Raises:
+        InputError: A target has too few measured training records.
+    """
+    trained = records.subset(train_index)
+    modalities = fit_modalities(trained)
+    featurizers = fit_featurizers(trained)
+    blocks = feature_blocks(records, featurizers)
+    applicability = Applicability.fit([block.subset(train_index) for block in blocks])
+    embeddings, seconds = None, 0.0
+    if settings.method != "full":
+        begun = time.monotonic()
+        embeddings, learned = EmbeddingFeatures.fit(
+            encoder, modalities, records, train_index, progress=_labelled(progress)
+        )
+        blocks += learned
+        seconds = time.monotonic() - begun
+    trainer = NetworkTrainer(encoder, modalities, records, settings.network, work, progress)
+    why_not = _why_no_network(encoder, len(train_index), seconds, settings)
+    memory = None if work is None else _Memory(work, records_fingerprint(records) + str(settings))
+    fits = {
+        target.name: _fit_target(
+            target, records, train_index, blocks, trainer, why_not, settings, memory, progress
+        )
+        for target in records.schema.targets
+    }
+    read = {name for fit in fits.values() for one in fit.model.members for name in one.blocks}
+    networks = [fit.network for fit in fits.values() if fit.network is not None]
+    model = PropertyModel(
+        records.schema,
+        modalities,
+        Features(featurizers, embeddings if is_learned(sorted(read)) else None),
+        applicability,
+        [fit.model for fit in fits.values()],
+        networks[0] if networks else None,
+    )
+    return PropertyFit(model, records, fits)
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """Where finished folds are kept, and what they belong to."""
+
+    folder: Path
+    fingerprint: str
+
+
+def _fit_target(
+    target: Target,
+    records: Records,
+    train_index: np.ndarray,
+    blocks: Sequence[FeatureBlock],
+    trainer: NetworkTrainer,
+    why_not: str,
+    settings: FitSettings,
+    memory: _Memory | None,
+    progress: ProgressCallback | None,
+) -> TargetFit:
+    """Compare the candidates, fit the winner on all training records and calibrate it."""
+    values = records.targets[target.name]
+    measured = train_index[values.present()[train_index]]
+    candidates: list[Candidate] = []
+    if settings.method != "full":
+        candidates += readout_candidates(records, target, blocks, seed=settings.seed)
+    skipped = {}
+    network = NetworkCandidate(trainer, target.name)
+    if not why_not:
+        candidates.append(network)
+    elif settings.method == "auto":
+        skipped[network.name] = why_not
+    if memory is not None:
+        candidates = [
+            ResumableCandidate(one, memory.folder, memory.fingerprint + target.name)
+            for one in candidates
+        ]
+    folds = _folds(records, train_index if settings.method == "full" else measured, settings)
+    selection = select(
+        candidates,
+        values,
+        folds,
+        target.kind,
+        area_weights=row_weights(records, target) if target.kind == "field" else None,
+        max_seconds=settings.max_seconds,
+        progress=progress,
+        seed=settings.seed,
+    )
+    rows = folds[0][0] if settings.method == "full" else measured
+    winner = selection.fit_best(candidates, rows)
+    members, full = _members(winner.parts)
+    calibration = Calibration().fit(
+        selection.best_out_of_fold,
+        values.subset(selection.index),
+        target.kind,
+        settings.confidence,
+    )
+    classical = [block for block in blocks if not is_learned([block.name])]
+    baselines = baseline_candidates(records, target, values, classical, seed=settings.seed)
+    return TargetFit(
+        target,
+        selection,
+        TargetModel(target, members, calibration),
+        full,
+        len(rows),
+        {one.name: one.fit(measured) for one in baselines},
+        skipped,
+    )
+
+
+def _folds(records: Records, rows: np.ndarray, settings: FitSettings) -> list[Fold]:
+    """Return (train, test) pairs within ``rows``; only the first one for full fine-tuning.
+
+    A network is not trained five times over: one fold is held back to calibrate it, as in split
+    conformal prediction, and it stays the network that predicts.
+    """
+    held_out = cross_validation_folds(
+        records, rows, settings.folds, settings.seed, kind=settings.fold_kind
+    )
+    if settings.method == "full":
+        held_out = held_out[:1]
+    return [(np.setdiff1d(rows, test), test) for test in held_out]
+
+
+def _members(parts: Sequence[Fitted]) -> tuple[list[Member], FullModel | None]:
+    """Return the fitted winner as parts that can be saved, and the network if it is among them."""
+    members, network = [], None
+    for part in parts:
+        fitted = part.fitted if isinstance(part, RememberedFit) else part
+        if isinstance(fitted, FittedNetwork):
+            members.append(Member(None, ()))
+            network = fitted.model
+        elif isinstance(fitted, FittedTokens):
+            members.append(Member(fitted.readout, ()))
+        else:
+            assert isinstance(fitted, FittedReadout)
+            names = tuple(block.name for block in fitted.blocks)
+            members.append(Member(fitted.readout, names))
+    return members, network
+
+
+def _why_no_network(encoder: Encoder, n_train: int, seconds: float, settings: FitSettings) -> str:
+    """Return why full fine-tuning is not tried; empty if it is."""
+    if settings.method == "full":
+        return ""
+    if settings.method == "readout":
+        return "only readouts were asked for"
+    if not encoder.config.is_pretrained and n_train < NETWORK_ROWS:
+        return (
+            f"not tried: {encoder.config.name} has learnt nothing yet, and {n_train} records are "
+            "too few to teach it; ask for it with --method full"
+        )
+    trainings = settings.folds + 1
+    expected = seconds * TRAINING_COST * settings.network.epochs * trainings
+    limit = NETWORK_SECONDS if settings.max_seconds is None else settings.max_seconds
+    if expected > limit:
+        return (
+            f"not tried: about {expected / 60:.0f} minutes; ask for it with --method full, which "
+            f"takes about {expected / trainings / 60:.0f}"
+        )
+    return ""
+
+
+def _labelled(progress: ProgressCallback | None) -> Callable[[int, int], None] | None:
+    if progress is None:
+        return None
+    return lambda done, total: progress(done, total, "embedding")

@@ -1,0 +1,385 @@
+"""Exact Gaussian processes on sums of kernels: the best readout on most small tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy.optimize import minimize
+from torch import Tensor
+
+from kagaku.data.records import EXACT, TargetValues
+from kagaku.data.schema import Kind
+from kagaku.science_tasks.censoring import ROUNDS, expected_beyond
+from kagaku.science_tasks.features import FeatureBlock
+from kagaku.science_tasks.kernels import (
+    Component,
+    apply_form,
+    base_diagonal,
+    base_matrix,
+    check_blocks,
+    components_of,
+    missing_variance,
+)
+from kagaku.science_tasks.marginal_likelihood import factorise, invert, log_evidence
+from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.readout import READOUTS, Readout
+from kagaku.science_tasks.stored_blocks import blocks_from_state, blocks_to_state
+
+CHUNK = 2_048
+"""Records predicted at a time, so that memory does not grow with the table."""
+
+
+@dataclass(frozen=True)
+class GaussianProcessConfig:
+    """Limits that keep the cubic cost of an exact Gaussian process within reach."""
+
+    hyperparameter_rows: int = 1_200
+    """Rows (divided by the square root of the number of classes) whose marginal likelihood is
+    maximised; above it, a random subset of that size. The final fit still uses every row."""
+
+    rows: int = 8_000
+    """Most rows (divided by the square root of the number of classes) of the final fit; above it,
+    a random subset. Use boosted trees where that loses too much."""
+
+    steps: int = 30
+    """Most L-BFGS steps."""
+
+    def __post_init__(self) -> None:
+        """Check the settings once, where they are made."""
+        assert min(self.hyperparameter_rows, self.rows, self.steps) > 0
+
+
+class GaussianProcess:
+    """Zero-mean Gaussian processes that share one sum of kernels, one per output.
+
+    The prior of an output is a sum over kernel terms of scale * kernel, plus noise. Scales,
+    lengthscales and noise maximise the marginal likelihood, with weak log-normal priors that only
+    matter when there are a handful of rows.
+    """
+
+    def __init__(self, config: GaussianProcessConfig | None = None) -> None:
+        self.config = config or GaussianProcessConfig()
+
+    def fit(
+        self,
+        blocks: Sequence[FeatureBlock],
+        targets: Float[np.ndarray, "output record"],
+        noise: Float[np.ndarray, "output record"],
+        *,
+        seed: int,
+    ) -> None:
+        """Find the hyperparameters and factorise.
+
+        Args:
+            blocks: Features of the records.
+            targets: Centred and scaled to about unit variance.
+            noise: Known noise variance of each target, in the same scale; 0 where unknown.
+            seed: Chooses the subset of rows on larger tables.
+        """
+        n_rows = targets.shape[1]
+        order = np.random.default_rng(seed).permutation(n_rows)
+        most = int(self.config.rows / np.sqrt(len(targets)))
+        kept = np.sort(order[:most]) if n_rows > most else np.arange(n_rows)
+        few = np.sort(order[: int(self.config.hyperparameter_rows / np.sqrt(len(targets)))])
+        self.components = components_of(blocks)
+        self.hyperparameters = self._maximise(
+            [block.subset(few) for block in blocks], targets[:, few], noise[:, few]
+        )
+        self.rows = kept
+        self.blocks = [block.subset(kept) for block in blocks]
+        self.condition(targets[:, kept], noise[:, kept])
+
+    def condition(
+        self,
+        targets: Float[np.ndarray, "output record"],
+        noise: Float[np.ndarray, "output record"],
+    ) -> None:
+        """Condition on the given targets of the kept rows, at the present hyperparameters."""
+        self.targets, self.noise = targets.astype(np.float64), noise.astype(np.float64)
+        scales, lengthscales, extra = self._unpack(torch.from_numpy(self.hyperparameters))
+        diagonal = torch.zeros(len(self.blocks[0].present), dtype=torch.float64)
+        matrix = torch.zeros(len(diagonal), len(diagonal), dtype=torch.float64)
+        for term, scale, length in zip(self.components, scales, lengthscales, strict=True):
+            block = self.blocks[term.block]
+            matrix += scale * apply_form(term.form, base_matrix(term.form, block, block), length)
+            diagonal += scale * missing_variance(block)
+        noises = torch.from_numpy(self.noise) + extra + diagonal
+        self._factor = torch.stack([factorise(matrix + torch.diag(one)) for one in noises])
+        columns = torch.from_numpy(self.targets)[..., None]
+        self._weights = torch.cholesky_solve(columns, self._factor)[..., 0]
+
+    def leave_one_out(
+        self,
+    ) -> tuple[Float[np.ndarray, "output record"], Float[np.ndarray, "output record"]]:
+        """Return mean and variance for each kept row, had it not been measured.
+
+        Source: Rasmussen and Williams (2006), equation 5.12,
+        http://gaussianprocess.org/gpml/chapters/RW5.pdf
+        """
+        precision = invert(self._factor).diagonal(dim1=-2, dim2=-1)
+        mean = torch.from_numpy(self.targets) - self._weights / precision
+        return mean.numpy(), (1 / precision).numpy()
+
+    def predict(
+        self, blocks: Sequence[FeatureBlock]
+    ) -> tuple[Float[np.ndarray, "output record"], Float[np.ndarray, "output record"]]:
+        """Return mean and variance, noise included, of each output for new records."""
+        check_blocks(self.blocks, blocks)
+        n_records = len(blocks[0].present)
+        parts = [
+            self._predict_chunk([b.subset(np.arange(i, min(i + CHUNK, n_records))) for b in blocks])
+            for i in range(0, n_records, CHUNK)
+        ]
+        if not parts:
+            return np.zeros((len(self.targets), 0)), np.zeros((len(self.targets), 0))
+        means, variances = zip(*parts, strict=True)
+        return np.concatenate(means, axis=1), np.concatenate(variances, axis=1)
+
+    def _predict_chunk(self, blocks: Sequence[FeatureBlock]) -> tuple[np.ndarray, np.ndarray]:
+        scales, lengthscales, extra = self._unpack(torch.from_numpy(self.hyperparameters))
+        cross = torch.zeros(
+            len(self.blocks[0].present), len(blocks[0].present), dtype=torch.float64
+        )
+        prior = torch.zeros(len(blocks[0].present), dtype=torch.float64) + extra
+        for term, scale, length in zip(self.components, scales, lengthscales, strict=True):
+            base = base_matrix(term.form, self.blocks[term.block], blocks[term.block])
+            cross += scale * apply_form(term.form, base, length)
+            prior += scale * base_diagonal(term.form, blocks[term.block])
+        mean = self._weights @ cross
+        explained = torch.stack(
+            [
+                torch.linalg.solve_triangular(factor, cross, upper=False).square().sum(0)
+                for factor in self._factor
+            ]
+        )
+        # Rounding can push the variance below the noise, which is its floor.
+        variance = torch.maximum(prior - explained, extra.expand_as(explained).clamp_min(1e-9))
+        return mean.numpy(), variance.numpy()
+
+    def state(self) -> dict[str, Any]:
+        """Return hyperparameters and training rows; the factor is computed again on loading."""
+        return {
+            "components": [[term.block, term.form] for term in self.components],
+            "hyperparameters": self.hyperparameters,
+            "blocks": blocks_to_state(self.blocks),
+            "targets": self.targets,
+            "noise": self.noise,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state` gave."""
+        self.components = tuple(Component(block, form) for block, form in state["components"])
+        self.hyperparameters = state["hyperparameters"]
+        self.blocks = blocks_from_state(state["blocks"])
+        self.rows = np.arange(len(self.blocks[0].present))
+        self.condition(state["targets"], state["noise"])
+
+    def _unpack(self, theta: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Return scale and lengthscale of each term (1 where it has none), and the noise."""
+        n_terms = len(self.components)
+        scales = list(theta[:n_terms].exp())
+        rest = iter(theta[n_terms:-1].exp())
+        one = torch.ones((), dtype=torch.float64)
+        lengthscales = [next(rest) if term.form == "rbf" else one for term in self.components]
+        return scales, lengthscales, theta[-1].exp()
+
+    def _maximise(
+        self, blocks: Sequence[FeatureBlock], targets: np.ndarray, noise: np.ndarray
+    ) -> Float[np.ndarray, " hyperparameter"]:
+        centre, width = self._prior(blocks)
+        bases = [base_matrix(term.form, *[blocks[term.block]] * 2) for term in self.components]
+        lonely = [missing_variance(blocks[term.block]) for term in self.components]
+        measured, known = torch.from_numpy(targets).double(), torch.from_numpy(noise).double()
+
+        def negative_log_posterior(values: np.ndarray) -> tuple[float, np.ndarray]:
+            theta = torch.from_numpy(values).requires_grad_()
+            scales, lengthscales, extra = self._unpack(theta)
+            matrix = torch.zeros_like(bases[0])
+            diagonal = known + extra
+            for i, term in enumerate(self.components):
+                matrix = matrix + scales[i] * apply_form(term.form, bases[i], lengthscales[i])
+                diagonal = diagonal + scales[i] * lonely[i]
+            fit = log_evidence(matrix + torch.diag_embed(diagonal), measured)
+            loss = (0.5 * ((theta - centre) / width).square()).sum() - fit
+            loss.backward()  # type: ignore[no-untyped-call]
+            assert theta.grad is not None
+            return float(loss.detach()), theta.grad.numpy()
+
+        bounds = [(float(m - 9), float(m + 9)) for m in centre]
+        found = minimize(
+            negative_log_posterior,
+            centre.numpy(),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+            options={"maxiter": self.config.steps, "ftol": 1e-6},
+        )
+        best: np.ndarray = np.asarray(found.x, dtype=np.float64)
+        return best
+
+    def _prior(self, blocks: Sequence[FeatureBlock]) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation of the log-normal priors of the hyperparameters."""
+        share = 1.0 / max(len(blocks), 1)
+        scales = [
+            np.log(0.1 * share if term.form == "linear" else share) for term in self.components
+        ]
+        lengths = [0.0 for term in self.components if term.form == "rbf"]
+        centre = torch.tensor([*scales, *lengths, np.log(0.1)], dtype=torch.float64)
+        width = torch.tensor(
+            [*[2.0] * len(scales), *[1.0] * len(lengths), 2.0], dtype=torch.float64
+        )
+        return centre, width
+
+
+def dirichlet_targets(
+    classes: Int[np.ndarray, " record"], n_classes: int, epsilon: float = 0.01
+) -> tuple[Float[np.ndarray, "choice record"], Float[np.ndarray, "choice record"]]:
+    """Return regression targets and their noise variances that stand for class labels.
+
+    Each label is a draw from a Dirichlet distribution with concentrations 1 + epsilon for its
+    class and epsilon for the others, whose gamma variables are matched by log-normal ones. Source,
+    also of epsilon: Milios et al. (2018), https://arxiv.org/abs/1805.10915
+    """
+    concentration = epsilon + (np.arange(n_classes)[:, None] == classes[None, :])
+    variance = np.log(1 / concentration + 1)
+    return np.log(concentration) - variance / 2, variance
+
+
+@READOUTS.register("gp")
+class GaussianProcessReadout(Readout):
+    """Gaussian process regression, and classification by regression on Dirichlet labels.
+
+    Classification follows Milios et al. (2018), https://arxiv.org/abs/1805.10915: each class
+    gets a regression target and a known noise, so that inference stays exact. Several labels are
+    one binary problem each. Censored values are replaced, three times, by their expectation under
+    the leave-one-out posterior, and their remaining variance is added to the noise.
+
+    Args:
+        config: Limits; see `GaussianProcessConfig`.
+    """
+
+    name: ClassVar[str] = "gp"
+    kinds: ClassVar[frozenset[Kind]] = frozenset(
+        {"regression", "binary", "multiclass", "multilabel"}
+    )
+
+    def __init__(self, config: GaussianProcessConfig | None = None) -> None:
+        self.config = config or GaussianProcessConfig()
+
+    def fit(
+        self,
+        blocks: Sequence[FeatureBlock],
+        target: TargetValues,
+        kind: Kind,
+        n_classes: int,
+        *,
+        seed: int,
+    ) -> None:
+        """Fit one process, or one per class; see `Readout.fit`."""
+        self.kind = kind
+        if kind == "regression":
+            self._fit_regression(blocks, target, seed)
+        elif kind == "multilabel":
+            labels = [target.values[:, i] for i in range(n_classes)]
+            self._parts = [self._fit_classes(blocks, one, 2, seed) for one in labels]
+        else:
+            n_labels = 2 if kind == "binary" else n_classes
+            self._parts = [self._fit_classes(blocks, target.values, n_labels, seed)]
+
+    def _fit_regression(
+        self, blocks: Sequence[FeatureBlock], target: TargetValues, seed: int
+    ) -> None:
+        values = target.values.astype(np.float64)
+        mean, std = float(values.mean()), float(values.std())
+        std = std if std > 1e-12 else 1.0
+        scaled = (values - mean) / std
+        process = GaussianProcess(self.config)
+        process.fit(blocks, scaled[None], np.zeros((1, len(scaled))), seed=seed)
+        censoring, bound = target.censoring[process.rows], scaled[process.rows]
+        for _ in range(ROUNDS if bool((censoring != EXACT).any()) else 0):
+            centre, variance = process.leave_one_out()
+            expected, extra = expected_beyond(bound, censoring, centre[0], np.sqrt(variance[0]))
+            process.condition(expected[None], extra[None])
+        self._parts = [_Part(process, np.array([mean]), np.array([std]), np.arange(1))]
+
+    def _fit_classes(
+        self, blocks: Sequence[FeatureBlock], labels: np.ndarray, n_classes: int, seed: int
+    ) -> "_Part":
+        measured = np.flatnonzero(~np.isnan(labels))
+        codes = labels[measured].astype(np.int64)
+        seen, positions = np.unique(codes, return_inverse=True)
+        targets, noise = dirichlet_targets(positions, len(seen))
+        mean, std = targets.mean(axis=1), max(float(targets.std()), 1e-6)
+        process = GaussianProcess(self.config)
+        process.fit(
+            [block.subset(measured) for block in blocks],
+            (targets - mean[:, None]) / std,
+            noise / std**2,
+            seed=seed,
+        )
+        return _Part(process, mean, np.full(len(mean), std), seen, n_classes)
+
+    def predict(self, blocks: Sequence[FeatureBlock]) -> Prediction:
+        """Return mean and spread, or probabilities; see `Readout.predict`."""
+        if self.kind == "regression":
+            mean, variance = self._parts[0].latent(blocks)
+            return Prediction(mean=mean[0], spread=np.sqrt(variance[0]))
+        tables = [part.probabilities(blocks) for part in self._parts]
+        if self.kind == "multilabel":
+            return Prediction(probabilities=np.stack([table[:, 1] for table in tables], axis=1))
+        return Prediction(probabilities=tables[0])
+
+    def state(self) -> dict[str, Any]:
+        """Return every process with its scaling."""
+        return {"kind": self.kind, "parts": [part.state() for part in self._parts]}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state` gave."""
+        self.kind = state["kind"]
+        self._parts = [_Part.from_state(one, self.config) for one in state["parts"]]
+
+
+@dataclass
+class _Part:
+    """One Gaussian process with the scaling of its outputs and the classes that they stand for."""
+
+    process: GaussianProcess
+    mean: np.ndarray
+    std: np.ndarray
+    seen: np.ndarray
+    n_classes: int = 0
+
+    def latent(self, blocks: Sequence[FeatureBlock]) -> tuple[np.ndarray, np.ndarray]:
+        mean, variance = self.process.predict(blocks)
+        return mean * self.std[:, None] + self.mean[:, None], variance * self.std[:, None] ** 2
+
+    def probabilities(
+        self, blocks: Sequence[FeatureBlock], n_samples: int = 512
+    ) -> Float[np.ndarray, "record choice"]:
+        """Return the expected class probabilities, over fixed samples of the latent functions."""
+        mean, variance = self.latent(blocks)
+        table = np.zeros((mean.shape[1], self.n_classes))
+        draws = np.random.default_rng(0).standard_normal((n_samples // 2, len(mean)))
+        for sample in np.concatenate([draws, -draws]):
+            logits = mean + np.sqrt(variance) * sample[:, None]
+            weights = np.exp(logits - logits.max(axis=0))
+            table[:, self.seen] += (weights / weights.sum(axis=0)).T
+        return table / n_samples
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "process": self.process.state(),
+            "mean": self.mean,
+            "std": self.std,
+            "seen": self.seen,
+            "n_classes": self.n_classes,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], config: GaussianProcessConfig) -> "_Part":
+        process = GaussianProcess(config)
+        process.load_state(state["process"])
+        return cls(process, state["mean"], state["std"], state["seen"], state["n_classes"])

@@ -1,0 +1,1 @@
+"""Literature: the features that text mining computes from abstracts and protocols."""

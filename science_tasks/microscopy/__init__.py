@@ -1,0 +1,1 @@
+"""Microscopy and other images: intensity, texture and shapes."""

@@ -1,0 +1,318 @@
+"""A fitted property model: raw records in, calibrated predictions out; saved without pickle."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from kagaku.data.records import Records
+from kagaku.data.schema import Schema, Target
+from kagaku.errors import InputError
+from kagaku.modalities import Modality
+from kagaku.modalities.checking import modality_states, restore_modalities
+from kagaku.models import Encoder, load_encoder, save_encoder
+from kagaku.science_tasks.applicability import Applicability
+from kagaku.science_tasks.conformal import Calibration
+from kagaku.science_tasks.embeddings import EmbeddingFeatures, is_learned
+from kagaku.science_tasks.features import FeatureBlock, Featurizer
+from kagaku.science_tasks.featurizing import (
+    feature_blocks,
+    featurizer_states,
+    restore_featurizers,
+)
+from kagaku.science_tasks.full import FullModel
+from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.readout import Readout
+from kagaku.science_tasks.readouts import READOUTS
+from kagaku.science_tasks.selection import blend
+from kagaku.science_tasks.storage import load_state, save_state
+from kagaku.science_tasks.token_blocks import per_token_blocks, token_counts
+
+MODEL_FILE, ENCODER_FOLDER = "model.safetensors", "encoder"
+FULL = "full"
+"""The member that is the fine-tuned network itself, not a readout."""
+
+ProgressCallback = Callable[[int, int, str], None]
+
+
+@dataclass
+class Member:
+    """One of the models whose predictions a target's answer is the mean of."""
+
+    readout: Readout | None
+    """The fitted readout; None for the fine-tuned network."""
+
+    blocks: tuple[str, ...]
+    """Names of the feature blocks that it reads."""
+
+
+@dataclass
+class TargetModel:
+    """Everything that predicts one target."""
+
+    target: Target
+    """What is predicted."""
+
+    members: list[Member]
+    """At least one."""
+
+    calibration: Calibration
+    """Turns predictions into intervals or sets."""
+
+
+@dataclass(frozen=True)
+class TargetPrediction:
+    """The calibrated answer for one target, in its unit."""
+
+    prediction: Prediction
+    """Centre and spread, or probabilities."""
+
+    in_domain: Bool[np.ndarray, " record"]
+    """Whether a record is as near to the training records as they are to each other."""
+
+    distance: Float[np.ndarray, " record"]
+    """Distance to the nearest training records, dimensionless; 0 is identical."""
+
+    lower: Float[np.ndarray, " record *grid"] | None = None
+    """Lower end of the interval, for regression and fields."""
+
+    upper: Float[np.ndarray, " record *grid"] | None = None
+    """Upper end of the interval."""
+
+    sets: Bool[np.ndarray, "row choice"] | None = None
+    """Which classes the confidence level cannot rule out, per record (or token)."""
+
+    token_counts: Int[np.ndarray, " record"] | None = None
+    """For per-token targets, how many labelled tokens each record has."""
+
+
+@dataclass
+class Features:
+    """What turns records into feature blocks: classical ones, and embeddings where used."""
+
+    featurizers: Mapping[str, Featurizer[Any]]
+    """By input name, fitted on training records."""
+
+    embeddings: EmbeddingFeatures | None
+    """Frozen embeddings, if any model reads them."""
+
+    def blocks(
+        self, records: Records, *, progress: ProgressCallback | None = None
+    ) -> list[FeatureBlock]:
+        """Return all feature blocks of the records."""
+        blocks = feature_blocks(records, self.featurizers)
+        if self.embeddings is not None:
+
+            def report(done: int, total: int) -> None:
+                if progress is not None:
+                    progress(done, total, "embedding")
+
+            blocks += self.embeddings.transform(records, progress=report)
+        return blocks
+
+
+@dataclass
+class PropertyModel:
+    """Predicts every target of a schema, each with its interval or set and in-domain verdict."""
+
+    schema: Schema
+    """What the columns mean."""
+
+    modalities: Mapping[str, Modality[Any]]
+    """By name, fitted on training records."""
+
+    features: Features
+    """Makes the feature blocks."""
+
+    applicability: Applicability
+    """Judges distances to the training records."""
+
+    targets: list[TargetModel]
+    """In the schema's order."""
+
+    full: FullModel | None = None
+    """The fine-tuned network, if any target uses it."""
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """The encoder that the predictions use: fine-tuned, frozen, or None."""
+        if self.full is not None:
+            return self.full.module.encoder
+        return None if self.features.embeddings is None else self.features.embeddings.encoder
+
+    def predict(
+        self, records: Records, *, progress: ProgressCallback | None = None
+    ) -> dict[str, TargetPrediction]:
+        """Return the answers for each target, by name, in the order of the records.
+
+        Args:
+            records: Checked records with the schema's inputs.
+            progress: Called with (done, total, what).
+        """
+        blocks = self.features.blocks(records, progress=progress)
+        network: dict[str, Prediction] = {}
+        if self.full is not None:
+            network = self.full.predict(
+                records,
+                progress=None if progress is None else (lambda d, t: progress(d, t, "network")),
+            )
+        classical = [block for block in blocks if not is_learned([block.name])]
+        distance = self.applicability.distance(classical)
+        in_domain = self.applicability.in_domain(distance)
+        answers = {}
+        for model in self.targets:
+            raw = raw_prediction(model, records, blocks, network)
+            answers[model.target.name] = calibrated(model, raw, records, in_domain, distance)
+        return answers
+
+    def fingerprint(self) -> str:
+        """Return a short text that two models share only if they predict the same."""
+        digest = hashlib.sha256(json.dumps(self.schema.to_json()).encode())
+        for model in self.targets:
+            for member in model.members:
+                digest.update(repr(member.blocks).encode())
+                if member.readout is not None:
+                    digest.update(_digest(member.readout.state()))
+        if self.full is not None:
+            digest.update(_digest(self.full.state()))
+        return digest.hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Write everything needed to predict offline into a folder."""
+        embeddings = self.features.embeddings
+        state = {
+            "modalities": modality_states(self.modalities),
+            "featurizers": featurizer_states(self.features.featurizers),
+            "applicability": self.applicability.state(),
+            "embeddings": None
+            if embeddings is None
+            else {"means": embeddings.means, "deviations": embeddings.deviations},
+            "full": None if self.full is None else self.full.state(),
+            "targets": {
+                model.target.name: {
+                    "members": [_member_state(member) for member in model.members],
+                    "calibration": model.calibration.state(),
+                }
+                for model in self.targets
+            },
+        }
+        save_state(state, folder / MODEL_FILE)
+        if embeddings is not None:
+            save_encoder(embeddings.encoder, folder / ENCODER_FOLDER)
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema) -> "PropertyModel":
+        """Return the model that `save` wrote.
+
+        Raises:
+            InputError: A file is missing, damaged or of a newer version.
+        """
+        state = load_state(folder / MODEL_FILE)
+        try:
+            return cls._from_state(folder, schema, state)
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"the fitted model does not fit the schema ({error!r})",
+                fix="Copy the run folder again, or fine-tune again.",
+                where=str(folder),
+            ) from None
+
+    @classmethod
+    def _from_state(cls, folder: Path, schema: Schema, state: Mapping[str, Any]) -> "PropertyModel":
+        modalities = restore_modalities(state["modalities"])
+        embeddings = None
+        if state["embeddings"] is not None:
+            encoder = load_encoder(folder / ENCODER_FOLDER)
+            parts = state["embeddings"]
+            embeddings = EmbeddingFeatures(encoder, modalities, parts["means"], parts["deviations"])
+        applicability = Applicability()
+        applicability.load_state(state["applicability"])
+        targets = []
+        for target in schema.targets:
+            stored = state["targets"][target.name]
+            calibration = Calibration()
+            calibration.load_state(stored["calibration"])
+            members = [_restored_member(one) for one in stored["members"]]
+            targets.append(TargetModel(target, members, calibration))
+        full = state["full"]
+        return cls(
+            schema,
+            modalities,
+            Features(restore_featurizers(schema, state["featurizers"]), embeddings),
+            applicability,
+            targets,
+            None if full is None else FullModel.from_state(full, modalities, schema),
+        )
+
+
+def raw_prediction(
+    model: TargetModel,
+    records: Records,
+    blocks: Sequence[FeatureBlock],
+    network: Mapping[str, Prediction],
+) -> Prediction:
+    """Return the mean of the members' predictions, before calibration."""
+    by_name = {block.name: block for block in blocks}
+    parts = []
+    for member in model.members:
+        if member.readout is None:
+            parts.append(network[model.target.name])
+            continue
+        if model.target.kind == "per-token":
+            read = per_token_blocks(records, model.target)
+        else:
+            read = [by_name[name] for name in member.blocks]
+        parts.append(member.readout.predict(read))
+    return blend(parts)
+
+
+def calibrated(
+    model: TargetModel,
+    raw: Prediction,
+    records: Records,
+    in_domain: np.ndarray,
+    distance: np.ndarray,
+) -> TargetPrediction:
+    """Return a raw prediction with its interval or set and the in-domain verdict."""
+    if model.target.kind in {"regression", "field"}:
+        lower, upper = model.calibration.interval(raw)
+        return TargetPrediction(raw, in_domain, distance, lower=lower, upper=upper)
+    counts = None
+    if model.target.kind == "per-token":
+        counts = token_counts(records, model.target)
+    sets = model.calibration.sets(raw)
+    return TargetPrediction(raw, in_domain, distance, sets=sets, token_counts=counts)
+
+
+def _member_state(member: Member) -> dict[str, Any]:
+    if member.readout is None:
+        return {"readout": FULL, "blocks": [], "state": {}}
+    return {
+        "readout": member.readout.name,
+        "blocks": list(member.blocks),
+        "state": member.readout.state(),
+    }
+
+
+def _restored_member(stored: Mapping[str, Any]) -> Member:
+    if stored["readout"] == FULL:
+        return Member(None, ())
+    readout = READOUTS[stored["readout"]]()
+    readout.load_state(stored["state"])
+    return Member(readout, tuple(stored["blocks"]))
+
+
+def _digest(state: Any) -> bytes:
+    """Return a hash of nested plain values and arrays."""
+    if isinstance(state, np.ndarray):
+        return hashlib.sha256(np.ascontiguousarray(state).tobytes()).digest()
+    if isinstance(state, Mapping):
+        return b"".join(str(key).encode() + _digest(value) for key, value in state.items())
+    if isinstance(state, list | tuple):
+        return b"".join(_digest(value) for value in state)
+    return repr(state).encode()

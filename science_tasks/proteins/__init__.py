@@ -1,0 +1,1 @@
+"""Proteins: the features that protein engineers compute from sequences."""

@@ -1,0 +1,184 @@
+"""What a scientist calls: plain Python and pandas in, pandas out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kagaku.bases import load_base
+from kagaku.data import copy_sample, list_samples
+from kagaku.embedding import embed_source, write_embeddings
+from kagaku.errors import InputError
+from kagaku.experiment import FinetuneConfig, load_recipe, override
+from kagaku.run import Run
+from kagaku.terminal import Terminal
+from kagaku.train import train, train_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kagaku.models import Encoder
+
+
+def finetune(
+    data: "str | Path | pd.DataFrame",
+    target: str | Sequence[str],
+    output: str | Path,
+    *,
+    inputs: Sequence[str] | None = None,
+    method: str = "auto",
+    split: str = "auto",
+    seed: int = 0,
+    base: str | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> Run:
+    """Fine-tune on a table or grid, and return the run.
+
+    Args:
+        data: CSV, TSV, Parquet, Excel, FASTA, SDF, a folder of images with a table, NetCDF, Zarr,
+            or a DataFrame.
+        target: What to predict, with its unit in brackets: ``"logS [log10(mol/L)]"``; a list for
+            several.
+        output: The run folder to write.
+        inputs: What to predict from, such as ``["smiles", "temp [degC]"]``; None takes every
+            column that looks like an input.
+        method: ``"auto"``, ``"readout"`` or ``"full"``.
+        split: ``"auto"``, ``"random"``, ``"scaffold"``, ``"sequence"``, ``"group"``, ``"time"`` or
+            ``"file"``.
+        seed: Fixes whatever is random.
+        base: The weights to start from: a name or a folder.
+        overwrite: Replace a finished run in ``output``.
+        quiet: Print nothing.
+        settings: Any other field of `FinetuneConfig`, by name, such as ``{"lead": "3 months"}``.
+
+    Raises:
+        InputError: Something in the data or the settings cannot be used; says what and how to
+            mend it.
+    """
+    import pandas as pd
+
+    flags: dict[str, Any] = {
+        "target": (target,) if isinstance(target, str) else tuple(target),
+        "inputs": None if inputs is None else tuple(inputs),
+        "output": str(output),
+        "method": method,
+        "split": split,
+        "seed": seed,
+        "base": base,
+        **(settings or {}),
+    }
+    terminal = Terminal(quiet=quiet)
+    if isinstance(data, pd.DataFrame):
+        return train_frame(data, flags, terminal=terminal, overwrite=overwrite)
+    config = finetune_config(None, {"data": str(data), **flags})
+    return train(config, terminal=terminal, overwrite=overwrite)
+
+
+def finetune_config(recipe: Path | None, flags: Mapping[str, Any]) -> FinetuneConfig:
+    """Return the settings of a recipe with the given flags laid over it; None is not a flag."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    if recipe is not None:
+        return override(load_recipe(recipe), given)
+    for name, what in (("data", "a file"), ("target", "a target"), ("output", "a run folder")):
+        if name not in given:
+            raise InputError(
+                f"{what} to {'write' if name == 'output' else 'work on'} is missing",
+                fix='Such as: kagaku finetune lab.csv --target "logS [log10(mol/L)]" --output run/',
+            )
+    known = [field.name for field in fields(FinetuneConfig)]
+    start = FinetuneConfig(data=given["data"], target=given["target"])
+    assert set(known) >= {"data", "target", "output"}
+    return override(start, given)
+
+
+def load(source: str | Path) -> "Run | Encoder":
+    """Return a run, or the encoder of a weights name or folder.
+
+    Args:
+        source: A run folder, a weights name such as ``"kagaku-tiny"``, or a folder with an encoder.
+
+    Raises:
+        InputError: There is nothing of that name.
+    """
+    path = Path(source)
+    if (path / "metrics.json").exists() or (path / "UNFINISHED").exists():
+        return Run.load(path)
+    return load_base(str(source))
+
+
+def embed(
+    data: "str | Path | Sequence[str] | pd.DataFrame",
+    *,
+    inputs: Sequence[str] | None = None,
+    model: str | None = None,
+    quiet: bool = True,
+) -> np.ndarray:
+    """Return one vector per record, float32 (record, dim), in the order of the input.
+
+    Args:
+        data: A file as in `finetune`, a DataFrame, or a list of SMILES, sequences or texts.
+        inputs: Columns to embed; None takes every column that looks like an input.
+        model: A weights name, or a folder with an encoder or a run; None takes the default.
+        quiet: Show no progress bar.
+
+    Raises:
+        InputError: A value cannot be embedded; the message names its place.
+    """
+    return embed_source(data, inputs=inputs, model=model, terminal=Terminal(quiet=quiet))[1]
+
+
+def predict_to_file(
+    run: Path, data: Path, output: Path, *, abstain: bool, skip_bad_rows: bool
+) -> None:
+    """Predict a file and write the answer to another; see `Run.predict`."""
+    from kagaku.data.tables import TABLE_SUFFIXES
+    from kagaku.streaming import predict_file, write_prediction
+
+    terminal = Terminal()
+    loaded = Run.load(run)
+    plain = data.name.removesuffix(".gz")
+    if any(plain.endswith(suffix) for suffix in TABLE_SUFFIXES):
+        n_rows = predict_file(
+            loaded, data, output, abstain=abstain, skip_bad_rows=skip_bad_rows, terminal=terminal
+        )
+    else:
+        n_rows = write_prediction(
+            loaded.predict(data, abstain=abstain, skip_bad_rows=skip_bad_rows, quiet=False), output
+        )
+    terminal.say(f"Wrote {n_rows:,} predictions to {output}")
+
+
+def embed_to_file(
+    data: Path, output: Path, *, inputs: Sequence[str] | None, model: str | None
+) -> None:
+    """Embed every record of a file and write the vectors to another."""
+    terminal = Terminal()
+    records, vectors = embed_source(data, inputs=inputs, model=model, terminal=terminal)
+    write_embeddings(records, vectors, output)
+    terminal.say(f"Wrote {len(vectors):,} vectors of width {vectors.shape[1]} to {output}")
+
+
+def show_doctor(data: Path | None, target: Sequence[str]) -> None:
+    """Print what `doctor` finds, and what a table would cost."""
+    from kagaku.doctor import show
+
+    show(Terminal(), data, target)
+
+
+def copy_or_list_samples(name: str | None, output: Path) -> None:
+    """Copy a sample to a folder, or list them all."""
+    terminal = Terminal()
+    if name is not None:
+        copied = copy_sample(name, output)
+        sample = next(one for one in list_samples() if one.name == name)
+        terminal.say(f"Copied to {copied}\nNow try: {sample.command}")
+        return
+    terminal.table(
+        "Shipped example data (copy one with: kagaku samples NAME)",
+        ["name", "records", "what it is", "licence"],
+        [[one.name, f"{one.n_records:,}", one.description, one.licence] for one in list_samples()],
+    )

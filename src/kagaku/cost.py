@@ -1,0 +1,259 @@
+"""What fine-tuning on a table would cost on this machine, from its tokens and a short benchmark."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kagaku.errors import InputError
+
+if TYPE_CHECKING:
+    from kagaku.data import BadCell, Grid, Records, Schema, Table
+    from kagaku.modalities import RecordTokens
+    from kagaku.modalities.checking import Modalities
+    from kagaku.models import Encoder
+
+SAMPLED_ROWS = 64
+"""How many rows are tokenised to learn the length of a record."""
+
+BENCHMARK_SECONDS = 0.6
+"""How long each of the three speeds is measured."""
+
+BENCHMARK_TOKENS = 256
+"""Most tokens in the benchmark's batch, so that one step stays well under a second."""
+
+FOLDS_FITTED = 6
+"""Fits of every readout: one per cross-validation fold, and one on all training rows."""
+
+CHOLESKYS_PER_FIT = 150
+"""What fitting one exact Gaussian process costs, in Cholesky factorisations of its kernel matrix:
+some 50 evaluations of the marginal likelihood with its gradient. Measured; see `estimate`."""
+
+EXACT_ROWS = 5_000
+"""Above this many rows the Gaussian process learns its settings on a subset."""
+
+OTHER_READOUTS_PER_ROW = 0.004
+"""Seconds per training row and fit for linear models, trees and forests together; measured on two
+cores with 2,248 features of molecules."""
+
+BYTES_PER_FEATURE_ROW = 4 * 2_500
+"""Classical features and embeddings of one row, float32."""
+
+IDLE_BYTES = 700 * 2**20
+"""Resident memory once torch, rdkit and pandas are loaded."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What fine-tuning would cost; times are good to a factor of about three."""
+
+    rows: int
+    """Rows (or times of a grid)."""
+
+    tokens: Mapping[str, float]
+    """By input, mean tokens of a filled cell in the sample."""
+
+    longest_record: int
+    """Tokens of the longest record in the sample."""
+
+    total_tokens: int
+    """Tokens of the whole table, from the sample's mean."""
+
+    readout_seconds: float
+    """Readouts on features and frozen embeddings, with cross-validation."""
+
+    full_seconds: float
+    """Training the whole network for the most epochs allowed; often it stops earlier."""
+
+    readout_bytes: int
+    """Most memory in use with readouts."""
+
+    full_bytes: int
+    """Most memory in use when training the whole network."""
+
+    embed_tokens_per_second: float
+    """Measured here, with the encoder that would be used."""
+
+    train_tokens_per_second: float
+    """Measured here: forward, backward and optimiser step."""
+
+    unreadable_rows: int
+    """Rows of the sample that cannot be used as they are."""
+
+
+def estimate(
+    path: Path | str,
+    targets: Sequence[str] = (),
+    *,
+    inputs: Sequence[str] | None = None,
+    base: str | None = None,
+) -> Cost:
+    """Return what fine-tuning on a file would cost on this machine.
+
+    Reads the file, tokenises a sample of rows and measures the machine for a few seconds.
+
+    Args:
+        path: The table or grid.
+        targets: What to predict; without any, every usable column counts as an input.
+        inputs: Columns to predict from; None takes every column that looks like an input.
+        base: The weights to start from, as in a recipe.
+
+    Raises:
+        InputError: The file cannot be read, a column is unknown, or no sampled row can be used.
+    """
+    from kagaku.bases import load_base
+    from kagaku.data import infer_schema, read
+    from kagaku.modalities.checking import fit_modalities, make_modalities, tokenize_records
+
+    source = read(path)
+    schema = infer_schema(source, targets=list(targets), inputs=inputs)
+    sample, unreadable = _usable_sample(source, schema, make_modalities(schema))
+    tokens = tokenize_records(sample, fit_modalities(sample))
+    lengths = np.array([sum(len(one) for _, one in row.values()) for row in tokens])
+    encoder = load_base(base)
+    embed, train = _token_speeds(encoder, tokens)
+    rows, total = len(source), int(lengths.mean() * len(source))
+    return Cost(
+        rows=rows,
+        tokens=_mean_tokens(schema, tokens),
+        longest_record=int(lengths.max()),
+        total_tokens=total,
+        readout_seconds=total / embed + _featurise_seconds(sample) * rows + _readout_seconds(rows),
+        full_seconds=_epochs() * total / train,
+        readout_bytes=_readout_bytes(rows),
+        full_bytes=_full_bytes(encoder, int(lengths.max())),
+        embed_tokens_per_second=embed,
+        train_tokens_per_second=train,
+        unreadable_rows=unreadable,
+    )
+
+
+def _usable_sample(
+    source: "Table | Grid", schema: "Schema", modalities: "Modalities"
+) -> tuple["Records", int]:
+    """Return up to `SAMPLED_ROWS` usable records spread over the file, and how many were not."""
+    from kagaku.data import grid_records, parse_records, without_bad_rows
+    from kagaku.data.grids import Grid
+    from kagaku.modalities.checking import check_records
+
+    bad: list[BadCell] = []
+    spread = np.unique(np.linspace(0, len(source) - 1, SAMPLED_ROWS).astype(np.int64))
+    if isinstance(source, Grid):
+        records = grid_records(source, schema, with_targets=False)
+        records = records.subset(spread)
+    else:
+        cells = [one for one in source.bad_cells if one.row in set(source.rows[spread].tolist())]
+        part = replace(
+            source,
+            frame=source.frame.iloc[spread].reset_index(drop=True),
+            rows=source.rows[spread],
+            ids=None,
+            bad_cells=tuple(cells),
+        )
+        records, bad = parse_records(part, schema, with_targets=False)
+    checked, more = check_records(records, modalities)
+    usable = without_bad_rows(checked, [*bad, *more])
+    if not len(usable):
+        raise InputError(
+            f"none of the {len(spread)} sampled rows can be used",
+            fix="Run kagaku finetune on it: it lists every bad row with the reason.",
+            where=records.source,
+        )
+    return usable, len(spread) - len(usable)
+
+
+def _mean_tokens(schema: "Schema", tokens: "Sequence[RecordTokens]") -> dict[str, float]:
+    """Return by input the mean number of tokens of its filled cells; 0 if all are empty."""
+    found = {}
+    for column, one in enumerate(schema.inputs):
+        lengths = [len(row[column][1]) for row in tokens if column in row]
+        found[one.name] = float(np.mean(lengths)) if lengths else 0.0
+    return found
+
+
+def _token_speeds(encoder: "Encoder", tokens: "Sequence[RecordTokens]") -> tuple[float, float]:
+    """Return tokens per second of embedding and of training steps."""
+    import torch
+
+    from kagaku.modalities import n_tokens, pack
+
+    chosen, used = [tokens[0]], n_tokens(tokens[0])
+    for row in tokens[1:]:
+        if used + n_tokens(row) <= BENCHMARK_TOKENS:
+            chosen.append(row)
+            used += n_tokens(row)
+    device = next(encoder.parameters()).device
+    batch = pack(chosen).to(device)
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=0.0, fused=True)
+
+    def embed() -> None:
+        with torch.inference_mode():
+            encoder(batch).sum().item()
+
+    def train() -> None:
+        optimizer.zero_grad()
+        encoder(batch).square().mean().backward()
+        optimizer.step()
+
+    return used / _seconds_of(embed), used / _seconds_of(train)
+
+
+def _seconds_of(work: Callable[[], None]) -> float:
+    """Return the shortest time of one call, tried for about `BENCHMARK_SECONDS`.
+
+    The shortest, since warming up and whatever else the machine does can only make a call longer.
+    """
+    times: list[float] = []
+    while not times or sum(times) < BENCHMARK_SECONDS:
+        begin = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+def _featurise_seconds(sample: "Records") -> float:
+    """Return seconds per row for the classical features."""
+    from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
+
+    begin = time.perf_counter()
+    feature_blocks(sample, fit_featurizers(sample))
+    return (time.perf_counter() - begin) / len(sample)
+
+
+def _readout_seconds(rows: int) -> float:
+    """Return seconds for fitting every readout with cross-validation."""
+    import torch
+
+    size = 600
+    matrix = torch.eye(size, dtype=torch.float64)
+    cholesky = _seconds_of(lambda: torch.linalg.cholesky(matrix).sum().item() and None)
+    per_fit = CHOLESKYS_PER_FIT * cholesky * (min(rows, EXACT_ROWS) / size) ** 3
+    return FOLDS_FITTED * (per_fit + OTHER_READOUTS_PER_ROW * rows)
+
+
+def _readout_bytes(rows: int) -> int:
+    """Return memory for features and the kernel matrices of the Gaussian process."""
+    kernels = 6 * 8 * min(rows, EXACT_ROWS) ** 2
+    return IDLE_BYTES + kernels + 3 * BYTES_PER_FEATURE_ROW * rows
+
+
+def _full_bytes(encoder: "Encoder", longest_record: int) -> int:
+    """Return memory for weights, gradients, two optimiser moments, and one batch's activations."""
+    from kagaku.models.finetuning import FinetuningConfig
+
+    sizes = encoder.config.backbone
+    n_parameters = sum(one.numel() for one in encoder.parameters())
+    budget = max(FinetuningConfig().token_budget, longest_record)
+    # Kept for the backward pass per block and token: the stream, queries, keys, values and their
+    # normalised forms, and the three feed-forward activations.
+    per_token = 4 * sizes.depth * (10 * sizes.dim + 4 * sizes.hidden)
+    return IDLE_BYTES + 16 * n_parameters + budget * per_token
+
+
+def _epochs() -> int:
+    from kagaku.models.finetuning import FinetuningConfig
+
+    return FinetuningConfig().epochs

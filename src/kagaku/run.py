@@ -1,0 +1,203 @@
+"""A run: the folder that a fine-tuning leaves behind, and everything needed to predict offline."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kagaku.data import (
+    BadCell,
+    BadRowsError,
+    Grid,
+    Records,
+    Schema,
+    Table,
+    grid_records,
+    parse_records,
+    read,
+)
+from kagaku.data.table import table_from_frame
+from kagaku.errors import InputError
+from kagaku.experiment import FinetuneConfig, load_recipe
+from kagaku.modalities.checking import check_records
+from kagaku.models.checkpoint import upgrade
+from kagaku.prediction_table import predictions_frame
+from kagaku.science_tasks.property import PropertyModel, TargetPrediction
+from kagaku.terminal import Terminal
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+RUN_FORMAT_VERSION = 1
+"""Raised by one whenever a run folder would mean something else."""
+
+METRICS_FILE, SCHEMA_FILE, CONFIG_FILE = "metrics.json", "schema.json", "config.yaml"
+MODEL_FOLDER = "model"
+UNFINISHED_FILE = "UNFINISHED"
+"""Stands in a run folder from its first moment until everything in it is written."""
+
+
+class Run:
+    """A finished fine-tuning, ready to predict.
+
+    Made by `kagaku.finetune` and `kagaku.load`.
+
+    Args:
+        folder: The run folder.
+        model: What it holds.
+        metrics: Its metrics.json.
+    """
+
+    def __init__(self, folder: Path, model: PropertyModel, metrics: dict[str, Any]) -> None:
+        self.folder, self.model, self.metrics = folder, model, metrics
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Run":
+        """Return the run in a folder.
+
+        Raises:
+            InputError: The folder is not a finished run, or is damaged, or is of a newer version.
+        """
+        path = Path(folder)
+        if not path.is_dir():
+            raise InputError(
+                f"there is no run folder {str(folder)!r}",
+                fix="Give the --output folder of a `kagaku finetune`.",
+            )
+        if (path / UNFINISHED_FILE).exists():
+            raise InputError(
+                "this fine-tuning has not finished",
+                fix="Run the same `kagaku finetune` command again: it goes on where it stopped.",
+                where=str(folder),
+            )
+        metrics = read_json(path / METRICS_FILE)
+        upgrade(metrics, str(path / METRICS_FILE), current=RUN_FORMAT_VERSION, steps={})
+        schema = Schema.from_json(read_json(path / SCHEMA_FILE))
+        return cls(path, PropertyModel.load(path / MODEL_FOLDER, schema), metrics)
+
+    @property
+    def schema(self) -> Schema:
+        """What the run reads and predicts."""
+        return self.model.schema
+
+    @property
+    def config(self) -> FinetuneConfig:
+        """The settings that made the run."""
+        return load_recipe(self.folder / CONFIG_FILE)
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.folder / "report.html"
+
+    def predict(
+        self,
+        data: "str | Path | pd.DataFrame | xr.Dataset",
+        *,
+        abstain: bool = False,
+        skip_bad_rows: bool = False,
+        quiet: bool = True,
+    ) -> "pd.DataFrame | xr.Dataset":
+        """Return predictions with intervals, one row per record, in the order of the input.
+
+        Args:
+            data: A file as in `kagaku.finetune`, a DataFrame, or (for grids) a Dataset. Targets
+                need not be in it.
+            abstain: Leave the answer empty for records unlike the training data.
+            skip_bad_rows: Leave the answer empty for rows that cannot be read, instead of
+                stopping before any work.
+            quiet: Show no progress bar.
+
+        Returns:
+            For each target: its prediction in the target's unit, ``_lower`` and ``_upper`` (or
+            ``_set`` and the probability of each class), and ``_in_domain``. Field targets give a
+            Dataset with these as variables.
+
+        Raises:
+            InputError: A column is missing, or rows cannot be used.
+        """
+        import pandas as pd
+
+        if isinstance(data, pd.DataFrame):
+            source: Table | Grid = table_from_frame(data)
+        elif isinstance(data, str | Path):
+            source = read(data)
+        else:
+            from kagaku.data.grids import grid_from_dataset
+
+            source = grid_from_dataset(data)
+        terminal = Terminal(quiet=quiet)
+        records, bad = self.records(source)
+        if bad and not skip_bad_rows:
+            raise BadRowsError(bad, len(source))
+        with terminal.progress("predicting") as progress:
+            predictions = self.model.predict(records, progress=progress)
+        if any(target.kind == "field" for target in self.schema.targets):
+            return self.fields(source, records, predictions)
+        frame = predictions_frame(self.schema.targets, predictions, abstain=abstain)
+        if bad:
+            frame = self.with_bad_rows(frame, records, source, bad)
+        if isinstance(data, pd.DataFrame):
+            frame.index = data.index
+        return frame
+
+    def records(self, source: "Table | Grid") -> tuple[Records, list[BadCell]]:
+        """Return the usable records of a table or grid, and every cell that cannot be used."""
+        if isinstance(source, Grid):
+            records, bad = grid_records(source, self.schema, with_targets=False), list[BadCell]()
+        else:
+            records, bad = parse_records(source, self.schema, with_targets=False)
+        return checked(records, bad, self.model)
+
+    def fields(
+        self, source: "Table | Grid", records: Records, predictions: dict[str, TargetPrediction]
+    ) -> "xr.Dataset":
+        """Return field predictions as a Dataset on the input's own grid."""
+        from kagaku.prediction_fields import predictions_dataset
+
+        assert isinstance(source, Grid)
+        return predictions_dataset(self.schema, source, records, predictions)
+
+    def with_bad_rows(
+        self, frame: "pd.DataFrame", records: Records, source: "Table | Grid", bad: list[BadCell]
+    ) -> "pd.DataFrame":
+        """Return predictions with an empty row, and its reason, for each row that was left out."""
+        assert isinstance(source, Table)
+        placed = frame.set_index(records.rows).reindex(source.rows)
+        reasons = {cell.row: str(cell) for cell in bad}
+        placed["problem"] = [reasons.get(int(row), "") for row in source.rows]
+        return placed.reset_index(drop=True)
+
+
+def checked(
+    records: Records, bad: list[BadCell], model: PropertyModel
+) -> tuple[Records, list[BadCell]]:
+    """Return the records that every modality accepts, and the bad cells, old and new."""
+    kept, more = check_records(records, model.modalities)
+    everything = [*bad, *more]
+    rejected = {cell.row for cell in everything}
+    good = [i for i, row in enumerate(kept.rows) if int(row) not in rejected]
+    return (kept.subset(good) if len(good) < len(kept) else kept), everything
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file of a run folder.
+
+    Raises:
+        InputError: It is missing or damaged.
+    """
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"there is no {path.name}, so this is not a whole run folder",
+            fix="Copy the run folder again, with everything in it.",
+            where=str(path.parent),
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"the file is damaged ({error})", fix="Copy the run folder again.", where=str(path)
+        ) from None
+    if not isinstance(stored, dict):
+        raise InputError("the file is damaged", fix="Copy the run folder again.", where=str(path))
+    return stored

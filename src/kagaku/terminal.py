@@ -1,0 +1,84 @@
+"""What the front door says: tables, sentences and progress bars on the standard error stream."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+ProgressCallback = Callable[[int, int, str], None]
+"""Called with (done, total, what is being done)."""
+
+
+def _no_progress(done: int, total: int, label: str) -> None:
+    """Show nothing."""
+    del done, total, label
+
+
+class Terminal:
+    """Prints for people; a quiet one prints nothing.
+
+    rich is imported on first use, so that `kagaku --help` does not wait for it.
+
+    Args:
+        quiet: Print nothing at all.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+
+    def say(self, text: str = "") -> None:
+        """Print one paragraph."""
+        if not self.quiet:
+            from rich.console import Console
+
+            Console(stderr=True, highlight=False).print(text, markup=False)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table."""
+        if self.quiet:
+            return
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            # As text, since a SMILES such as "C[C@H]" would be read as markup.
+            table.add_row(*(Text(cell) for cell in row))
+        Console(stderr=True, highlight=False).print(table)
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[ProgressCallback]:
+        """Show a progress bar with the time left; gives the callback that moves it."""
+        if self.quiet:
+            yield _no_progress
+            return
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[label]}", markup=False),
+            console=Console(stderr=True, highlight=False),
+            transient=True,
+        )
+        with bar:
+            task = bar.add_task(title, total=None, label="")
+
+            def move(done: int, total: int, label: str) -> None:
+                bar.update(task, completed=done, total=total, label=label)
+
+            yield move
