@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int
 
 from kagaku.data.records import Records
+from kagaku.errors import InputError
 
 Groups = Int[np.ndarray, " record"]
 """The index of each record's group, from 0 in order of first appearance."""
@@ -117,3 +118,27 @@ def column_groups(records: Records) -> Groups:
             for i, value in enumerate(records.groups.tolist())
         ]
     )
+
+
+def richest_groups(records: Records, modality: str) -> tuple[str, Groups]:
+    """Return (name, groups) of the input of a modality that falls into the most groups."""
+    names = [one.name for one in records.schema.inputs if one.modality == modality]
+    if not names:
+        what = {"molecule": "scaffold", "protein": "sequence"}[modality]
+        raise InputError(
+            f"a split by {what} needs a {modality} among the inputs",
+            fix="Choose another split, such as random.",
+            where=records.source,
+        )
+    grouping = scaffold_groups if modality == "molecule" else sequence_groups
+    found = [(name, grouping(records.inputs[name])) for name in names]
+    return max(found, key=lambda pair: int(pair[1].max()))
+
+
+def class_strata(records: Records) -> np.ndarray | None:
+    """Return the class of each record of the first target with classes, so both sides have all."""
+    for target in records.schema.targets:
+        if target.kind in ("binary", "multiclass") and target.name in records.targets:
+            classes: np.ndarray = np.nan_to_num(records.targets[target.name].values, nan=-1)
+            return classes.astype(np.int64)
+    return None

@@ -2,18 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Int
 
+from kagaku.data.folds import SPLIT_KINDS, Indices, SplitKind, cross_validation_folds
 from kagaku.data.grouping import (
     Groups,
+    class_strata,
     column_groups,
     group_of_keys,
     joined,
-    scaffold_groups,
-    sequence_groups,
+    richest_groups,
 )
 from kagaku.data.identity import identity_keys
 from kagaku.data.lead_times import parse_lead
@@ -22,8 +21,7 @@ from kagaku.data.split_files import read_split
 from kagaku.errors import InputError
 from kagaku.registry import did_you_mean
 
-SplitKind = Literal["auto", "random", "scaffold", "sequence", "group", "time", "file"]
-SPLIT_KINDS: tuple[SplitKind, ...] = get_args(SplitKind)
+__all__ = ["SPLIT_KINDS", "Split", "SplitConfig", "cross_validation_folds", "split_records"]
 
 FEWEST_GROUPS = 10
 """Fewest scaffolds or families with which `auto` splits by them."""
@@ -34,8 +32,6 @@ asks about new combinations, not about new ligands."""
 
 LARGEST_GROUP = 0.5
 """Largest share of the records that one scaffold or family may have for `auto` to split by them."""
-
-Indices = Int[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)
@@ -112,7 +108,7 @@ def split_records(records: Records, config: SplitConfig | None = None) -> Split:
     if kind == "time":
         return _by_time(records, config, duplicates, reason)
     groups = duplicates if groups is None else joined(groups, duplicates)
-    strata = _strata(records) if kind == "random" else None
+    strata = class_strata(records) if kind == "random" else None
     test = _draw(groups, config, strata, spread=kind in ("scaffold", "sequence"))
     if not test.any() or test.all():
         raise InputError(
@@ -136,10 +132,10 @@ def _choose(records: Records, kind: SplitKind) -> tuple[SplitKind, Groups | None
             )
         return kind, column_groups(records), f"by {records.schema.group!r}, as asked for"
     if kind == "scaffold":
-        name, groups = _richest(records, "molecule")
+        name, groups = richest_groups(records, "molecule")
         return kind, groups, f"by scaffold of {name!r}, as asked for"
     if kind == "sequence":
-        name, groups = _richest(records, "protein")
+        name, groups = richest_groups(records, "protein")
         return kind, groups, f"by sequence similarity of {name!r}, as asked for"
     return kind, None, "as asked for"
 
@@ -165,7 +161,7 @@ def _choose_automatically(records: Records) -> tuple[SplitKind, Groups | None, s
         if kind == "sequence" and not _varies_in_length(records):
             doubts.append("the sequences are aligned variants of one length")
             continue
-        name, groups = _richest(records, modality)
+        name, groups = richest_groups(records, modality)
         sizes = np.bincount(groups)
         fewest = max(FEWEST_GROUPS, FEWEST_GROUPS_PER_RECORD * len(records))
         if len(sizes) >= fewest and sizes.max() <= LARGEST_GROUP * len(records):
@@ -184,30 +180,6 @@ def _varies_in_length(records: Records) -> bool:
         for one in records.schema.inputs
         if one.modality == "protein"
     )
-
-
-def _richest(records: Records, modality: str) -> tuple[str, Groups]:
-    """Return (name, groups) of the input of a modality that falls into the most groups."""
-    names = [one.name for one in records.schema.inputs if one.modality == modality]
-    if not names:
-        what = {"molecule": "scaffold", "protein": "sequence"}[modality]
-        raise InputError(
-            f"a split by {what} needs a {modality} among the inputs",
-            fix="Choose another split, such as random.",
-            where=records.source,
-        )
-    grouping = scaffold_groups if modality == "molecule" else sequence_groups
-    found = [(name, grouping(records.inputs[name])) for name in names]
-    return max(found, key=lambda pair: int(pair[1].max()))
-
-
-def _strata(records: Records) -> np.ndarray | None:
-    """Return the class of each record of the first target with classes, so both sides have all."""
-    for target in records.schema.targets:
-        if target.kind in ("binary", "multiclass") and target.name in records.targets:
-            classes: np.ndarray = np.nan_to_num(records.targets[target.name].values, nan=-1)
-            return classes.astype(np.int64)
-    return None
 
 
 def _draw(
@@ -306,83 +278,3 @@ def _by_file(records: Records, config: SplitConfig, duplicates: Groups) -> Split
         n_test = int(np.isin(duplicates[test], shared).sum())
         told += f"; beware: {n_test} test records have a duplicate among the training records"
     return Split(train, test, "file", told)
-
-
-def cross_validation_folds(
-    records: Records,
-    indices: np.ndarray,
-    n_folds: int,
-    seed: int = 0,
-    *,
-    kind: SplitKind = "random",
-) -> list[Indices]:
-    """Return the held-out records of each fold, which together are ``indices``.
-
-    Duplicates stay together, and so do records of one group where the records have a group column;
-    with classes every fold gets its share of each. Grids fall into blocks of time.
-
-    Args:
-        records: The records.
-        indices: Those to be dealt out, usually the training ones.
-        n_folds: How many folds.
-        seed: Fixes whatever is random.
-        kind: What must stay together besides, as in `SplitConfig`: pass a split's own kind to
-            mimic it.
-
-    Raises:
-        InputError: There are fewer different records than folds.
-    """
-    chosen = np.sort(np.asarray(indices, dtype=np.int64))
-    some = records.subset(chosen)
-    groups = group_of_keys(identity_keys(some))
-    if some.groups is not None:
-        groups = joined(groups, column_groups(some))
-    if kind in ("scaffold", "sequence"):
-        _, kin = _richest(some, "molecule" if kind == "scaffold" else "protein")
-        if int(kin.max()) + 1 >= 2 * n_folds:
-            groups = joined(groups, kin)
-    n_groups = int(groups.max(initial=-1)) + 1
-    if n_folds < 2 or n_groups < n_folds:
-        raise InputError(
-            f"{n_groups} different records cannot be dealt into {n_folds} folds",
-            fix="Use at least 2 folds, and fewer than there are different records.",
-            where=records.source,
-        )
-    if _is_ordered_in_time(some, kind):
-        assert some.times is not None
-        rank = np.argsort(np.argsort(some.times, kind="stable"), kind="stable")
-        fold_of_record = rank * n_folds // len(rank)
-        fold_of_group = np.zeros(n_groups, dtype=np.int64)
-        fold_of_group[groups[::-1]] = fold_of_record[::-1]
-    else:
-        fold_of_group = _deal(groups, _strata(some), n_folds, seed)
-    folds = fold_of_group[groups]
-    return [chosen[folds == fold] for fold in range(n_folds)]
-
-
-def _is_ordered_in_time(records: Records, kind: SplitKind) -> bool:
-    grid = any(one.modality == "climate" for one in records.schema.inputs)
-    return records.times is not None and (kind == "time" or grid)
-
-
-def _deal(groups: Groups, strata: np.ndarray | None, n_folds: int, seed: int) -> np.ndarray:
-    """Return the fold of each group: big ones first, each to the fold that has the fewest."""
-    rng = np.random.default_rng(seed)
-    sizes = np.bincount(groups)
-    stratum = np.zeros(len(sizes), dtype=np.int64)
-    if strata is not None:
-        stratum[groups[::-1]] = strata[::-1] - strata.min()
-    order = rng.permutation(len(sizes))
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    order = order[np.argsort(stratum[order], kind="stable")]
-    folds = np.zeros(len(sizes), dtype=np.int64)
-    totals = np.zeros(n_folds, dtype=np.int64)
-    for one in np.unique(stratum):
-        inside = np.zeros(n_folds, dtype=np.int64)
-        for group in order[stratum[order] == one]:
-            # First even in the stratum, then in all; a stratum of one class must not pile up.
-            fold = int(np.lexsort((totals, inside))[0])
-            folds[group] = fold
-            inside[fold] += sizes[group]
-            totals[fold] += sizes[group]
-    return folds

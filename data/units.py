@@ -8,70 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from kagaku.data.numbers import NUMBER
+from kagaku.data.unit_spellings import COMMON, SPELLINGS
+from kagaku.data.unit_spellings import DIMENSIONLESS as DIMENSIONLESS  # for all who read units
 from kagaku.errors import InputError
 from kagaku.registry import did_you_mean
 
 if TYPE_CHECKING:
     from pint import UnitRegistry
 
-DIMENSIONLESS = "dimensionless"
-"""The unit of a number that has none."""
-
 Log = Literal["log10", "ln", "log2"]
 LN_OF_BASE: dict[Log, float] = {"log10": float(np.log(10)), "ln": 1.0, "log2": float(np.log(2))}
 """Natural logarithm of each logarithm's base."""
 
-# Spellings that pint lacks or takes for something else (to pint, "a.u." is an atomic mass unit
-# times a year, and "mol%" an amount of substance).
-_SPELLINGS = {
-    "": DIMENSIONLESS,
-    "1": DIMENSIONLESS,
-    "-": DIMENSIONLESS,
-    "none": DIMENSIONLESS,
-    "unitless": DIMENSIONLESS,
-    "a.u.": DIMENSIONLESS,
-    "arb. units": DIMENSIONLESS,
-    "RFU": DIMENSIONLESS,
-    "fraction": DIMENSIONLESS,
-    "ratio": DIMENSIONLESS,
-    "equiv": DIMENSIONLESS,
-    "equiv.": DIMENSIONLESS,
-    "eq.": DIMENSIONLESS,
-    "%": "percent",
-    "wt%": "percent",
-    "wt.%": "percent",
-    "mol%": "percent",
-    "mol %": "percent",
-    "vol%": "percent",
-    "at%": "percent",
-    "at.%": "percent",
-    "% v/v": "percent",
-    "% w/v": "percent",
-    "% w/w": "percent",
-    "degrees_north": "degree",
-    "degrees_south": "degree",
-    "degrees_east": "degree",
-    "degrees_west": "degree",
-    "degree_C": "degC",
-    "degrees_C": "degC",
-    "deg C": "degC",
-    "deg_C": "degC",
-    "Celsius": "degC",
-    "° C": "degC",
-    "℃": "degC",
-    "° F": "degF",
-    "gpm": "meter",  # geopotential metre of the CF conventions, not gallons per minute
-}
-_COMMON = (
-    "degC", "degF", "K", "pH", "percent", "dimensionless", "M", "mM", "uM", "nM", "pM", "mol",
-    "mmol", "umol", "mol/L", "mmol/L", "umol/L", "mol/mL", "mol/m**3", "g", "mg", "ug", "ng", "kg",
-    "g/L", "mg/L", "mg/mL", "ug/mL", "L", "mL", "uL", "m", "cm", "mm", "um", "nm", "angstrom", "s",
-    "ms", "min", "h", "hour", "day", "month", "year", "Pa", "kPa", "MPa", "GPa", "hPa", "bar",
-    "mbar", "atm", "psi", "Torr", "J", "kJ", "kJ/mol", "kcal/mol", "J/mol", "eV", "meV", "V", "mV",
-    "A", "mA", "W", "Hz", "kHz", "MHz", "GHz", "rpm", "Da", "kDa", "g/mol", "1/s", "1/min", "1/h",
-    "m/s", "mm/day", "ppm", "S/m", "S/cm", "cm**2", "m**2", "g/cm**3", "W/m/K", "mPa*s",
-    "log10(mol/L)", "ln(1/s)", "-log10(mol/L)",
-)  # fmt: skip
 _LOG = re.compile(r"(?P<sign>-?)\s*(?P<log>log10|ln|log2)\s*[(\[]\s*(?P<inner>.*?)\s*[)\]]")
 _AMBIGUOUS_LOG = re.compile(r"-?\s*(log|lg|Log|LOG)\s*[(\[]")
 # "m s-1" and "cm2" as the CF conventions write exponents: https://cfconventions.org
@@ -170,7 +118,7 @@ def _log(name: str) -> Log:
 def _pint_unit(spelling: str) -> Any:
     """Return the pint unit of a spelling without logarithm."""
     problem = f"{spelling[:LONGEST_UNIT]!r} is not a unit that kagaku knows"
-    text = _SPELLINGS.get(spelling, _SPELLINGS.get(spelling.replace(" ", ""), spelling))
+    text = SPELLINGS.get(spelling, SPELLINGS.get(spelling.replace(" ", ""), spelling))
     if len(text) > LONGEST_UNIT or _SCALED.match(text) or _NUMBER_TO_A_POWER.search(text):
         raise InputError(problem, fix="Write a unit such as mol/L, degC or percent.")
     registry = _registry()
@@ -187,10 +135,10 @@ def _pint_unit(spelling: str) -> Any:
 
 def _nearest(word: str) -> str:
     """Return advice for a word that is no unit."""
-    by_lower = {known.lower(): known for known in _COMMON}
+    by_lower = {known.lower(): known for known in COMMON}
     if same := by_lower.get(word.lower()):
         return f"Did you mean {same!r}?"
-    advice = did_you_mean(word, _COMMON)
+    advice = did_you_mean(word, COMMON)
     if advice.startswith("Choose"):
         advice = did_you_mean(word, [name for name in dir(_registry()) if name.isidentifier()])
     if advice.startswith("Choose"):
@@ -264,8 +212,8 @@ def convert(values: Any, from_unit: str, to_unit: str) -> np.ndarray:
     Example:
         >>> convert([25.0], "degC", "K").tolist()
         [298.15]
-        >>> convert([-3.0], "log10(mol/L)", "log10(mmol/L)").round(9).tolist()
-        [0.0]
+        >>> convert([-1.0], "log10(mol/L)", "log10(mmol/L)").round(9).tolist()
+        [2.0]
     """
     check_convertible(from_unit, to_unit)
     numbers = np.asarray(values, dtype=np.float64)
@@ -276,7 +224,7 @@ def convert(values: Any, from_unit: str, to_unit: str) -> np.ndarray:
     if one.log is not None and two.log is not None:
         # Staying in logarithms keeps values whose antilogarithm would overflow.
         natural = one.sign * numbers * LN_OF_BASE[one.log] + np.log(scale)
-        return np.asarray(two.sign * natural / LN_OF_BASE[two.log], dtype=np.float64)
+        return np.asarray(two.sign * natural / LN_OF_BASE[two.log])
     if one.log is not None:
         with np.errstate(over="ignore"):
             numbers = np.exp(one.sign * numbers * LN_OF_BASE[one.log])

@@ -1,22 +1,30 @@
-"""Full fine-tuning: the encoder and one head per target, trained together with Lightning."""
+"""Full fine-tuning with Lightning, resumable after any epoch.
+
+Lightning is imported here and nowhere else below the front door: prediction does not wait for it.
+"""
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import lightning
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch import Tensor
+from torch.utils.data import DataLoader
 
-from kagaku.data.schema import Kind
-from kagaku.errors import InputError
-from kagaku.modalities import PackedBatch, RecordTokens, n_tokens, pack, plan_batches
-from kagaku.models.encoder import Encoder, pool_records
-from kagaku.models.heads import Head, HeadInput, HeadTarget, build_head
+from kagaku.modalities import n_tokens
+from kagaku.models.encoder import Encoder
+from kagaku.models.examples import (
+    Batch,
+    Example,
+    ExampleDataset,
+    TargetPlan,
+    TokenBudgetSampler,
+    collate,
+)
+from kagaku.models.multitask import FinetuningConfig, MultitaskNetwork
 from kagaku.models.training_state import (
     Progress,
     load_progress,
@@ -25,201 +33,20 @@ from kagaku.models.training_state import (
 )
 
 
-@dataclass(frozen=True)
-class FinetuningConfig:
-    """Settings of full fine-tuning."""
-
-    epochs: int = 40
-    """Most passes over the training records."""
-
-    patience: int = 8
-    """Stop after this many epochs without a lower validation loss."""
-
-    learning_rate: float = 5e-4
-    """Peak learning rate of AdamW; the schedule warms up over 5% of the steps, then falls as a
-    cosine to a tenth."""
-
-    weight_decay: float = 0.01
-    """Decay of matrices; norms, biases and embeddings are not decayed."""
-
-    token_budget: int = 4096
-    """Most tokens in one batch; a longer record gets a batch of its own."""
-
-    gradient_clip: float = 1.0
-    """Largest norm of a gradient step."""
-
-    seed: int = 0
-    """Fixes the order of records and the heads."""
-
-    def __post_init__(self) -> None:
-        """Check the settings together, once, where they are made."""
-        for name in ("epochs", "patience", "learning_rate", "token_budget", "gradient_clip"):
-            if getattr(self, name) <= 0:
-                raise InputError(
-                    f"{name} must be positive, got {getattr(self, name)}",
-                    fix="Choose a larger value.",
-                )
-
-
-@dataclass(frozen=True)
-class TargetPlan:
-    """What one head must predict."""
-
-    name: str
-    """Name of the target."""
-
-    kind: Kind
-    """Kind of the target."""
-
-    n_outputs: int
-    """Number of classes, or cells per token of a field; 1 for regression and binary."""
-
-    labelled_column: int | None = None
-    """For per-token and field targets, the input whose tokens carry the labels."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """One record, ready to train on."""
-
-    tokens: RecordTokens
-    """Its tokens by column."""
-
-    labels: dict[str, np.ndarray]
-    """By target, as in `HeadTarget.values` without the record axis; for per-token and field
-    targets one row per token of the labelled column. NaN or -1 where nothing was measured."""
-
-    censoring: dict[str, int] = field(default_factory=dict)
-    """By regression target: -1, 0 or +1; absent means 0."""
-
-    weights: dict[str, np.ndarray] = field(default_factory=dict)
-    """By field target: area weights, the shape of its labels."""
-
-
-Batch = tuple[PackedBatch, dict[str, HeadTarget]]
-
-
-def collate(examples: Sequence[Example], plans: Sequence[TargetPlan]) -> Batch:
-    """Return the packed batch of several examples with the targets of each head."""
-    targets = {}
-    for plan in plans:
-        labels = [example.labels[plan.name] for example in examples]
-        per_token = plan.labelled_column is not None
-        values = np.concatenate(labels) if per_token else np.stack(labels)
-        is_class = plan.kind in {"multiclass", "per-token"}
-        censoring = None
-        if plan.kind == "regression":
-            signs = [example.censoring.get(plan.name, 0) for example in examples]
-            censoring = torch.tensor(signs, dtype=torch.int64)
-        weights = None
-        if plan.kind == "field":
-            stacked = np.concatenate([example.weights[plan.name] for example in examples])
-            weights = torch.from_numpy(stacked.astype(np.float32))
-        dtype = np.int64 if is_class else np.float32
-        targets[plan.name] = HeadTarget(torch.from_numpy(values.astype(dtype)), censoring, weights)
-    return pack([example.tokens for example in examples]), targets
-
-
-class ExampleDataset(Dataset[Example]):
-    """Examples by index.
-
-    Args:
-        examples: All of them, in memory; tokens are small.
-    """
-
-    def __init__(self, examples: Sequence[Example]) -> None:
-        self.examples = examples
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def __getitem__(self, index: int) -> Example:
-        return self.examples[index]
-
-
-class TokenBudgetSampler(Sampler[list[int]]):
-    """Batches under a token budget, in an order that is a function of seed and epoch alone.
-
-    Args:
-        lengths: Tokens per record.
-        token_budget: Most tokens per batch.
-        seed: Fixes the order; None keeps the records as they come.
-    """
-
-    def __init__(self, lengths: Sequence[int], token_budget: int, seed: int | None) -> None:
-        self.lengths, self.seed, self.epoch = lengths, seed, 0
-        self.token_budget = max(token_budget, max(lengths, default=1))
-
-    def batches(self) -> list[list[int]]:
-        """Return the batches of the present epoch."""
-        order = np.arange(len(self.lengths))
-        if self.seed is not None:
-            order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
-        return list(plan_batches(self.lengths, self.token_budget, order=order.tolist()))
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.batches())
-
-    def __len__(self) -> int:
-        return len(self.batches())
-
-
-class MultitaskModule(lightning.LightningModule):
-    """Encoder and heads; the loss is the mean of the heads' losses.
-
-    Args:
-        encoder: Trained further.
-        plans: One head is made for each.
-        n_columns: Number of inputs in the schema.
-        config: Optimiser settings.
-        n_steps: Optimiser steps in the whole schedule.
-    """
+class _TrainingModule(lightning.LightningModule):
+    """The network as Lightning trains it."""
 
     def __init__(
-        self,
-        encoder: Encoder,
-        plans: Sequence[TargetPlan],
-        n_columns: int,
-        config: FinetuningConfig,
-        n_steps: int,
+        self, network: MultitaskNetwork, optimiser: torch.optim.Optimizer, n_steps: int
     ) -> None:
         super().__init__()
-        self.encoder, self.plans, self.n_columns = encoder, tuple(plans), n_columns
-        self.config, self.n_steps = config, max(n_steps, 1)
-        # By position, since a target's name may hold a dot, which torch forbids in module names.
-        self.heads = nn.ModuleList(
-            build_head(plan.kind, encoder.dim, plan.n_outputs) for plan in plans
-        )
+        self.network, self.optimiser, self.n_steps = network, optimiser, max(n_steps, 1)
         self.steps_done = 0
-        self.optimiser: torch.optim.Optimizer | None = None
-
-    def outputs(self, batch: PackedBatch) -> list[Tensor]:
-        """Return the raw outputs of each head."""
-        tokens = self.encoder(batch)
-        records = pool_records(batch, tokens, self.n_columns)
-        results = []
-        for plan, head in zip(self.plans, self.heads, strict=True):
-            assert isinstance(head, Head)
-            labelled = (
-                tokens[batch.column == plan.labelled_column]
-                if plan.labelled_column is not None
-                else tokens[:0]
-            )
-            results.append(head(HeadInput(records, labelled)))
-        return results
-
-    def batch_loss(self, batch: Batch) -> Tensor:
-        """Return the mean loss of the heads on one batch."""
-        packed, targets = batch
-        losses = []
-        for plan, head, outputs in zip(self.plans, self.heads, self.outputs(packed), strict=True):
-            assert isinstance(head, Head)
-            losses.append(head.loss(outputs, targets[plan.name]))
-        return torch.stack(losses).mean()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Return the loss of one batch."""
-        return self.batch_loss(batch)
+        loss: Tensor = self.network(batch)
+        return loss
 
     def transfer_batch_to_device(
         self,
@@ -232,32 +59,13 @@ class MultitaskModule(lightning.LightningModule):
         return packed.to(device), {name: target.to(device) for name, target in targets.items()}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return AdamW that decays matrices only; after a restart, the restored one."""
-        if self.optimiser is not None:
-            return self.optimiser
-        decayed: list[nn.Parameter] = []
-        free: list[nn.Parameter] = []
-        for name, parameter in self.named_parameters():
-            is_matrix = parameter.dim() >= 2 and "embed" not in name
-            (decayed if is_matrix else free).append(parameter)
-        groups = [
-            {"params": decayed, "weight_decay": self.config.weight_decay},
-            {"params": free, "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98))
-
-    def learning_rate(self) -> float:
-        """Return the learning rate of the next step: warm-up, then a cosine to a tenth."""
-        warmup = max(1, self.n_steps // 20)
-        if self.steps_done < warmup:
-            return self.config.learning_rate * (self.steps_done + 1) / warmup
-        share = min(1.0, (self.steps_done - warmup) / max(1, self.n_steps - warmup))
-        return self.config.learning_rate * (0.55 + 0.45 * float(np.cos(np.pi * share)))
+        """Return the optimiser, which after a restart is the restored one."""
+        return self.optimiser
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Set the learning rate; it depends on the step alone, so a resumed run repeats it."""
         for group in optimizer.param_groups:
-            group["lr"] = self.learning_rate()
+            group["lr"] = self.network.learning_rate(self.steps_done, self.n_steps)
         self.steps_done += 1
 
 
@@ -298,14 +106,15 @@ class _EpochKeeper(lightning.Callback):
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        assert isinstance(pl_module, MultitaskModule)
-        pl_module.eval()
+        assert isinstance(pl_module, _TrainingModule)
+        network = pl_module.network
+        network.eval()
         with torch.inference_mode():
             weighed = []
             for batch in self.valid:
                 moved = pl_module.transfer_batch_to_device(batch, pl_module.device, 0)
-                weighed.append((float(pl_module.batch_loss(moved)), moved[0].n_records))
-        pl_module.train()
+                weighed.append((float(network(moved)), moved[0].n_records))
+        network.train()
         total = sum(count for _, count in weighed)
         loss = sum(value * count for value, count in weighed) / max(total, 1)
         before = self.progress
@@ -314,7 +123,7 @@ class _EpochKeeper(lightning.Callback):
             trainer.should_stop = True
             loss = float("inf")
         if loss < before.best_loss:
-            self.best = {k: v.detach().clone() for k, v in pl_module.state_dict().items()}
+            self.best = {k: v.detach().clone() for k, v in network.state_dict().items()}
         self.progress = Progress(
             fingerprint=before.fingerprint,
             epoch=epoch,
@@ -324,10 +133,10 @@ class _EpochKeeper(lightning.Callback):
             history=(*before.history, (float(np.mean(self.losses)), loss)),
         )
         self.sampler.epoch = epoch
-        config = pl_module.config
+        config = network.config
         if self.folder is not None:
             optimiser = trainer.optimizers[0]
-            save_training_state(self.folder, self.progress, pl_module, self.best, optimiser)
+            save_training_state(self.folder, self.progress, network, self.best, optimiser)
         if self.report is not None:
             self.report(epoch, config.epochs, f"validation loss {loss:.3f}")
         if epoch - self.progress.best_epoch >= config.patience or epoch >= config.epochs:
@@ -335,7 +144,7 @@ class _EpochKeeper(lightning.Callback):
 
 
 def _run_lightning(
-    module: MultitaskModule,
+    module: _TrainingModule,
     loader: DataLoader[Example],
     keeper: _EpochKeeper,
     config: FinetuningConfig,
@@ -373,7 +182,7 @@ def finetune(
     fingerprint: str = "",
     folder: Path | None = None,
     report: Callable[[int, int, str], None] | None = None,
-) -> tuple[MultitaskModule, Progress]:
+) -> tuple[MultitaskNetwork, Progress]:
     """Train encoder and heads, and return them with the weights of the best epoch.
 
     Stopped at any moment, the same call goes on after the last finished epoch, with the same
@@ -404,21 +213,21 @@ def finetune(
     valid_loader = DataLoader(ExampleDataset(valid), batch_sampler=valid_sampler, collate_fn=gather)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        module = MultitaskModule(encoder, plans, n_columns, config, config.epochs * len(sampler))
+        network = MultitaskNetwork(encoder, plans, n_columns, config)
+    module = _TrainingModule(network, network.optimiser(), config.epochs * len(sampler))
     start = load_progress(folder) if folder is not None else None
     best: dict[str, Tensor] = {}
     if start is None or start.fingerprint != fingerprint:
         start = Progress(fingerprint, 0, 0, float("inf"), 0, ())
     else:
         assert folder is not None
-        optimiser = module.configure_optimizers()
-        best = load_training_state(folder, module, optimiser)
-        module.optimiser, module.steps_done = optimiser, start.step
+        best = load_training_state(folder, network, module.optimiser)
+        module.steps_done = start.step
         sampler.epoch = start.epoch
     keeper = _EpochKeeper(valid_loader, sampler, start, best, folder, report)
     remaining = min(config.epochs - start.epoch, config.patience - (start.epoch - start.best_epoch))
     if remaining > 0:
         _run_lightning(module, loader, keeper, config)
     if keeper.best:
-        module.load_state_dict(keeper.best)
-    return module.cpu().eval(), keeper.progress
+        network.load_state_dict(keeper.best)
+    return network.cpu().eval(), keeper.progress

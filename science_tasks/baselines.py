@@ -246,7 +246,6 @@ def baseline_candidates(
     if not blocks:
         return made
     shared = (values, kind, n_classes, seed)
-    classical = _classical(records, blocks)
     name, make, chosen = _classical(records, blocks)
     if kind == "field":
         return [

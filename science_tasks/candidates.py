@@ -13,7 +13,7 @@ from kagaku.data.records import Records, TargetValues
 from kagaku.data.schema import Target
 from kagaku.modalities import Modality
 from kagaku.models import Encoder
-from kagaku.models.finetuning import FinetuningConfig
+from kagaku.models.multitask import FinetuningConfig
 from kagaku.science_tasks.embeddings import is_learned
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.field_readout import FieldReadout
@@ -29,7 +29,10 @@ from kagaku.science_tasks.token_readout import TokenReadout
 # The readouts that are tried on classical features, cheapest first, and those that are also tried
 # on embeddings. A support vector machine needs its costs searched, so it comes late.
 CLASSICAL_READOUTS = ("linear", "forest", "gp", "trees", "svm")
-LEARNED_READOUTS = ("gp",)
+LEARNED_READOUTS = ("linear", "gp")
+UNTRAINED_READOUTS = ("linear",)
+"""An untrained backbone gets the cheapest readout only: enough to show that it does not help."""
+
 FIELD_READOUTS = ("linear", "gp")
 TOKEN_READOUTS = ("linear", "trees")
 
@@ -221,7 +224,12 @@ class FittedTokens:
 
 
 def readout_candidates(
-    records: Records, target: Target, blocks: Sequence[FeatureBlock], *, seed: int
+    records: Records,
+    target: Target,
+    blocks: Sequence[FeatureBlock],
+    *,
+    is_pretrained: bool,
+    seed: int,
 ) -> list[Candidate]:
     """Return the readouts to try for a target, cheapest first.
 
@@ -229,6 +237,7 @@ def readout_candidates(
         records: All records, with the target's values.
         target: What is predicted.
         blocks: Classical features and embeddings of the same records.
+        is_pretrained: Whether the embeddings come from weights that have learnt something.
         seed: Fixes whatever is random.
     """
     if target.kind == "per-token":
@@ -241,7 +250,7 @@ def readout_candidates(
     learned = tuple(block for block in blocks if is_learned([block.name]))
     plans = [(name, "classical features", classical) for name in _classical_readouts(target)]
     if learned:
-        for name in LEARNED_READOUTS:
+        for name in LEARNED_READOUTS if is_pretrained else UNTRAINED_READOUTS:
             plans.append((name, "embeddings", learned))
             plans.append((name, "classical features + embeddings", (*classical, *learned)))
     return [

@@ -11,10 +11,10 @@ import numpy as np
 from kagaku.data import cross_validation_folds
 from kagaku.data.records import Records
 from kagaku.data.schema import Target
-from kagaku.data.splits import SplitKind
+from kagaku.data.folds import SplitKind
 from kagaku.modalities.checking import fit_modalities
 from kagaku.models import Encoder
-from kagaku.models.finetuning import FinetuningConfig
+from kagaku.models.multitask import FinetuningConfig
 from kagaku.science_tasks.applicability import Applicability
 from kagaku.science_tasks.baselines import baseline_candidates
 from kagaku.science_tasks.candidates import (
@@ -198,7 +198,13 @@ def _fit_target(
     measured = train_index[values.present()[train_index]]
     candidates: list[Candidate] = []
     if settings.method != "full":
-        candidates += readout_candidates(records, target, blocks, seed=settings.seed)
+        candidates += readout_candidates(
+            records,
+            target,
+            blocks,
+            is_pretrained=trainer.encoder.config.is_pretrained,
+            seed=settings.seed,
+        )
     skipped = {}
     network = NetworkCandidate(trainer, target.name)
     if not why_not:

@@ -17,8 +17,8 @@ from kagaku.modalities import Modality, RecordTokens, n_tokens, pack, plan_batch
 from kagaku.modalities.checking import tokenize_records
 from kagaku.modalities.field_layout import assemble, field_layout
 from kagaku.models import Encoder, EncoderConfig
-from kagaku.models.finetuning import FinetuningConfig, MultitaskModule, finetune
 from kagaku.models.heads import Head
+from kagaku.models.multitask import FinetuningConfig, MultitaskNetwork
 from kagaku.science_tasks.labels import Scale, labelled_input, record_examples, target_plan
 from kagaku.science_tasks.prediction import Prediction
 
@@ -33,7 +33,7 @@ DEFAULT_PATCH_CELLS = 4
 class FullModel:
     """The fine-tuned network and the scales of its targets."""
 
-    module: MultitaskModule
+    network: MultitaskNetwork
     """Encoder and heads."""
 
     modalities: Mapping[str, Modality[Any]]
@@ -54,15 +54,15 @@ class FullModel:
         """Return the predictions of every target, in the order of the records."""
         tokens = tokenize_records(records, self.modalities)
         lengths = np.array([n_tokens(record) for record in tokens], dtype=np.int64)
-        budget = max(self.module.config.token_budget, int(lengths.max(initial=1)))
+        budget = max(self.network.config.token_budget, int(lengths.max(initial=1)))
         parts: dict[str, list[Prediction]] = {target.name: [] for target in self.targets}
         done = 0
         with torch.inference_mode():
             for batch in plan_batches(lengths, budget):
                 here, subset = [tokens[i] for i in batch], records.subset(batch)
-                outputs = self.module.outputs(pack(here).to(self.module.device))
+                outputs = self.network.outputs(pack(here).to(self.network.device))
                 for target, head, output in zip(
-                    self.targets, self.module.heads, outputs, strict=True
+                    self.targets, self.network.heads, outputs, strict=True
                 ):
                     assert isinstance(head, Head)
                     first, second = head.predict(output)
@@ -136,10 +136,10 @@ class FullModel:
     def state(self) -> dict[str, Any]:
         """Return weights, sizes and scales; see `storage.save_state`."""
         return {
-            "encoder": self.module.encoder.config.to_json(),
-            "config": asdict(self.module.config),
-            "n_columns": self.module.n_columns,
-            "weights": {k: v.numpy() for k, v in self.module.state_dict().items()},
+            "encoder": self.network.encoder.config.to_json(),
+            "config": asdict(self.network.config),
+            "n_columns": self.network.n_columns,
+            "weights": {k: v.numpy() for k, v in self.network.state_dict().items()},
             "scales": {
                 name: {"mean": scale.mean, "deviation": scale.deviation}
                 for name, scale in self.scales.items()
@@ -159,14 +159,14 @@ class FullModel:
         patch_cells = patch_cells_of(modalities)
         plans = [target_plan(one, schema, patch_cells) for one in schema.targets]
         config = FinetuningConfig(**state["config"])
-        module = MultitaskModule(encoder, plans, state["n_columns"], config, 1)
-        module.load_state_dict({k: torch.from_numpy(v) for k, v in state["weights"].items()})
+        network = MultitaskNetwork(encoder, plans, state["n_columns"], config)
+        network.load_state_dict({k: torch.from_numpy(v) for k, v in state["weights"].items()})
         scales = {
             name: Scale(np.asarray(one["mean"]), float(one["deviation"]))
             for name, one in state["scales"].items()
         }
         history = tuple((train, valid) for train, valid in state["history"])
-        return cls(module.eval(), modalities, scales, history, schema.targets)
+        return cls(network.eval(), modalities, scales, history, schema.targets)
 
 
 def fit_full(
@@ -188,6 +188,9 @@ def fit_full(
         folder: Where the state is kept, so that a stopped training goes on; None keeps none.
         report: Called after each epoch with (epoch, epochs, text).
     """
+    # Here, so that prediction does not wait for Lightning to be imported.
+    from kagaku.models.finetuning import finetune
+
     targets, schema = records.schema.targets, records.schema
     patch_cells = patch_cells_of(modalities)
     scales = {
@@ -199,7 +202,7 @@ def fit_full(
     examples = record_examples(records, tokens, scales, patch_cells)
     order = np.random.default_rng(config.seed).permutation(len(examples))
     n_valid = max(1, round(VALIDATION_SHARE * len(examples)))
-    module, progress = finetune(
+    network, progress = finetune(
         copy.deepcopy(encoder),
         [target_plan(target, schema, patch_cells) for target in targets],
         len(schema.inputs),
@@ -210,7 +213,7 @@ def fit_full(
         folder=folder,
         report=report,
     )
-    return FullModel(module, modalities, scales, progress.history, targets)
+    return FullModel(network, modalities, scales, progress.history, targets)
 
 
 def patch_cells_of(modalities: Mapping[str, Modality[Any]]) -> int:

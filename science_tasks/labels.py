@@ -11,7 +11,7 @@ from kagaku.data.records import Records, TargetValues
 from kagaku.data.schema import Schema, Target
 from kagaku.modalities import RecordTokens
 from kagaku.modalities.field_layout import field_layout, split_field
-from kagaku.models.finetuning import Example, TargetPlan
+from kagaku.models.examples import Example, TargetPlan
 
 
 @dataclass(frozen=True)

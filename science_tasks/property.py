@@ -142,7 +142,7 @@ class PropertyModel:
     def encoder(self) -> Encoder | None:
         """The encoder that the predictions use: fine-tuned, frozen, or None."""
         if self.full is not None:
-            return self.full.module.encoder
+            return self.full.network.encoder
         return None if self.features.embeddings is None else self.features.embeddings.encoder
 
     def predict(

@@ -30,8 +30,9 @@ MOST_ROUNDS, PATIENCE, FOLDS = 400, 20, 3
 the median of the rounds that the folds needed."""
 
 
-SMALL = 500_000
-"""Cells below which one thread is faster: on small data threads wait for each other."""
+SMALL = 5_000_000
+"""Cells below which one thread is used: on small data threads mostly wait for each other, and on a
+busy machine a hundred times as long."""
 
 
 def _threads(matrix: np.ndarray) -> int:

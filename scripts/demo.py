@@ -25,6 +25,7 @@ def main() -> None:
     run = kagaku.finetune(table, target=TARGET, output=FOLDER / "run")
     new = pd.read_csv(FOLDER / "molecules_new.csv")
     predictions = run.predict(new)
+    assert isinstance(predictions, pd.DataFrame)
     measured = pd.read_csv(FOLDER / "molecules_new_measured.csv")
     shown = new.assign(measured=measured[TARGET]).join(predictions.round(2))
     shown.to_csv(FOLDER / "predictions.csv", index=False)

@@ -25,6 +25,7 @@ from kagaku.verdict import (
     interval,
     number,
     run_notes,
+    sentence,
     target_notes,
     verdict_label,
     verdict_level,
@@ -552,7 +553,7 @@ def test_the_metric_that_chose_is_named_beside_its_scores(tmp_path: Path) -> Non
     metrics["targets"]["phase"] |= changes
     (run / "metrics.json").write_text(json.dumps(metrics))
     page = write_report(run).read_text(encoding="utf-8")
-    assert "log loss \u00b1 standard error" in page
+    assert "log loss \u00b1 SE" in page
     assert "harder than the training rows" not in page
 
 
@@ -644,6 +645,7 @@ def test_a_headline_never_fails_for_missing_figures() -> None:
         (12345.6, None, "12,346"),
         (-3.2, 1.0, "\u22123.2"),
         (0.0, None, "0"),
+        (-0.002, 1.0, "0.0"),
         (1.5e-9, None, "1.5e-09"),
         (float("nan"), None, "\u2013"),
         (None, None, "\u2013"),
@@ -654,6 +656,12 @@ def test_numbers_are_as_precise_as_they_are_certain(
     value: object, scale: float | None, text: str
 ) -> None:
     assert number(value, scale) == text
+
+
+def test_clauses_become_sentences() -> None:
+    assert sentence("lowest RMSE in cross-validation") == "Lowest RMSE in cross-validation."
+    assert sentence("Enough.") == "Enough."
+    assert sentence(None) == ""
 
 
 def test_an_interval_shares_its_decimals() -> None:

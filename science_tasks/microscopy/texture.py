@@ -17,6 +17,12 @@ N_CELLS = 4
 SCALES = (1.0, 2.0, 4.0, 8.0)
 """Standard deviations, in pixels, of the blurs whose differences tell coarse from fine."""
 
+PEAK_WINDOWS = (0.05, 0.1, 0.2)
+"""Least distances between the middles of two objects, as parts of the image's shorter side."""
+
+BLOB_SIZES = (0.01, 0.02, 0.04, 0.08, 0.12)
+"""Sizes of blobs (standard deviations), as parts of the image's shorter side."""
+
 N_CODES = 10
 """Different uniform patterns of eight neighbours: 0 to 8 brighter ones, and all others."""
 
@@ -83,10 +89,11 @@ def scale_energies(grey: Grey) -> Float[np.ndarray, " scale"]:
     return np.log(np.array(details) + 1e-4)
 
 
-def otsu_threshold(grey: Grey) -> float:
-    """Return the grey value that best parts dark from bright; that of all pixels if they are one.
+def otsu_threshold(grey: Grey) -> tuple[float, float]:
+    """Return the value that best parts dark from bright, and the share of variance it explains.
 
-    Source: Otsu (1979), https://doi.org/10.1109/TSMC.1979.4310076
+    An image of one value has no parts: the value itself, and 0. Source: Otsu (1979),
+    https://doi.org/10.1109/TSMC.1979.4310076
     """
     counts, edges = np.histogram(grey, bins=256)
     centres = (edges[:-1] + edges[1:]) / 2
@@ -95,38 +102,78 @@ def otsu_threshold(grey: Grey) -> float:
     sums = np.cumsum(counts * centres)
     valid = (below > 0) & (above > 0)
     if not valid.any():
-        return float(grey.flat[0])
+        return float(grey.flat[0]), 0.0
     difference = np.zeros(len(below))
     difference[valid] = (
         sums[:-1][valid] / below[valid] - (sums[-1] - sums[:-1][valid]) / above[valid]
     )
-    between = below * above * difference**2
+    between = below * above * difference**2 / counts.sum() ** 2
     # Where nothing lies between the two populations, every threshold there is as good as another.
     best = np.flatnonzero(between >= between.max() * (1 - 1e-12))
-    return float(edges[1:][best].mean())
+    explained = float(between.max() / max(float(grey.var()), 1e-30))
+    return float(edges[1:][best].mean()), min(explained, 1.0)
 
 
-def objects(grey: Grey) -> Float[np.ndarray, " feature"]:
-    """Return counts and sizes of bright and of dark objects, parted from the rest by Otsu.
+def objects(pixels: Float[np.ndarray, "row column channel"]) -> Float[np.ndarray, " feature"]:
+    """Return counts and sizes of bright and of dark objects, for counting tasks.
 
-    For each: log(1 + objects), log(1 + objects of at least 0.02% of the image), covered fraction,
-    median and largest object as fractions of the image, and how often the grown distance map has
-    a peak: touching cells are one object, but have a peak each.
+    They are looked for in the channel that Otsu's threshold parts best: stained and fluorescent
+    cells stand out in one colour. First what share of the variance that is; then for the bright
+    and the dark side: log(1 + objects), log(1 + objects of at least 0.02% of the image), covered
+    fraction, median and largest object as fractions of the image, and log(1 + peaks of the
+    distance map) at three sizes: touching cells are one object, but have a peak each. Last, the
+    blobs of `blob_counts`.
     """
-    smooth = ndimage.gaussian_filter(grey, 1.0, mode="nearest")
-    bright = smooth > otsu_threshold(smooth)
-    return np.concatenate([_object_statistics(bright), _object_statistics(~bright)])
+    smooth = ndimage.gaussian_filter(pixels, (1.0, 1.0, 0.0), mode="nearest")
+    parted = [otsu_threshold(smooth[:, :, channel]) for channel in range(pixels.shape[2])]
+    best = max(range(len(parted)), key=lambda channel: parted[channel][1])
+    threshold, explained = parted[best]
+    bright = smooth[:, :, best] > threshold
+    return np.concatenate(
+        [
+            [explained],
+            _object_statistics(bright),
+            _object_statistics(~bright),
+            blob_counts(smooth[:, :, best]),
+        ]
+    )
+
+
+def blob_counts(grey: Grey) -> Float[np.ndarray, " feature"]:
+    """Return log(1 + blobs) of each size in `BLOB_SIZES`, dark ones, then bright ones.
+
+    A blob is a clear extremum of the Laplacian of a Gaussian, on an image reduced to about 96
+    pixels. Source: Lindeberg (1998), https://doi.org/10.1023/A:1008045108935
+    """
+    factor = max(1, round(min(grey.shape) / 96))
+    rows, columns = (length // factor * factor for length in grey.shape)
+    small = grey[:rows, :columns].reshape(rows // factor, factor, columns // factor, factor)
+    reduced = small.mean(axis=(1, 3))
+    spread = reduced.std()
+    standardised = (reduced - reduced.mean()) / spread if spread > 1e-6 else np.zeros(reduced.shape)
+    counts = []
+    for size in BLOB_SIZES:
+        sigma = size * min(reduced.shape)
+        response = sigma**2 * ndimage.gaussian_laplace(standardised, sigma, mode="nearest")
+        window = max(3, int(2 * sigma) | 1)
+        for signed in (response, -response):
+            peaks = (signed == ndimage.maximum_filter(signed, size=window)) & (signed > 0.5)
+            counts.append(float(peaks.sum()))
+    logs: np.ndarray = np.log1p(np.array(counts))
+    return logs
 
 
 def _object_statistics(mask: np.ndarray) -> np.ndarray:
     labels, count = ndimage.label(mask)
     if count == 0:
-        return np.zeros(6)
+        return np.zeros(5 + len(PEAK_WINDOWS))
     sizes = np.bincount(labels.ravel())[1:] / mask.size
     depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), 1.0, mode="nearest")
-    window = max(3, min(mask.shape) // 20 | 1)
-    peaks = (depth == ndimage.maximum_filter(depth, size=window)) & (depth > 1.0) & mask
-    _, n_peaks = ndimage.label(peaks, structure=np.ones((3, 3)))
+    n_peaks = []
+    for part in PEAK_WINDOWS:
+        window = max(3, int(min(mask.shape) * part) | 1)
+        peaks = (depth == ndimage.maximum_filter(depth, size=window)) & (depth > 1.0) & mask
+        n_peaks.append(ndimage.label(peaks, structure=np.ones((3, 3)))[1])
     return np.array(
         [
             np.log1p(count),
@@ -134,6 +181,6 @@ def _object_statistics(mask: np.ndarray) -> np.ndarray:
             mask.mean(),
             np.median(sizes),
             sizes.max(),
-            np.log1p(n_peaks),
+            *np.log1p(n_peaks),
         ]
     )

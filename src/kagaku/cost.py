@@ -28,16 +28,19 @@ BENCHMARK_TOKENS = 256
 FOLDS_FITTED = 6
 """Fits of every readout: one per cross-validation fold, and one on all training rows."""
 
-CHOLESKYS_PER_FIT = 150
+CHOLESKYS_PER_FIT = 300
 """What fitting one exact Gaussian process costs, in Cholesky factorisations of its kernel matrix:
-some 50 evaluations of the marginal likelihood with its gradient. Measured; see `estimate`."""
+the evaluations of the marginal likelihood with its gradient. Measured with 800 rows."""
+
+SECONDS_PER_FIT = 1.0
+"""What it costs besides, however few the rows. Measured with 150 rows."""
 
 EXACT_ROWS = 5_000
 """Above this many rows the Gaussian process learns its settings on a subset."""
 
-OTHER_READOUTS_PER_ROW = 0.004
-"""Seconds per training row and fit for linear models, trees and forests together; measured on two
-cores with 2,248 features of molecules."""
+OTHER_READOUTS_PER_ROW = 0.015
+"""Seconds per training row and fit for linear models, trees, forests and support vectors together.
+Measured on two busy cores with 2,148 features of molecules: 0.013 with 175 rows, 0.04 with 800."""
 
 BYTES_PER_FEATURE_ROW = 4 * 2_500
 """Classical features and embeddings of one row, float32."""
@@ -231,7 +234,7 @@ def _readout_seconds(rows: int) -> float:
     matrix = torch.eye(size, dtype=torch.float64)
     cholesky = _seconds_of(lambda: torch.linalg.cholesky(matrix).sum().item() and None)
     per_fit = CHOLESKYS_PER_FIT * cholesky * (min(rows, EXACT_ROWS) / size) ** 3
-    return FOLDS_FITTED * (per_fit + OTHER_READOUTS_PER_ROW * rows)
+    return FOLDS_FITTED * (SECONDS_PER_FIT + per_fit + OTHER_READOUTS_PER_ROW * rows)
 
 
 def _readout_bytes(rows: int) -> int:
@@ -242,7 +245,7 @@ def _readout_bytes(rows: int) -> int:
 
 def _full_bytes(encoder: "Encoder", longest_record: int) -> int:
     """Return memory for weights, gradients, two optimiser moments, and one batch's activations."""
-    from kagaku.models.finetuning import FinetuningConfig
+    from kagaku.models.multitask import FinetuningConfig
 
     sizes = encoder.config.backbone
     n_parameters = sum(one.numel() for one in encoder.parameters())
@@ -254,6 +257,6 @@ def _full_bytes(encoder: "Encoder", longest_record: int) -> int:
 
 
 def _epochs() -> int:
-    from kagaku.models.finetuning import FinetuningConfig
+    from kagaku.models.multitask import FinetuningConfig
 
     return FinetuningConfig().epochs

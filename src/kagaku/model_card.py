@@ -17,6 +17,7 @@ from kagaku.verdict import (
     number,
     percent,
     run_notes,
+    sentence,
     target_notes,
     unit_label,
 )
@@ -147,7 +148,7 @@ def _training_data(results: Results) -> str:
         f"- {count(int(metrics.get('n_rows') or 0), 'row')}, of which "
         f"{int(split.get('n_train') or 0):,} to learn from and "
         f"{int(split.get('n_test') or 0):,} held out",
-        f"- split: {split.get('kind') or 'unknown'}. {_plain(str(split.get('reason') or ''))}",
+        f"- split: {split.get('kind') or 'unknown'}. {_plain(sentence(split.get('reason')))}",
     ]
     lines += [f"- {_plain(note.text)}" for note in run_notes(results.schema, metrics)]
     return "\n".join(lines)

@@ -27,6 +27,7 @@ from kagaku.verdict import (
     number,
     run_notes,
     score_sentence,
+    sentence,
     target_notes,
     verdict_label,
     verdict_level,
@@ -111,6 +112,7 @@ def render(results: Results) -> str:
         summary=summary(results),
         columns=schema_table(results.schema),
         split=split,
+        split_reason=sentence(split.get("reason")),
         split_rows=f"{count(int(split.get('n_train') or 0), 'row')} to learn from, "
         f"{count(int(split.get('n_test') or 0), 'row')} held out",
         provenance=provenance_table(results.provenance),
@@ -149,6 +151,6 @@ def _section(results: Results, target: Target, anchor: str) -> TargetSection:
         scores=score_table(target, found),
         panels=tuple(target_panels(results, target)),
         candidates=candidate_table(target, found),
-        chosen_reason=str(found.get("chosen_reason") or ""),
+        chosen_reason=sentence(found.get("chosen_reason")),
         worst=worst_table(results, target),
     )

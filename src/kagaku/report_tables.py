@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kagaku.data.schema import Schema, Target
+from kagaku.figures import with_unit
 from kagaku.results import Results, is_number
 from kagaku.verdict import interval, metric_unit, number, percent, verdict_label
 
@@ -82,12 +83,12 @@ def candidate_table(target: Target, found: Mapping[str, Any]) -> Table:
                 str(one.get("name")),
                 f"{score} ± {spread}" if spread else score,
                 duration(one.get("seconds")),
-                str(one.get("note") or "") + (" chosen" if one.get("chosen") else ""),
+                "; ".join(filter(None, ["chosen" * bool(one.get("chosen")), one.get("note")])),
             )
         )
         if one.get("chosen"):
             marked.add(place)
-    heading = f"{metric} [{unit}] ± standard error" if unit else f"{metric} ± standard error"
+    heading = f"{with_unit(metric, unit)} ± SE"
     return Table(
         ("method", heading, "time", "note"),
         tuple(rows),

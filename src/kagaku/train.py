@@ -35,7 +35,7 @@ from kagaku.experiment import FinetuneConfig, save_recipe
 from kagaku.held_out import save_held_out
 from kagaku.modalities.checking import check_records, make_modalities
 from kagaku.model_card import write_card
-from kagaku.models.finetuning import FinetuningConfig
+from kagaku.models.multitask import FinetuningConfig
 from kagaku.provenance import collect
 from kagaku.report import write_report
 from kagaku.run import (

@@ -58,7 +58,9 @@ def number(value: object, scale: float | None = None) -> str:
         return f"{real:.3g}".replace("-", MINUS, 1) if real < 0 else f"{real:.3g}"
     width = scale if is_number(scale) and scale > 0 else abs(real) / 25
     decimals = min(max(0, math.ceil(-math.log10(width / 4))), 6)
-    return f"{real:,.{decimals}f}".replace("-", MINUS)
+    text = f"{real:,.{decimals}f}"
+    is_zero = not text.strip("-0.,")
+    return text.replace("-", "" if is_zero else MINUS)
 
 
 def interval(score: Mapping[str, Any] | None, unit: str = "") -> str:
@@ -81,6 +83,14 @@ def percent(share: object) -> str:
 def count(how_many: int, noun: str) -> str:
     """Return a count with its noun, such as ``"226 rows"`` or ``"1 row"``."""
     return f"{how_many:,} {noun}" if how_many == 1 else f"{how_many:,} {noun}s"
+
+
+def sentence(text: object) -> str:
+    """Return a clause as a sentence: a capital in front, a full stop behind; "" stays empty."""
+    clause = str(text or "").strip()
+    if not clause:
+        return ""
+    return clause[0].upper() + clause[1:] + ("" if clause[-1] in ".!?" else ".")
 
 
 def unit_label(target: Target) -> str:
@@ -239,7 +249,9 @@ def _coverage_notes(target: Target, found: Mapping[str, Any]) -> list[Note]:
     coverage = found.get("coverage") or {}
     promised, low, high = (coverage.get(key) for key in ("confidence", "lower", "upper"))
     measured = coverage.get("measured")
-    if not all(is_number(one) for one in (promised, measured, low, high)):
+    if not (is_number(promised) and is_number(measured)):
+        return []
+    if not (is_number(low) and is_number(high)):
         return []
     if abs(measured - promised) <= COVERAGE_TOLERANCE:
         return []

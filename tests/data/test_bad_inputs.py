@@ -25,6 +25,17 @@ def grid(**changes: object) -> xr.Dataset:
     return made.assign_coords(dict(changes))
 
 
+def write_misnamed_book(path: Path) -> None:
+    write_book(path.with_suffix(".xlsx"))
+    path.with_suffix(".xlsx").rename(path)
+
+
+def write_two_tables(path: Path) -> None:
+    path.mkdir()
+    (path / "a.csv").write_text("a")
+    (path / "b.csv").write_text("b")
+
+
 def write_book(path: Path) -> None:
     pd.DataFrame({"a": range(50)}).to_excel(path, index=False)
 
@@ -51,7 +62,7 @@ FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "old Macintosh lines": ("a.csv", lambda p: p.write_bytes(b"a,b\r1,2\r"), "carriage returns"),
     "workbook called csv": (
         "a.csv",
-        lambda p: (write_book(p.with_suffix(".xlsx")), p.with_suffix(".xlsx").rename(p)),
+        write_misnamed_book,
         "zip archive or an Excel workbook",
     ),
     "duplicate columns": (
@@ -128,7 +139,7 @@ FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "folder without table": ("scans", lambda p: p.mkdir(), "0 images but no table.*labels.csv"),
     "folder with two tables": (
         "scans",
-        lambda p: (p.mkdir(), (p / "a.csv").write_text("a"), (p / "b.csv").write_text("b")),
+        write_two_tables,
         r"2 tables: \['a.csv', 'b.csv'\]",
     ),
     "text called NetCDF": ("a.nc", lambda p: p.write_text("hello"), "neither NetCDF nor HDF5"),

@@ -64,7 +64,8 @@ def test_a_solubility_table_is_understood() -> None:
     assert "every cell is the same" in reasons["batch"]
     assert "empty" in reasons["comment"]
     assert "split" in reasons["set"]
-    assert all(one.reason for one in (*schema.inputs, *schema.targets, *schema.ignored))
+    assert all(one.reason for one in schema.inputs)
+    assert all(one.reason for one in schema.targets)
 
 
 def test_a_table_of_variants_is_understood() -> None:

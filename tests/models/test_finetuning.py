@@ -9,7 +9,9 @@ import torch
 from kagaku.errors import InputError
 from kagaku.modalities import MODALITIES, Tokens
 from kagaku.models import BackboneConfig, Encoder, EncoderConfig
-from kagaku.models.finetuning import Example, FinetuningConfig, TargetPlan, collate, finetune
+from kagaku.models.examples import Example, TargetPlan, collate
+from kagaku.models.finetuning import finetune
+from kagaku.models.multitask import FinetuningConfig
 
 SMALL = BackboneConfig(dim=32, depth=1, heads=2, hidden=48)
 LETTERS = MODALITIES["protein"].vocabulary_size
@@ -50,7 +52,7 @@ def test_training_lowers_the_loss_below_the_mean_baseline() -> None:
     assert len(progress.history) == progress.epoch
 
 
-class Stop(Exception):
+class StoppedError(Exception):
     """Stands for Ctrl-C or a kill between two epochs."""
 
 
@@ -61,7 +63,7 @@ def test_a_stopped_training_ends_with_the_weights_of_one_never_stopped(tmp_path:
     def run(folder: Path, stop_after: int) -> torch.nn.Module:
         def report(epoch: int, epochs: int, text: str) -> None:  # noqa: ARG001
             if epoch == stop_after:
-                raise Stop
+                raise StoppedError
 
         return finetune(
             encoder(),
@@ -76,7 +78,7 @@ def test_a_stopped_training_ends_with_the_weights_of_one_never_stopped(tmp_path:
         )[0]
 
     whole = run(tmp_path / "whole", 99)
-    with pytest.raises(Stop):
+    with pytest.raises(StoppedError):
         run(tmp_path / "stopped", 2)
     resumed = run(tmp_path / "stopped", 99)
     for (name, expected), actual in zip(

@@ -12,7 +12,7 @@ from kagaku.models import BackboneConfig, Encoder, EncoderConfig, pool_columns, 
 SMALL = BackboneConfig(dim=32, depth=2, heads=2, hidden=48)
 # Two sums of the same float32 numbers in another order differ by a few units in the last place;
 # through two layers that stays below 1e-5 for embeddings of order 1.
-TOLERANCE = {"rtol": 0.0, "atol": 1e-5}
+TOLERANCE = 1e-5
 
 
 def tokens_of(name: str, length: int, seed: int) -> Tokens:
@@ -72,7 +72,7 @@ def test_packing_order_and_neighbours_change_no_output(
         for place, index in enumerate(order):
             alone = pack([built[index]], prefix_lengths=[prefixes[index]] if has_prefix else None)
             expected, there = pool_columns(alone, encoder(alone), 3)
-            torch.testing.assert_close(pooled[place], expected[0], **TOLERANCE)
+            torch.testing.assert_close(pooled[place], expected[0], rtol=0.0, atol=TOLERANCE)
             assert present[place].tolist() == there[0].tolist()
 
 
@@ -99,7 +99,7 @@ def test_causal_tokens_do_not_see_what_follows(encoder: Encoder) -> None:
             encoder(pack([{0: ("protein", tokens)}], prefix_lengths=[3]))
             for tokens in (first, changed)
         )
-    torch.testing.assert_close(before[:6], after[:6], **TOLERANCE)
+    torch.testing.assert_close(before[:6], after[:6], rtol=0.0, atol=TOLERANCE)
     assert (before[6:] - after[6:]).abs().max() > 1e-3
 
 

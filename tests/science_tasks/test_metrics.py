@@ -5,6 +5,10 @@ import pytest
 
 from kagaku.data.records import ABOVE, TargetValues
 from kagaku.science_tasks.metrics import (
+    BINARY,
+    REGRESSION,
+    SUMS,
+    Metric,
     Score,
     anomaly_correlation,
     class_log_loss,
@@ -33,7 +37,9 @@ def regression(mean: np.ndarray) -> Prediction:
 def test_regression_scores_are_those_of_the_textbook() -> None:
     truth = np.array([1.0, 2.0, 3.0, 4.0])
     scores = by_name(
-        score_prediction(regression(truth + [1, -1, 1, -1]), exact(truth), "regression", unit="K")
+        score_prediction(
+            regression(truth + np.array([1, -1, 1, -1])), exact(truth), "regression", unit="K"
+        )
     )
     assert list(scores) == ["RMSE", "MAE", "R2", "Spearman", "Kendall"]
     assert scores["RMSE"].value == scores["MAE"].value == pytest.approx(1)
@@ -204,3 +210,30 @@ def test_a_certain_mistake_costs_much_but_not_infinitely() -> None:
     assert class_log_loss(np.array([1.0]), np.array([[1.0, 0.0]])) == pytest.approx(16.1, abs=0.1)
     assert label_log_loss(np.array([[1.0]]), np.array([[0.0]])) == pytest.approx(16.1, abs=0.1)
     assert np.isnan(label_log_loss(np.array([[np.nan]]), np.array([[0.5]])))
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"), [*REGRESSION.items(), *((k, v) for k, v in BINARY.items())]
+)
+def test_sums_over_records_give_the_metric_of_the_library(name: str, metric: Metric) -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=50) if name in REGRESSION else rng.integers(0, 2, 50).astype(float)
+    given = truth + rng.normal(size=50) if name in REGRESSION else rng.dirichlet([1, 1], 50)
+    if name not in SUMS:
+        assert name in {"Spearman", "Kendall", "ROC-AUC", "average precision", "MCC"}
+        return
+    parts, total = SUMS[name]
+    found = total(parts(truth, given).sum(axis=0)[:, None])
+    assert found[0] == pytest.approx(metric(truth, given))
+
+
+def test_both_ways_to_resample_give_the_same_interval() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=200)
+    given = truth + rng.normal(size=200)
+    fast = score_prediction(regression(given), exact(truth), "regression")[0]
+    _, low, high = paired_difference(root_mean_square_error, truth, given, truth)
+    # Two sets of 500 resamples: quantiles agree to about a tenth of the interval.
+    width = fast.high - fast.low
+    assert abs(low - fast.low) < 0.2 * width
+    assert abs(high - fast.high) < 0.2 * width

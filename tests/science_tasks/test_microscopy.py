@@ -11,6 +11,7 @@ from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.microscopy.features import MAX_SIDE, ImageFeatures
 from kagaku.science_tasks.microscopy.texture import (
     N_CODES,
+    blob_counts,
     edge_directions,
     local_patterns,
     objects,
@@ -40,9 +41,27 @@ def by_kind(featurizer: ImageFeatures, values: list[Path | np.ndarray]) -> dict[
 
 @pytest.mark.parametrize("count", [1, 5, 20])
 def test_separate_objects_are_counted(count: int) -> None:
-    statistics = objects(discs(count))
-    assert np.expm1(statistics[[0, 1, 5]]) == pytest.approx([count] * 3)
-    assert statistics[2] == pytest.approx(count * np.pi * 36 / 160**2, rel=0.25)
+    statistics = objects(discs(count)[:, :, None])
+    # Objects, large objects, peaks at the finest distance.
+    assert np.expm1(statistics[[1, 2, 6]]) == pytest.approx([count] * 3)
+    assert statistics[3] == pytest.approx(count * np.pi * 36 / 160**2, rel=0.25)
+
+
+def test_objects_are_looked_for_in_the_channel_that_shows_them() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0.5, 0.05, size=(160, 160))
+    statistics = objects(np.stack([noise, discs(7), noise], axis=2))
+    assert np.expm1(statistics[2]) == pytest.approx(7)
+    assert statistics[0] > 0.8
+
+
+@pytest.mark.parametrize("count", [5, 20])
+def test_blobs_are_counted_at_their_own_size(count: int) -> None:
+    counts = np.expm1(blob_counts(discs(count, radius=6)))
+    dark, bright = counts[0::2], counts[1::2]
+    # A disc of radius r answers most at a deviation of r / sqrt(2): 4 of 160 pixels, near 0.02.
+    assert bright[1] == pytest.approx(count)
+    assert dark[-1] < count
 
 
 def test_touching_objects_are_counted_by_their_peaks() -> None:
@@ -50,16 +69,18 @@ def test_touching_objects_are_counted_by_their_peaks() -> None:
     pair = np.zeros((100, 100))
     for column in (40, 60):
         pair[(rows - 50) ** 2 + (columns - column) ** 2 <= 11**2] = 1.0
-    statistics = objects(pair)
-    assert np.expm1(statistics[0]) == pytest.approx(1)
-    assert np.expm1(statistics[5]) == pytest.approx(2)
+    statistics = objects(pair[:, :, None])
+    assert np.expm1(statistics[1]) == pytest.approx(1)
+    assert np.expm1(statistics[6:9]) == pytest.approx([2, 2, 2])
 
 
 def test_otsu_parts_two_populations() -> None:
     rng = np.random.default_rng(0)
     grey = np.concatenate([rng.normal(0.2, 0.03, 5_000), rng.normal(0.7, 0.05, 1_000)])
-    assert 0.3 < otsu_threshold(grey.reshape(60, 100)) < 0.6
-    assert otsu_threshold(np.full((4, 4), 0.5)) == 0.5
+    threshold, explained = otsu_threshold(grey.reshape(60, 100))
+    assert 0.3 < threshold < 0.6
+    assert explained > 0.9
+    assert otsu_threshold(np.full((4, 4), 0.5)) == (0.5, 0.0)
 
 
 def test_local_patterns_do_not_change_when_the_image_is_turned() -> None:

@@ -1,0 +1,1 @@
+"""Questions that scientists ask: properties with calibrated uncertainty, domain by domain."""
