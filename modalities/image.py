@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 import PIL.Image
 from jaxtyping import Float, Int
-from timm.layers import PatchEmbed
 from torch import Tensor, nn
 
 from kagaku.errors import InputError
@@ -243,6 +242,9 @@ class PatchEmbedder(nn.Module):
     """
 
     def __init__(self, patch_size: int, dim: int) -> None:
+        # Here, since timm takes seconds to import and most predictions need no image.
+        from timm.layers import PatchEmbed
+
         super().__init__()
         self.patch_size = patch_size
         self.pixels = PatchEmbed(

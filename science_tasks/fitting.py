@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 
 from kagaku.data import cross_validation_folds
-from kagaku.data.records import Records
-from kagaku.data.schema import Target
 from kagaku.data.folds import SplitKind
+from kagaku.data.records import EXACT, Records, TargetValues
+from kagaku.data.schema import Kind, Target
+from kagaku.errors import InputError
 from kagaku.modalities.checking import fit_modalities
 from kagaku.models import Encoder
 from kagaku.models.multitask import FinetuningConfig
@@ -27,7 +28,7 @@ from kagaku.science_tasks.candidates import (
     readout_candidates,
     row_weights,
 )
-from kagaku.science_tasks.conformal import Calibration
+from kagaku.science_tasks.conformal import Calibration, fewest_rows
 from kagaku.science_tasks.embeddings import EmbeddingFeatures, is_learned
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
@@ -112,6 +113,36 @@ class PropertyFit:
 
     targets: dict[str, TargetFit]
     """By target name."""
+
+
+def check_rows(records: Records, train_index: np.ndarray, settings: FitSettings) -> None:
+    """Check that every target has enough training records, before any work.
+
+    Raises:
+        InputError: There are too few to calibrate intervals of the confidence asked for.
+    """
+    for target in records.schema.targets:
+        values = records.targets[target.name].subset(train_index)
+        n_rows = _n_exact(values, target.kind)
+        if settings.method == "full":
+            n_rows //= settings.folds
+        fewest = fewest_rows(settings.confidence)
+        if n_rows < fewest:
+            raise InputError(
+                f"{n_rows} measured rows cannot carry {settings.confidence:.0%} intervals: "
+                "calibrating them takes more",
+                fix=f"Measure more, so that at least {fewest} are left, or lower --confidence.",
+                where=f"{records.source}, column {target.column!r}",
+            )
+
+
+def _n_exact(values: TargetValues, kind: Kind) -> int:
+    """Return how many scores calibrate: one per record, per token, or per cell of a field."""
+    if kind == "per-token":
+        return sum(len(one) for one in values.values if one is not None)
+    if kind == "field":
+        return int((~np.isnan(values.values)).sum())
+    return int((values.present() & (values.censoring == EXACT)).sum())
 
 
 def fit_property(

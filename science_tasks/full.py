@@ -203,7 +203,7 @@ def fit_full(
     order = np.random.default_rng(config.seed).permutation(len(examples))
     n_valid = max(1, round(VALIDATION_SHARE * len(examples)))
     network, progress = finetune(
-        copy.deepcopy(encoder),
+        copy.deepcopy(encoder).train(),
         [target_plan(target, schema, patch_cells) for target in targets],
         len(schema.inputs),
         [examples[i] for i in order[n_valid:]],

@@ -1,40 +1,58 @@
 """How good predictions are, in physical units, with intervals over the test records."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
-from scipy.stats import kendalltau, spearmanr
 from scores.continuous import additive_bias, rmse
 from scores.functions import create_latitude_weights
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    brier_score_loss,
-    f1_score,
-    log_loss,
-    matthews_corrcoef,
-    mean_absolute_error,
-    r2_score,
-    roc_auc_score,
-    root_mean_squared_error,
-)
 
 from kagaku.data.records import EXACT, TargetValues
 from kagaku.data.schema import Kind
+from kagaku.science_tasks.metric_functions import (
+    BINARY,
+    LABEL_SUMS,
+    MULTICLASS,
+    MULTILABEL,
+    REGRESSION,
+    SUMS,
+    accuracy,
+    class_log_loss,
+    label_log_loss,
+    macro_f1,
+    root_mean_square_error,
+)
 from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.resampling import (
+    Metric,
+    Sums,
+    interval,
+    interval_of_sums,
+    members_of,
+    paired_difference,
+)
 
-BOOTSTRAPS = 500
-"""Resamples behind every interval."""
+__all__ = [
+    "BINARY",
+    "MULTICLASS",
+    "MULTILABEL",
+    "REGRESSION",
+    "SMALLER_IS_BETTER",
+    "SUMS",
+    "Metric",
+    "Score",
+    "anomaly_correlation",
+    "class_log_loss",
+    "label_log_loss",
+    "paired_difference",
+    "root_mean_square_error",
+    "score_intervals",
+    "score_prediction",
+    "score_sets",
+]
 
-Metric = Callable[[np.ndarray, np.ndarray], float]
-"""(truth, prediction) of the same records -> score."""
-
-Sums = tuple[Callable[[np.ndarray, np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]
-"""A metric in two steps: (truth, prediction) -> parts by record, (record, part); and summed parts,
-(part, resample) -> metric by resample."""
 
 SMALLER_IS_BETTER = frozenset({"RMSE", "MAE", "log loss", "Brier", "mean width", "bias"})
 
@@ -155,85 +173,6 @@ def score_sets(
     ]
 
 
-def paired_difference(
-    metric: Metric,
-    y: np.ndarray,
-    a: np.ndarray,
-    b: np.ndarray,
-    groups: np.ndarray | None = None,
-    seed: int = 0,
-) -> tuple[float, float, float]:
-    """Return metric(y, a) - metric(y, b) and its 95% interval over paired bootstrap resamples.
-
-    Both predictions are scored on the same resampled records, so what is hard for both cancels.
-
-    Args:
-        metric: Score of predictions; resamples where it is NaN are left out.
-        y: Truth.
-        a: Predictions of one method.
-        b: Predictions of the other.
-        groups: By record, what is resampled together.
-        seed: Fixes the resampling.
-    """
-
-    def difference(rows: np.ndarray) -> float:
-        return metric(y[rows], a[rows]) - metric(y[rows], b[rows])
-
-    low, high = _interval(difference, _members(len(y), groups), seed)
-    return difference(np.arange(len(y))), low, high
-
-
-def _interval(
-    statistic: Callable[[np.ndarray], float], members: Sequence[np.ndarray], seed: int
-) -> tuple[float, float]:
-    """Return the interval of a statistic over resampled groups of rows."""
-    rng = np.random.default_rng(seed)
-    values = []
-    for _ in range(BOOTSTRAPS if len(members) > 1 else 0):
-        drawn = rng.integers(0, len(members), len(members))
-        values.append(statistic(np.concatenate([members[i] for i in drawn])))
-    return _central(np.array(values))
-
-
-def _interval_of_sums(
-    sums: Float[np.ndarray, "record part"],
-    total: Callable[[np.ndarray], np.ndarray],
-    members: Sequence[np.ndarray],
-    seed: int,
-) -> tuple[float, float]:
-    """Return the same interval for a statistic that is a function of sums over records.
-
-    All resamples are one matrix product, hundreds of times faster than scoring each.
-    """
-    if len(members) < 2:
-        return float("nan"), float("nan")
-    rng = np.random.default_rng(seed)
-    of_groups = np.stack([sums[rows].sum(axis=0) for rows in members])
-    counts = np.zeros((BOOTSTRAPS, len(members)))
-    drawn = rng.integers(0, len(members), counts.shape)
-    np.add.at(counts, (np.arange(BOOTSTRAPS)[:, None], drawn), 1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = total((counts @ of_groups).T)
-    return _central(values)
-
-
-def _central(values: np.ndarray) -> tuple[float, float]:
-    finite = values[np.isfinite(values)]
-    if not len(finite):
-        return float("nan"), float("nan")
-    low, high = np.quantile(finite, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def _members(n_records: int, groups: np.ndarray | None) -> Sequence[np.ndarray]:
-    if groups is None:
-        return [np.array([i]) for i in range(n_records)]
-    # As strings, so that a group column may mix numbers and words.
-    _, codes = np.unique(np.asarray(groups).astype(str), return_inverse=True)
-    order = np.argsort(codes, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(codes))[:-1])
-
-
 def _scores(
     metrics: Mapping[str, Metric],
     truth: np.ndarray,
@@ -244,7 +183,7 @@ def _scores(
     sums: Mapping[str, "Sums"] | None = None,
 ) -> list[Score]:
     table = []
-    members = _members(len(truth), groups)
+    members = members_of(len(truth), groups)
     for name, metric in metrics.items():
         has_unit = name in ("RMSE", "MAE", "bias", "mean width")
 
@@ -257,9 +196,9 @@ def _scores(
         if np.isfinite(value):
             parts = (SUMS if sums is None else sums).get(name)
             if parts is None:
-                low, high = _interval(of_rows, members, seed)
+                low, high = interval(of_rows, members, seed)
             else:
-                low, high = _interval_of_sums(parts[0](truth, given), parts[1], members, seed)
+                low, high = interval_of_sums(parts[0](truth, given), parts[1], members, seed)
         table.append(Score(name, value, low, high, unit if has_unit else None, len(truth), note))
     return table
 
@@ -276,174 +215,6 @@ def _cell_mean(truth: np.ndarray, _: np.ndarray) -> float:
     return float(np.nanmean(truth))
 
 
-def _varies(values: np.ndarray) -> bool:
-    return len(values) > 1 and bool((values != values[0]).any())
-
-
-def root_mean_square_error(truth: np.ndarray, given: np.ndarray) -> float:
-    """Return the root of the mean squared error, in the target's unit."""
-    return float(root_mean_squared_error(truth, given))
-
-
-def _mean_absolute(truth: np.ndarray, given: np.ndarray) -> float:
-    return float(mean_absolute_error(truth, given))
-
-
-def _r2(truth: np.ndarray, given: np.ndarray) -> float:
-    return float(r2_score(truth, given)) if _varies(truth) else float("nan")
-
-
-def _spearman(truth: np.ndarray, given: np.ndarray) -> float:
-    both = _varies(truth) and _varies(given)
-    return float(spearmanr(truth, given).statistic) if both else float("nan")
-
-
-def _kendall(truth: np.ndarray, given: np.ndarray) -> float:
-    both = _varies(truth) and _varies(given)
-    return float(kendalltau(truth, given).statistic) if both else float("nan")
-
-
-def _area_under_curve(truth: np.ndarray, given: np.ndarray) -> float:
-    return float(roc_auc_score(truth, given[:, 1])) if _varies(truth) else float("nan")
-
-
-def _average_precision(truth: np.ndarray, given: np.ndarray) -> float:
-    return float(average_precision_score(truth, given[:, 1])) if truth.any() else float("nan")
-
-
-def _matthews(truth: np.ndarray, given: np.ndarray) -> float:
-    defined = _varies(truth)
-    return float(matthews_corrcoef(truth, given.argmax(axis=1))) if defined else float("nan")
-
-
-def _accuracy(truth: np.ndarray, given: np.ndarray) -> float:
-    return float(accuracy_score(truth, given.argmax(axis=1)))
-
-
-def _brier(truth: np.ndarray, given: np.ndarray) -> float:
-    return float(brier_score_loss(truth, given[:, 1], pos_label=1))
-
-
-def class_log_loss(truth: np.ndarray, given: np.ndarray) -> float:
-    """Return the mean negative log probability of the true class, in nats."""
-    table = np.clip(given, 1e-7, None)
-    table = table / table.sum(axis=1, keepdims=True)
-    return float(log_loss(truth.astype(np.int64), table, labels=np.arange(given.shape[1])))
-
-
-def label_log_loss(truth: np.ndarray, given: np.ndarray) -> float:
-    """Return the mean log loss over labels and records, leaving missing labels out; in nats."""
-    known = ~np.isnan(truth)
-    chance = np.where(truth == 1, given, 1 - given)[known]
-    return float(-np.log(np.clip(chance, 1e-7, 1)).mean()) if known.any() else float("nan")
-
-
-def _macro_f1(truth: np.ndarray, given: np.ndarray) -> float:
-    guess = given.argmax(axis=1)
-    return float(f1_score(truth.astype(np.int64), guess, average="macro", zero_division=0.0))
-
-
-def _per_label(metric: Metric, truth: np.ndarray, given: np.ndarray) -> float:
-    """Return the mean of a binary metric over the labels for which it is defined."""
-    values = []
-    for label, chance in zip(truth.T, given.T, strict=True):
-        known = ~np.isnan(label)
-        if known.any():
-            table = np.stack([1 - chance[known], chance[known]], axis=1)
-            values.append(metric(label[known], table))
-    finite = [value for value in values if np.isfinite(value)]
-    return float(np.mean(finite)) if finite else float("nan")
-
-
-def _macro_area(truth: np.ndarray, given: np.ndarray) -> float:
-    return _per_label(_area_under_curve, truth, given)
-
-
-def _label_f1(truth: np.ndarray, given: np.ndarray) -> float:
-    def one(label: np.ndarray, table: np.ndarray) -> float:
-        guess = table[:, 1] > 0.5
-        return float(f1_score(label.astype(np.int64), guess, zero_division=0.0))
-
-    return _per_label(one, truth, given)
-
-
-def _mean_of(losses: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Sums:
-    return (lambda y, x: _with_count(losses(y, x)), lambda sums: sums[0] / sums[1])
-
-
-def _with_count(losses: np.ndarray) -> Float[np.ndarray, "record two"]:
-    """Return sum and count of each record's losses; NaN is not counted."""
-    flat = losses.reshape(len(losses), -1)
-    known = ~np.isnan(flat)
-    return np.stack([np.where(known, flat, 0.0).sum(axis=1), known.sum(axis=1)], axis=1)
-
-
-def _r2_parts(truth: np.ndarray, given: np.ndarray) -> np.ndarray:
-    away = truth - truth.mean()
-    return np.stack([np.square(truth - given), away, away**2, np.ones_like(away)], axis=1)
-
-
-def _class_losses(truth: np.ndarray, given: np.ndarray) -> np.ndarray:
-    table = np.clip(given, 1e-7, None)
-    table = table / table.sum(axis=1, keepdims=True)
-    losses: np.ndarray = -np.log(table[np.arange(len(truth)), truth.astype(np.int64)])
-    return losses
-
-
-SUMS: dict[str, Sums] = {
-    "RMSE": (
-        lambda y, x: _with_count(np.square(y - x)),
-        lambda sums: np.sqrt(sums[0] / sums[1]),
-    ),
-    "MAE": _mean_of(lambda y, x: np.abs(y - x)),
-    "R2": (_r2_parts, lambda sums: 1 - sums[0] / (sums[2] - sums[1] ** 2 / sums[3])),
-    "accuracy": _mean_of(lambda y, x: (x.argmax(axis=1) == y).astype(np.float64)),
-    "Brier": _mean_of(lambda y, x: np.square(y - x[:, 1])),
-    "log loss": _mean_of(_class_losses),
-    "coverage": _mean_of(lambda y, _: y),
-    "mean width": _mean_of(lambda y, _: y),
-    "mean set size": _mean_of(lambda y, _: y),
-}
-"""The metrics whose resamples need no more than sums over records. The tests hold them against the
-libraries."""
-
-LABEL_SUMS: dict[str, Sums] = {
-    "log loss": _mean_of(
-        lambda y, x: np.where(
-            np.isnan(y), np.nan, -np.log(np.clip(np.where(y == 1, x, 1 - x), 1e-7, 1))
-        )
-    )
-}
-"""The same for several labels."""
-
-REGRESSION: dict[str, Metric] = {
-    "RMSE": root_mean_square_error,
-    "MAE": _mean_absolute,
-    "R2": _r2,
-    "Spearman": _spearman,
-    "Kendall": _kendall,
-}
-BINARY: dict[str, Metric] = {
-    "ROC-AUC": _area_under_curve,
-    "average precision": _average_precision,
-    "MCC": _matthews,
-    "accuracy": _accuracy,
-    "Brier": _brier,
-    "log loss": class_log_loss,
-}
-MULTICLASS: dict[str, Metric] = {
-    "accuracy": _accuracy,
-    "macro F1": _macro_f1,
-    "MCC": _matthews,
-    "log loss": class_log_loss,
-}
-MULTILABEL: dict[str, Metric] = {
-    "macro ROC-AUC": _macro_area,
-    "macro F1": _label_f1,
-    "log loss": label_log_loss,
-}
-
-
 def _token_scores(
     table: Float[np.ndarray, "token choice"], target: TargetValues, seed: int
 ) -> list[Score]:
@@ -453,7 +224,7 @@ def _token_scores(
     record: Int[np.ndarray, " token"] = np.repeat(
         np.arange(len(labels)), [len(one) for one in labels]
     )
-    metrics: dict[str, Metric] = {"accuracy": _accuracy, "macro F1": _macro_f1}
+    metrics: dict[str, Metric] = {"accuracy": accuracy, "macro F1": macro_f1}
     return _scores(metrics, truth, table, record, None, seed)
 
 

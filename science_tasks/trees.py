@@ -32,7 +32,7 @@ the median of the rounds that the folds needed."""
 
 SMALL = 5_000_000
 """Cells below which one thread is used: on small data threads mostly wait for each other, and on a
-busy machine a hundred times as long."""
+busy machine thirty times as long."""
 
 
 def _threads(matrix: np.ndarray) -> int:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from kagaku.run import Run as Run
     from kagaku.api import embed as embed
     from kagaku.api import finetune as finetune
     from kagaku.api import load as load
     from kagaku.errors import InputError as InputError
     from kagaku.errors import KagakuError as KagakuError
+    from kagaku.run import Run as Run
 
 __version__ = "0.1.0"
 __all__ = ["InputError", "KagakuError", "Run", "__version__", "embed", "finetune", "load"]

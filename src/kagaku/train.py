@@ -32,7 +32,7 @@ from kagaku.data.bad_rows import SHOWN
 from kagaku.data.table import table_from_frame
 from kagaku.errors import InputError
 from kagaku.experiment import FinetuneConfig, save_recipe
-from kagaku.held_out import save_held_out
+from kagaku.held_out import FIELDS_FILE, PREDICTIONS_FILE, save_held_out
 from kagaku.modalities.checking import check_records, make_modalities
 from kagaku.model_card import write_card
 from kagaku.models.multitask import FinetuningConfig
@@ -48,7 +48,7 @@ from kagaku.run import (
     Run,
 )
 from kagaku.science_tasks.evaluation import Evaluation, evaluate
-from kagaku.science_tasks.fitting import FitSettings, PropertyFit, fit_property
+from kagaku.science_tasks.fitting import FitSettings, PropertyFit, check_rows, fit_property
 from kagaku.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -60,6 +60,12 @@ WORK_FOLDER = "work"
 FRAME_FILE = "data.parquet"
 """Inside a run made from a DataFrame: its copy, so that the recipe can replay the run."""
 
+REJECTED_FILE = "rejected.csv"
+"""Lists the cells that cannot be used, if there are any."""
+
+RESULT_FILES = (PREDICTIONS_FILE, FIELDS_FILE, "report.html", "card.md", "provenance.json")
+"""What a finished run shows; removed before it is replaced."""
+
 
 def train(config: FinetuneConfig, *, terminal: Terminal, overwrite: bool = False) -> Run:
     """Fine-tune as the configuration says, and return the finished run.
@@ -67,34 +73,37 @@ def train(config: FinetuneConfig, *, terminal: Terminal, overwrite: bool = False
     Raises:
         InputError: Something cannot be used; nothing has been trained then.
     """
-    return _train(config, read(config.data), Path(config.data), terminal, overwrite=overwrite)
+    _check_output(_output(config), overwrite=overwrite)
+    return _train(config, read(config.data), terminal)
 
 
 def train_frame(
     frame: "pd.DataFrame", flags: Mapping[str, Any], *, terminal: Terminal, overwrite: bool = False
 ) -> Run:
     """Fine-tune on a DataFrame; a copy of it is kept in the run folder."""
-    folder = Path(flags["output"])
-    source = table_from_frame(frame)
-    _open_folder(folder, overwrite=overwrite)
-    copied = folder / FRAME_FILE
-    source.frame.to_parquet(copied)
     given = {name: value for name, value in flags.items() if value is not None}
-    config = FinetuneConfig(data=str(copied), **given)
-    return _train(config, source, copied, terminal, overwrite=True)
+    config = FinetuneConfig(data=str(Path(flags["output"]) / FRAME_FILE), **given)
+    _check_output(_output(config), overwrite=overwrite)
+    return _train(config, table_from_frame(frame), terminal, is_frame=True)
+
+
+def _output(config: FinetuneConfig) -> Path:
+    if config.output is None:
+        raise InputError(
+            "the run folder to write is missing", fix="Name it as output (--output run/)."
+        )
+    return Path(config.output)
 
 
 def _train(
     config: FinetuneConfig,
     source: Table | Grid,
-    file: Path,
     terminal: Terminal,
     *,
-    overwrite: bool,
+    is_frame: bool = False,
 ) -> Run:
     started = time.time()
-    assert config.output is not None
-    folder = Path(config.output)
+    folder = _output(config)
     schema = infer_schema(
         source,
         targets=config.target,
@@ -104,18 +113,23 @@ def _train(
         lead=config.lead,
     )
     show_schema(schema, terminal)
-    _open_folder(folder, overwrite=overwrite)
     records, n_skipped = usable_records(source, schema, config, folder, terminal)
     check_targets(records)
     split = split_records(records, split_config(config))
+    settings = fit_settings(config, split)
+    check_rows(records, split.train, settings)
     terminal.say(f"{len(split.train)} rows to train, {len(split.test)} held out: {split.reason}")
     try:
+        _open_folder(folder, has_rejected=n_skipped > 0)
+        if is_frame:
+            assert isinstance(source, Table)
+            _write_frame(source, Path(config.data))
         with terminal.progress("fitting") as progress:
             fitted = fit_property(
                 records,
                 split.train,
                 encoder=load_base(config.base),
-                settings=fit_settings(config, split),
+                settings=settings,
                 work=folder / WORK_FOLDER,
                 progress=progress,
             )
@@ -126,7 +140,7 @@ def _train(
         metrics["seconds"] = round(time.time() - started, 1)
         _write_run(folder, config, fitted, metrics)
         save_held_out(folder, schema, records.subset(split.test), evaluation, source)
-        _write_json(folder / "provenance.json", collect([file], started))
+        _write_json(folder / "provenance.json", collect([Path(config.data)], started))
         write_report(folder)
         write_card(folder)
     except OSError as error:
@@ -165,16 +179,16 @@ def usable_records(
     bad = [*bad, *more]
     if not bad:
         return records, 0
-    write_rejected(bad, folder / "rejected.csv")
+    write_rejected(bad, folder / REJECTED_FILE)
     if not config.skip_bad_rows:
         if len(bad) > SHOWN:
-            terminal.say(f"All {len(bad)} bad cells are listed in {folder / 'rejected.csv'}")
+            terminal.say(f"All {len(bad)} bad cells are listed in {folder / REJECTED_FILE}")
         raise BadRowsError(bad, len(source))
     rejected = {cell.row for cell in bad}
     kept = [index for index, row in enumerate(records.rows) if int(row) not in rejected]
     terminal.say(
         f"Going on without {len(rejected)} of {len(source)} rows; they are listed in "
-        f"{folder / 'rejected.csv'}"
+        f"{folder / REJECTED_FILE}"
     )
     return records.subset(kept), len(rejected)
 
@@ -286,37 +300,55 @@ def _number(value: float | None, digits: int = 3) -> str:
     return "" if value is None or not np.isfinite(value) else f"{value:.{digits}f}"
 
 
-def _open_folder(folder: Path, *, overwrite: bool) -> None:
-    """Make the run folder or reopen an unfinished one; replace a finished one only if asked."""
-    if (folder / METRICS_FILE).exists() and not (folder / UNFINISHED_FILE).exists():
-        if not overwrite:
-            raise InputError(
-                "there is a finished run in this folder already",
-                fix="Choose another --output, or replace it with --overwrite.",
-                where=str(folder),
-            )
-        for stale in (WORK_FOLDER, MODEL_FOLDER):
-            shutil.rmtree(folder / stale, ignore_errors=True)
-    elif folder.is_dir() and not (folder / UNFINISHED_FILE).exists() and any(folder.iterdir()):
-        if {one.name for one in folder.iterdir()} - {"rejected.csv", FRAME_FILE}:
-            raise InputError(
-                "the folder holds other files, which a run would mix with",
-                fix="Choose an empty or a new folder as --output.",
-                where=str(folder),
-            )
-    elif folder.exists() and not folder.is_dir():
+def _check_output(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that holds something else; nothing is written yet.
+
+    Raises:
+        InputError: It is a file, a finished run that shall not be replaced, or holds other files.
+    """
+    if folder.exists() and not folder.is_dir():
         raise InputError(
             "this is a file, not a folder", fix="Choose another --output.", where=str(folder)
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / UNFINISHED_FILE).write_text("Run the same command again to go on.\n")
-    except OSError as error:
+    if not folder.is_dir() or (folder / UNFINISHED_FILE).exists():
+        return
+    if (folder / METRICS_FILE).exists():
+        if not overwrite:
+            raise InputError(
+                "there is a finished run in this folder already",
+                fix="Choose another --output, or replace it with --overwrite "
+                "(overwrite=True in Python).",
+                where=str(folder),
+            )
+    elif {one.name for one in folder.iterdir()} - {REJECTED_FILE, FRAME_FILE}:
         raise InputError(
-            f"the run folder cannot be made ({error.strerror})",
-            fix="Choose another --output.",
+            "the folder holds other files, which a run would mix with",
+            fix="Choose an empty or a new folder as --output.",
             where=str(folder),
-        ) from None
+        )
+
+
+def _open_folder(folder: Path, *, has_rejected: bool) -> None:
+    """Make the run folder, reopen an unfinished one, or clear a finished one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    is_finished = not (folder / UNFINISHED_FILE).exists()
+    (folder / UNFINISHED_FILE).write_text("Run the same command again to go on.\n")
+    if not has_rejected:
+        (folder / REJECTED_FILE).unlink(missing_ok=True)
+    if is_finished:
+        for stale in (WORK_FOLDER, MODEL_FOLDER):
+            shutil.rmtree(folder / stale, ignore_errors=True)
+        # Not the recipe and the copied table: this run may have been asked for by them.
+        for name in (METRICS_FILE, SCHEMA_FILE, *RESULT_FILES):
+            (folder / name).unlink(missing_ok=True)
+
+
+def _write_frame(source: Table, path: Path) -> None:
+    """Write a DataFrame's copy; columns of mixed cells, such as 1.5 and "<5", as text."""
+    frame = source.frame.copy()
+    for column in frame.select_dtypes("object").columns:
+        frame[column] = [None if cell is None else str(cell) for cell in source.cells(column)]
+    frame.to_parquet(path, index=False)
 
 
 def _write_run(

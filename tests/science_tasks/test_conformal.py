@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kagaku.data.records import ABOVE, TargetValues
+from kagaku.data.schema import Kind
 from kagaku.errors import InputError
 from kagaku.science_tasks.conformal import Calibration, fewest_rows
 from kagaku.science_tasks.prediction import Prediction
@@ -62,7 +63,7 @@ def test_a_higher_confidence_gives_wider_intervals() -> None:
 @pytest.mark.parametrize("n_classes", [2, 5])
 def test_ninety_percent_sets_hold_ninety_percent_of_the_classes(n_classes: int) -> None:
     covered = []
-    kind = "binary" if n_classes == 2 else "multiclass"
+    kind: Kind = "binary" if n_classes == 2 else "multiclass"
     for seed in range(20):
         prediction, truth = chances(300, n_classes, seed)
         calibration = Calibration().fit(prediction, exact(truth), kind)
