@@ -22,7 +22,7 @@ from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.readout import READOUTS, Readout
 
-LARGE = 3_000_000
+LARGE = 1_000_000
 """Cells above which regression trees look at fewer columns per split."""
 
 CHUNK = 512

@@ -41,7 +41,7 @@ CHUNK = 2_048
 class GaussianProcessConfig:
     """Limits that keep the cubic cost of an exact Gaussian process within reach."""
 
-    hyperparameter_rows: int = 1_200
+    hyperparameter_rows: int = 800
     """Rows (divided by the square root of the number of classes) whose marginal likelihood is
     maximised; above it, a random subset of that size. The final fit still uses every row."""
 

@@ -24,7 +24,8 @@ BLEND_GAIN = 0.005
 """A blend must be this much better (as a share of the score) than its best member, or the simpler
 answer stays."""
 
-Fold = tuple[Int[np.ndarray, " train"], Int[np.ndarray, " test"]]
+# Folds differ in size, so their axes are anonymous: the shape checks bind a name for a whole call.
+Fold = tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]
 """Records to fit on and records to predict, as indices into the target's values."""
 
 Progress = Callable[[int, int, str], None]

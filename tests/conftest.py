@@ -1,6 +1,6 @@
-"""Fine-tuned runs that several test files look at; each is made once, when it is first asked for."""
+"""Fine-tuned runs that several test files look at; each is made once, when first asked for."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,6 +15,7 @@ import xarray as xr
 
 import kagaku
 from kagaku import train
+from kagaku.science_tasks import fitting
 from kagaku.science_tasks.fitting import PropertyFit
 from kagaku.science_tasks.property import PropertyModel
 
@@ -76,7 +77,7 @@ def made(
                 models.append(fitted.model)
                 return fitted
 
-            fit_property = train.fit_property
+            fit_property = fitting.fit_property
             with quickly(), patch.object(train, "fit_property", remember):
                 run = kagaku.finetune(
                     data, target, folder / "run", quiet=True, **{"method": "readout", **settings}
@@ -128,12 +129,14 @@ def text(folder: Path) -> Path:
     """Definitions and one of three units."""
     frame = pd.read_csv(SAMPLES / "text.csv")
     frame = frame[frame["canonical_units"].isin(["m", "kg m-2 s-1", "W m-2"])]
-    return _saved(frame.groupby("canonical_units").head(30), folder)
+    frame["text"] = frame["text"].str[:250]
+    return _saved(frame.groupby("canonical_units").head(25), folder)
 
 
 def topics(folder: Path) -> Path:
     """Definitions, and the words of a list that they contain."""
     frame = pd.read_csv(SAMPLES / "text.csv").iloc[::10].head(80)
+    frame["text"] = frame["text"].str[:250]
     words = ("flux", "sea", "mass")
     frame["topics"] = [
         ";".join(word for word in words if word in one.lower()) or "other" for one in frame["text"]
@@ -143,8 +146,8 @@ def topics(folder: Path) -> Path:
 
 def residues(folder: Path) -> Path:
     """Proteins of several lengths, each residue labelled as water-loving or not."""
-    whole = pd.read_csv(SAMPLES / "proteins.csv")["sequence"].iloc[::30].head(50)
-    cut = [one[i % 9 : 56 - i % 5] for i, one in enumerate(whole)]
+    whole = pd.read_csv(SAMPLES / "proteins.csv")["sequence"].iloc[::40].head(40)
+    cut = [one[i % 9 : 30 - i % 5] for i, one in enumerate(whole)]
     labels = ["".join("h" if one in "AFILMVW" else "p" for one in protein) for protein in cut]
     return _saved(pd.DataFrame({"sequence": cut, "burial": labels}), folder)
 
@@ -193,7 +196,7 @@ KINDS: Mapping[str, tuple[Callable[[Path], Path], str | list[str], dict[str, Any
 
 
 @pytest.fixture
-def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Run the test inside an empty folder."""
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
+    return tmp_path

@@ -20,6 +20,7 @@ from kagaku.errors import InputError
 from kagaku.experiment import FinetuneConfig, load_recipe
 from kagaku.modalities.checking import check_records
 from kagaku.models.checkpoint import upgrade
+from kagaku.prediction_fields import predictions_dataset, record_times
 from kagaku.prediction_table import predictions_frame
 from kagaku.science_tasks.property import PropertyModel, TargetPrediction
 from kagaku.terminal import Terminal
@@ -110,8 +111,9 @@ class Run:
 
         Returns:
             For each target: its prediction in the target's unit, ``_lower`` and ``_upper`` (or
-            ``_set`` and the probability of each class), and ``_in_domain``. Field targets give a
-            Dataset with these as variables.
+            ``_set`` and the probability of each class), and ``_in_domain``. For grids the time of
+            the input, and of the prediction, stand before them. Field targets give a Dataset with
+            these as variables.
 
         Raises:
             InputError: A column is missing, or rows cannot be used.
@@ -135,6 +137,9 @@ class Run:
         if any(target.kind == "field" for target in self.schema.targets):
             return self.fields(source, records, predictions)
         frame = predictions_frame(self.schema.targets, predictions, abstain=abstain)
+        if isinstance(source, Grid):
+            times = record_times(self.schema, source, records)
+            frame = pd.concat([pd.DataFrame(times), frame], axis=1)
         if bad:
             frame = self.with_bad_rows(frame, records, source, bad)
         if isinstance(data, pd.DataFrame):
@@ -153,8 +158,6 @@ class Run:
         self, source: "Table | Grid", records: Records, predictions: dict[str, TargetPrediction]
     ) -> "xr.Dataset":
         """Return field predictions as a Dataset on the input's own grid."""
-        from kagaku.prediction_fields import predictions_dataset
-
         assert isinstance(source, Grid)
         return predictions_dataset(self.schema, source, records, predictions)
 

@@ -118,6 +118,7 @@ def _train(
     split = split_records(records, split_config(config))
     settings = fit_settings(config, split)
     check_rows(records, split.train, settings)
+    encoder = load_base(config.base)
     terminal.say(f"{len(split.train)} rows to train, {len(split.test)} held out: {split.reason}")
     try:
         _open_folder(folder, has_rejected=n_skipped > 0)
@@ -128,7 +129,7 @@ def _train(
             fitted = fit_property(
                 records,
                 split.train,
-                encoder=load_base(config.base),
+                encoder=encoder,
                 settings=settings,
                 work=folder / WORK_FOLDER,
                 progress=progress,
@@ -345,8 +346,10 @@ def _open_folder(folder: Path, *, has_rejected: bool) -> None:
 
 def _write_frame(source: Table, path: Path) -> None:
     """Write a DataFrame's copy; columns of mixed cells, such as 1.5 and "<5", as text."""
+    from pandas.api.types import is_object_dtype
+
     frame = source.frame.copy()
-    for column in frame.select_dtypes("object").columns:
+    for column in [name for name in frame if is_object_dtype(frame[name])]:
         frame[column] = [None if cell is None else str(cell) for cell in source.cells(column)]
     frame.to_parquet(path, index=False)
 
