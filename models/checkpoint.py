@@ -57,7 +57,10 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"{WEIGHTS_FILE}.partial"
     weights = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
+    partial.touch()
+    mode = partial.stat().st_mode
     save_file(weights, str(partial))
+    partial.chmod(mode)  # safetensors lets only the owner read it, whatever the umask says
     partial.replace(folder / WEIGHTS_FILE)
     partial = folder / f"{CONFIG_FILE}.partial"
     partial.write_text(

@@ -4,6 +4,7 @@ Lightning is imported here and nowhere else below the front door: prediction doe
 """
 
 import logging
+import signal
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -168,7 +169,15 @@ def _run_lightning(
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        trainer.fit(module, loader)
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(module, loader)
+        except SystemExit as stopped:
+            # Lightning answers Ctrl-C by switching it off for good and leaving Python.
+            if not isinstance(stopped.__context__, KeyboardInterrupt):
+                raise
+            signal.signal(signal.SIGINT, handler)
+            raise KeyboardInterrupt from None
 
 
 def finetune(

@@ -10,7 +10,7 @@ from kagaku.data.schema import Kind
 
 def label_problems(
     values: np.ndarray, kind: Kind, n_classes: int
-) -> list[tuple[Int[np.ndarray, " known"], Int[np.ndarray, " known"], int]]:
+) -> list[tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"], int]]:
     """Return, per problem, the records with a label, their class indices, and the class count.
 
     Binary and multiclass are one problem; multilabel is one binary problem per label, each with
@@ -25,7 +25,7 @@ def label_problems(
 
 
 def join_problems(
-    tables: Sequence[Float[np.ndarray, "record choice"]], kind: Kind
+    tables: Sequence[Float[np.ndarray, "record _"]], kind: Kind
 ) -> Float[np.ndarray, "record choice"]:
     """Return the probabilities of all problems as `Prediction.probabilities` has them."""
     if kind == "multilabel":

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 
 from kagaku.data.records import Records, TargetValues
 from kagaku.data.schema import Target
@@ -101,7 +102,7 @@ def _evaluate_target(
         "test": own_scores,
         "baselines": baselines,
         "versus_best_baseline": _difference_json(difference),
-        "learned": {"sentence": learned_sentence(fit.selection)},
+        "learned": {"sentence": learned_sentence(fit.selection, target.unit)},
         "coverage": coverage,
         "in_domain_share": float(predicted.in_domain.mean()) if len(test_index) else None,
     }
@@ -180,14 +181,28 @@ def _coverage(
         assert predicted.sets is not None
         scores = score_sets(predicted.sets[kept], truth, seed=seed)
     held, width = scores
+    lower, upper = held.low, held.high
+    if target.kind not in {"field", "per-token"}:  # whose cells are not independent
+        lower, upper = share_interval(held.value, held.n_records)
     return {
         "confidence": confidence,
         "measured": _finite(held.value),
-        "lower": _finite(held.low),
-        "upper": _finite(held.high),
+        "lower": _finite(lower),
+        "upper": _finite(upper),
         "mean_width": _finite(width.value),
-        "note": coverage_note(held.value, held.low, held.high, confidence),
+        "note": coverage_note(held.value, lower, upper, confidence),
     }
+
+
+def share_interval(share: float, n_rows: int) -> tuple[float, float]:
+    """Return the 95% Wilson interval of a share of independent rows.
+
+    Unlike resampling it does not shrink to nothing where every row was held, or none.
+    """
+    if not n_rows or not np.isfinite(share):
+        return float("nan"), float("nan")
+    found = binomtest(round(share * n_rows), n_rows).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
 
 
 def _label_coverage(
@@ -198,8 +213,7 @@ def _label_coverage(
     positive = values.values == 1
     n_positive = int(positive.sum())
     share = float(predicted.sets[positive].mean()) if n_positive else float("nan")
-    error = float(np.sqrt(share * (1 - share) / n_positive)) if n_positive else float("nan")
-    lower, upper = share - 1.96 * error, share + 1.96 * error
+    lower, upper = share_interval(share, n_positive)
     return {
         "confidence": confidence,
         "measured": _finite(share),

@@ -34,7 +34,12 @@ from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
 from kagaku.science_tasks.full import FullModel
 from kagaku.science_tasks.property import Features, Member, PropertyModel, TargetModel
-from kagaku.science_tasks.resumable import RememberedFit, ResumableCandidate, records_fingerprint
+from kagaku.science_tasks.resumable import (
+    RememberedFit,
+    ResumableCandidate,
+    encoder_fingerprint,
+    records_fingerprint,
+)
 from kagaku.science_tasks.selection import Candidate, Fitted, Fold, Selection, select
 
 Method = Literal["auto", "readout", "full"]
@@ -121,17 +126,20 @@ def check_rows(records: Records, train_index: np.ndarray, settings: FitSettings)
     Raises:
         InputError: There are too few to calibrate intervals of the confidence asked for.
     """
+    # A network is calibrated on one fold, readouts on all of them.
+    rows = (
+        _folds(records, train_index, settings)[0][1] if settings.method == "full" else train_index
+    )
     for target in records.schema.targets:
-        values = records.targets[target.name].subset(train_index)
-        n_rows = _n_exact(values, target.kind)
-        if settings.method == "full":
-            n_rows //= settings.folds
+        n_rows = _n_exact(records.targets[target.name].subset(rows), target.kind)
         fewest = fewest_rows(settings.confidence)
         if n_rows < fewest:
             raise InputError(
-                f"{n_rows} measured rows cannot carry {settings.confidence:.0%} intervals: "
-                "calibrating them takes more",
-                fix=f"Measure more, so that at least {fewest} are left, or lower --confidence.",
+                f"{n_rows} measured rows are too few to calibrate {settings.confidence:.0%} "
+                f"intervals, which takes {fewest}",
+                fix="Measure more"
+                + (", choose --method readout" if settings.method == "full" else "")
+                + " or lower --confidence.",
                 where=f"{records.source}, column {target.column!r}",
             )
 
@@ -185,7 +193,10 @@ def fit_property(
         seconds = time.monotonic() - begun
     trainer = NetworkTrainer(encoder, modalities, records, settings.network, work, progress)
     why_not = _why_no_network(encoder, len(train_index), seconds, settings)
-    memory = None if work is None else _Memory(work, records_fingerprint(records) + str(settings))
+    memory = None
+    if work is not None:
+        identity = (records_fingerprint(records), encoder_fingerprint(encoder), str(settings))
+        memory = _Memory(work, " ".join(identity))
     fits = {
         target.name: _fit_target(
             target, records, train_index, blocks, trainer, why_not, settings, memory, progress

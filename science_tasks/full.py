@@ -21,6 +21,7 @@ from kagaku.models.heads import Head
 from kagaku.models.multitask import FinetuningConfig, MultitaskNetwork
 from kagaku.science_tasks.labels import Scale, labelled_input, record_examples, target_plan
 from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.resumable import encoder_fingerprint, records_fingerprint
 
 VALIDATION_SHARE = 0.12
 """Share of the training records that choose the best epoch."""
@@ -224,13 +225,8 @@ def patch_cells_of(modalities: Mapping[str, Modality[Any]]) -> int:
 
 def _fingerprint(encoder: Encoder, records: Records, config: FinetuningConfig) -> str:
     """Return what identifies a training: the records, the start and the settings."""
-    digest = hashlib.sha256()
-    digest.update(json.dumps([asdict(config), encoder.config.to_json()]).encode())
-    digest.update(records.source.encode() + records.rows.tobytes())
-    for name, values in sorted(records.targets.items()):
-        numbers = values.values if values.values.dtype != object else values.censoring
-        digest.update(name.encode() + np.ascontiguousarray(numbers).tobytes())
-    return digest.hexdigest()
+    parts = [asdict(config), encoder_fingerprint(encoder), records_fingerprint(records)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _numpy(tensor: torch.Tensor | None) -> np.ndarray | None:

@@ -1,13 +1,16 @@
 """Candidates whose finished folds are kept on disk, so that a stopped comparison goes on."""
 
 import hashlib
+import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from kagaku.data.records import Field, Records
+from kagaku.models import Encoder
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.selection import Candidate, Fitted
 from kagaku.science_tasks.storage import load_state, save_state
@@ -63,6 +66,15 @@ class RememberedFit:
         prediction = self.fitted.predict(index)
         save_state(asdict(prediction), path)
         return prediction
+
+
+def encoder_fingerprint(encoder: Encoder) -> str:
+    """Return a text that identifies an encoder: its configuration and its weights."""
+    digest = hashlib.sha256(json.dumps(encoder.config.to_json()).encode())
+    for name, weights in encoder.state_dict().items():
+        digest.update(name.encode())
+        digest.update(weights.contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def records_fingerprint(records: Records) -> str:

@@ -40,7 +40,10 @@ def save_state(state: Mapping[str, Any], path: Path) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        mode = partial.stat().st_mode
         save_file(arrays, partial, metadata=metadata)
+        partial.chmod(mode)  # safetensors lets only the owner read it, whatever the umask says
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)

@@ -123,7 +123,7 @@ def _field_error(truth: np.ndarray, given: np.ndarray) -> float:
     return float(np.sqrt(np.nanmean(np.square(truth - given))))
 
 
-def learned_sentence(selection: Selection) -> str:
+def learned_sentence(selection: Selection, unit: str | None = None) -> str:
     """Return whether embeddings helped in cross-validation; empty if none were tried."""
     singles = [row for row in selection.rows if np.isfinite(row.score) and row.name != "blend"]
     learned = [row for row in singles if uses_embeddings(row.name)]
@@ -131,9 +131,10 @@ def learned_sentence(selection: Selection) -> str:
     if not learned or not classical:
         return ""
     with_them, without = (min(rows, key=lambda row: row.score) for rows in (learned, classical))
+    told = f" {unit}" if selection.metric == "RMSE" and unit else ""
     figures = (
-        f"{selection.metric} {with_them.score:.3g} ({with_them.name}) against "
-        f"{without.score:.3g} ({without.name})"
+        f"{selection.metric} {with_them.score:.3g}{told} ({with_them.name}) against "
+        f"{without.score:.3g}{told} ({without.name})"
     )
     gain = without.score - with_them.score
     noise = np.nanmax([with_them.standard_error, without.standard_error, 0.0])

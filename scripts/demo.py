@@ -19,10 +19,10 @@ SHOWN = 12
 """Compounds printed; the file has them all."""
 
 HOW_TO_READ = """
-How to read it: `predicted` is log10 of the solubility in mol/L, 1 is a factor of ten. `from` and
-`to` enclose the 90% interval: nine of ten measured values should lie in theirs. `in domain` says
-whether the compound resembles the training compounds; where it says no, trust the interval less.
-`measured` was kept from the model; it stands here so that you can judge."""
+How to read it: `predicted` is log10 of the solubility in mol/L: one less is ten times less
+soluble. `from` and `to` enclose the 90% interval: nine of ten measured values should lie in
+theirs. `in domain` says whether the compound resembles the training compounds; where it says no,
+trust the interval less. `measured` was kept from the model; it stands here for you to judge by."""
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def comparison(names: pd.Series, predicted: pd.DataFrame, measured: pd.Series) -
     """Return the predictions as a table for people: rounded, with the verdict in words."""
     return pd.DataFrame(
         {
-            "compound": names.str.slice(0, 28),
+            "compound": names.str.slice(0, 26).str.ljust(26),
             "predicted": predicted["logS"].map("{:.2f}".format),
             "from": predicted["logS_lower"].map("{:.2f}".format),
             "to": predicted["logS_upper"].map("{:.2f}".format),

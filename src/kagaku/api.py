@@ -1,15 +1,13 @@
 """What a scientist calls: plain Python and pandas in, pandas out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kagaku.bases import load_base
-from kagaku.data import copy_sample, list_samples
-from kagaku.embedding import embed_source, write_embeddings
+from kagaku.embedding import check_output, embed_source, write_embeddings
 from kagaku.errors import InputError
 from kagaku.experiment import FinetuneConfig, load_recipe, override
 from kagaku.run import Run
@@ -82,16 +80,17 @@ def finetune_config(recipe: Path | None, flags: Mapping[str, Any]) -> FinetuneCo
     """Return the settings of a recipe with the given flags laid over it; None is not a flag."""
     given = {name: value for name, value in flags.items() if value is not None}
     if recipe is not None:
-        return override(load_recipe(recipe), given)
+        return load_recipe(recipe, given)
     for name, what in (("data", "a file"), ("target", "a target"), ("output", "a run folder")):
         if name not in given:
             raise InputError(
                 f"{what} to {'write' if name == 'output' else 'work on'} is missing",
                 fix='Such as: kagaku finetune lab.csv --target "logS [log10(mol/L)]" --output run/',
             )
-    known = [field.name for field in fields(FinetuneConfig)]
-    start = FinetuneConfig(data=given["data"], target=given["target"])
-    assert set(known) >= {"data", "target", "output"}
+    target = given["target"]
+    start = FinetuneConfig(
+        data=given["data"], target=(target,) if isinstance(target, str) else tuple(target)
+    )
     return override(start, given)
 
 
@@ -135,19 +134,20 @@ def predict_to_file(
     run: Path, data: Path, output: Path, *, abstain: bool, skip_bad_rows: bool
 ) -> None:
     """Predict a file and write the answer to another; see `Run.predict`."""
-    from kagaku.data.tables import TABLE_SUFFIXES
-    from kagaku.streaming import predict_file, write_prediction
+    from kagaku import streaming
+    from kagaku.data.opening import find_file
+    from kagaku.data.reading import is_grid
 
     terminal = Terminal()
     loaded = Run.load(run)
-    plain = data.name.removesuffix(".gz")
-    if any(plain.endswith(suffix) for suffix in TABLE_SUFFIXES):
-        n_rows = predict_file(
-            loaded, data, output, abstain=abstain, skip_bad_rows=skip_bad_rows, terminal=terminal
-        )
+    source = find_file(data)
+    streaming.check_output(loaded, source, output)
+    if is_grid(source):
+        predicted = loaded.predict(source, abstain=abstain, quiet=False)
+        n_rows = streaming.write_prediction(predicted, output)
     else:
-        n_rows = write_prediction(
-            loaded.predict(data, abstain=abstain, skip_bad_rows=skip_bad_rows, quiet=False), output
+        n_rows = streaming.predict_file(
+            loaded, source, output, abstain=abstain, skip_bad_rows=skip_bad_rows, terminal=terminal
         )
     terminal.say(f"Wrote {n_rows:,} predictions to {output}")
 
@@ -157,28 +157,7 @@ def embed_to_file(
 ) -> None:
     """Embed every record of a file and write the vectors to another."""
     terminal = Terminal()
+    check_output(output)
     records, vectors = embed_source(data, inputs=inputs, model=model, terminal=terminal)
     write_embeddings(records, vectors, output)
     terminal.say(f"Wrote {len(vectors):,} vectors of width {vectors.shape[1]} to {output}")
-
-
-def show_doctor(data: Path | None, target: Sequence[str]) -> None:
-    """Print what `doctor` finds, and what a table would cost."""
-    from kagaku.doctor import show
-
-    show(Terminal(), data, target)
-
-
-def copy_or_list_samples(name: str | None, output: Path) -> None:
-    """Copy a sample to a folder, or list them all."""
-    terminal = Terminal()
-    if name is not None:
-        copied = copy_sample(name, output)
-        sample = next(one for one in list_samples() if one.name == name)
-        terminal.say(f"Copied to {copied}\nNow try: {sample.command}")
-        return
-    terminal.table(
-        "Shipped example data (copy one with: kagaku samples NAME)",
-        ["name", "records", "what it is", "licence"],
-        [[one.name, f"{one.n_records:,}", one.description, one.licence] for one in list_samples()],
-    )

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from kagaku.errors import InputError, KagakuError
+from kagaku.errors import KagakuError
 
 app = typer.Typer(
     name="kagaku",
@@ -21,12 +21,13 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
+def _version(asked: bool) -> bool:
     if asked:
         from kagaku import __version__
 
         typer.echo(__version__)
         raise typer.Exit
+    return asked
 
 
 @app.callback()
@@ -98,8 +99,12 @@ def finetune(
     ] = False,
 ) -> None:
     """Fine-tune on a table or grid and leave a run folder with a report."""
-    from kagaku.api import finetune_config
     from kagaku.terminal import Terminal
+
+    terminal = Terminal()
+    if data is not None:
+        terminal.say(f"Reading {data}")  # before the imports, which take seconds
+    from kagaku.api import finetune_config
     from kagaku.train import train
 
     flags = {
@@ -122,7 +127,7 @@ def finetune(
         "skip_bad_rows": skip_bad_rows,
     }
     config = finetune_config(recipe, flags)
-    train(config, terminal=Terminal(), overwrite=overwrite)
+    train(config, terminal=terminal, overwrite=overwrite)
 
 
 @app.command()
@@ -139,6 +144,9 @@ def predict(
     ] = False,
 ) -> None:
     """Predict every row of a file, with intervals; files of any length, resumable."""
+    from kagaku.terminal import Terminal
+
+    Terminal().say(f"Loading {run}")  # before the imports, which take seconds
     from kagaku.api import predict_to_file
 
     predict_to_file(run, data, output, abstain=abstain, skip_bad_rows=skip_bad_rows)
@@ -171,9 +179,10 @@ def doctor(
     ] = None,
 ) -> None:
     """Tell whether this machine is ready, and what a given table would cost."""
-    from kagaku.api import show_doctor
+    from kagaku.doctor import show
+    from kagaku.terminal import Terminal
 
-    show_doctor(data, target or [])
+    show(Terminal(), data, target or [])
 
 
 @app.command()
@@ -182,7 +191,7 @@ def samples(
     output: Annotated[Path, typer.Option(help="The folder to copy it to.")] = Path(),
 ) -> None:
     """List the shipped example data, or copy one."""
-    from kagaku.api import copy_or_list_samples
+    from kagaku.example_data import copy_or_list_samples
 
     copy_or_list_samples(name, output)
 
@@ -191,10 +200,16 @@ def main() -> None:
     """Run the command; an error that the user can mend is told in one paragraph."""
     try:
         app(standalone_mode=False)
-    except InputError as error:
-        sys.exit(f"kagaku: {error}")
     except KagakuError as error:
         sys.exit(f"kagaku: {error}")
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        sys.exit(
+            f"kagaku: {place}{error.strerror or error}. Check the disk's space and permissions, "
+            "then run the same command again."
+        )
+    except MemoryError:
+        sys.exit("kagaku: the memory ran out. Lower token_budget in a recipe, or use fewer rows.")
     except (KeyboardInterrupt, typer.Abort):
         sys.exit("kagaku: stopped. Run the same command again to go on.")
     except Exception as error:

@@ -23,6 +23,7 @@ from kagaku.data.table import table_from_frame
 from kagaku.errors import InputError
 from kagaku.modalities.checking import check_records, fit_modalities, tokenize_records
 from kagaku.models.embedding import embed_columns
+from kagaku.outputs import check_writable
 from kagaku.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -96,11 +97,11 @@ def _encoder(model: str | None) -> "tuple[Encoder, dict[str, Modality[object]]]"
     return load_base(model), {}
 
 
-def write_embeddings(records: Records, vectors: np.ndarray, output: Path) -> None:
-    """Write vectors, with the row each came from, through a temporary name.
+def check_output(output: Path) -> None:
+    """Refuse an output that cannot be written, before any work.
 
     Raises:
-        InputError: The ending is none that can be written.
+        InputError: The ending is none that can be written, or no file can be made there.
     """
     if output.suffix not in WRITABLE:
         raise InputError(
@@ -108,6 +109,11 @@ def write_embeddings(records: Records, vectors: np.ndarray, output: Path) -> Non
             fix=f"Name a file that ends in one of {list(WRITABLE)}.",
             where=str(output),
         )
+    check_writable(output)
+
+
+def write_embeddings(records: Records, vectors: np.ndarray, output: Path) -> None:
+    """Write vectors, with the row each came from, through a temporary name."""
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f"{output.stem}.partial{output.suffix}")
     if output.suffix == ".npy":

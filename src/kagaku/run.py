@@ -15,6 +15,7 @@ from kagaku.data import (
     parse_records,
     read,
 )
+from kagaku.data.fields import FIELDS
 from kagaku.data.table import table_from_frame
 from kagaku.errors import InputError
 from kagaku.experiment import FinetuneConfig, load_recipe
@@ -73,7 +74,18 @@ class Run:
             )
         metrics = read_json(path / METRICS_FILE)
         upgrade(metrics, str(path / METRICS_FILE), current=RUN_FORMAT_VERSION, steps={})
-        schema = Schema.from_json(read_json(path / SCHEMA_FILE))
+        stored = read_json(path / SCHEMA_FILE)
+        try:
+            schema = Schema.from_json(stored)
+        except InputError as error:
+            raise error.at(str(path / SCHEMA_FILE)) from None
+        targets = metrics.get("targets")
+        if not isinstance(targets, dict) or set(targets) != {one.name for one in schema.targets}:
+            raise InputError(
+                f"the file does not tell of the targets in {SCHEMA_FILE}",
+                fix="Copy the run folder again: its files do not belong together.",
+                where=str(path / METRICS_FILE),
+            )
         return cls(path, PropertyModel.load(path / MODEL_FOLDER, schema), metrics)
 
     @property
@@ -85,6 +97,11 @@ class Run:
     def config(self) -> FinetuneConfig:
         """The settings that made the run."""
         return load_recipe(self.folder / CONFIG_FILE)
+
+    @property
+    def reads_grids(self) -> bool:
+        """Whether the run was made from a grid, and so predicts grids; otherwise tables."""
+        return any(one.name == FIELDS for one in self.schema.inputs if one.modality == "climate")
 
     @property
     def report(self) -> Path:
@@ -147,7 +164,20 @@ class Run:
         return frame
 
     def records(self, source: "Table | Grid") -> tuple[Records, list[BadCell]]:
-        """Return the usable records of a table or grid, and every cell that cannot be used."""
+        """Return the usable records of a table or grid, and every cell that cannot be used.
+
+        Raises:
+            InputError: It is a table and the run reads grids, or the other way round; or columns or
+                variables are missing.
+        """
+        if isinstance(source, Grid) != self.reads_grids:
+            wanted = "grids: NetCDF or Zarr" if self.reads_grids else "tables, such as CSV"
+            raise InputError(
+                f"this is a {'table' if self.reads_grids else 'grid'}, but the run was made from "
+                f"{wanted.partition(':')[0].partition(',')[0]}",
+                fix=f"Give it {wanted}.",
+                where=source.source,
+            )
         if isinstance(source, Grid):
             records, bad = grid_records(source, self.schema, with_targets=False), list[BadCell]()
         else:

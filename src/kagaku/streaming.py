@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -12,11 +13,13 @@ import pyarrow.csv
 import pyarrow.parquet
 import xarray as xr
 
-from kagaku.data import BadCell, BadRowsError, Table, parse_records, read_tables, write_rejected
+from kagaku.data import BadCell, BadRowsError, Table, read_tables, write_rejected
 from kagaku.data.bad_rows import SHOWN
 from kagaku.errors import InputError
+from kagaku.frames import storable
+from kagaku.outputs import check_writable
 from kagaku.prediction_table import predictions_frame
-from kagaku.run import Run, checked
+from kagaku.run import Run
 from kagaku.terminal import Terminal
 
 ROWS_PER_CHUNK = 5_000
@@ -53,30 +56,66 @@ def predict_file(
     Raises:
         InputError: A column is missing, rows cannot be used, or the output cannot be written.
     """
-    if output.suffix not in WRITABLE:
-        raise InputError(
-            f"predictions cannot be written as {output.suffix!r}",
-            fix="Name a file that ends in .csv or .parquet.",
-            where=str(output),
-        )
+    check_output(run, source, output)
     n_rows = _check_all(run, source, output, skip_bad_rows=skip_bad_rows, terminal=terminal)
     parts = output.with_name(f"{output.name}.parts")
     settings = {"abstain": abstain, "skip_bad_rows": skip_bad_rows}
-    _prepare(parts, _fingerprint(run, source, settings))
-    with terminal.progress("predicting") as progress:
+    with _told(output):
+        _prepare(parts, _fingerprint(run, source, settings))
+    with _told(output), terminal.progress("predicting") as progress:
         done = 0
         for number, chunk in enumerate(read_tables(source, rows_per_chunk=ROWS_PER_CHUNK)):
             part = parts / f"{number:06d}.parquet"
             if not part.exists():
                 frame = _predict_chunk(run, chunk, abstain=abstain)
+                frame = storable(frame, with_lists=output.suffix != ".csv")
                 partial = part.with_suffix(".partial")
                 frame.to_parquet(partial, index=False)
                 partial.replace(part)
             done += len(chunk)
             progress(done, n_rows, "")
-    _join(sorted(parts.glob("*.parquet")), output)
-    shutil.rmtree(parts)
+        _join(sorted(parts.glob("*.parquet")), output)
+        shutil.rmtree(parts)
     return n_rows
+
+
+def check_output(run: Run, source: Path, output: Path) -> None:
+    """Refuse an output that cannot be written, before any work.
+
+    Raises:
+        InputError: Its ending does not suit the run, it is the input itself, a folder, or lies
+            where no folder can be made.
+    """
+    is_field = any(target.kind == "field" for target in run.schema.targets)
+    if (output.suffix == ".nc") != is_field or output.suffix not in (*WRITABLE, ".nc"):
+        raise InputError(
+            f"this run's predictions cannot be written as {output.suffix!r}",
+            fix="Name a file that ends in "
+            + (".nc: they are fields." if is_field else f"{' or '.join(WRITABLE)}."),
+            where=str(output),
+        )
+    if output.is_dir():
+        raise InputError("this is a folder", fix="Name a file in it.", where=str(output))
+    if output.resolve() == source.resolve():
+        raise InputError(
+            "the output is the same file as the input",
+            fix="Choose another --output.",
+            where=str(output),
+        )
+    check_writable(output)
+
+
+@contextmanager
+def _told(output: Path) -> Iterator[None]:
+    """Tell a full disk and the like in words."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"the predictions cannot be written ({error.strerror or error})",
+            fix="Free some disk space or choose another --output, then run the command again.",
+            where=str(output),
+        ) from error
 
 
 def _check_all(
@@ -88,7 +127,7 @@ def _check_all(
         for chunk in read_tables(source, rows_per_chunk=ROWS_PER_CHUNK):
             n_rows += len(chunk)
             if not skip_bad_rows:
-                _, found = checked(*parse_records(chunk, run.schema, with_targets=False), run.model)
+                _, found = run.records(chunk)
                 n_bad += len(found)
                 bad += found[: KEPT_BAD_CELLS - len(bad)]
             progress(n_rows, n_rows, f"{n_bad} bad cells" if n_bad else "")
@@ -103,7 +142,7 @@ def _check_all(
 
 def _predict_chunk(run: Run, chunk: Table, *, abstain: bool) -> pd.DataFrame:
     """Return the chunk's own columns with the predictions beside them."""
-    records, bad = checked(*parse_records(chunk, run.schema, with_targets=False), run.model)
+    records, bad = run.records(chunk)
     predicted = predictions_frame(run.schema.targets, run.model.predict(records), abstain=abstain)
     if bad:
         predicted = run.with_bad_rows(predicted, records, chunk, bad)
@@ -117,14 +156,9 @@ def _predict_chunk(run: Run, chunk: Table, *, abstain: bool) -> pd.DataFrame:
 
 def _fingerprint(run: Run, source: Path, settings: dict[str, bool]) -> str:
     """Return what identifies this prediction: the model, the file and the settings."""
-    status = source.stat()
-    stated = [
-        run.model.fingerprint(),
-        str(source.resolve()),
-        status.st_size,
-        status.st_mtime_ns,
-        settings,
-    ]
+    files = sorted(source.iterdir()) if source.is_dir() else [source]
+    states = [(str(one.resolve()), one.stat().st_size, one.stat().st_mtime_ns) for one in files]
+    stated = [run.model.fingerprint(), states, settings]
     return hashlib.sha256(json.dumps(stated).encode()).hexdigest()
 
 
@@ -132,29 +166,21 @@ def write_prediction(predicted: "pd.DataFrame | xr.Dataset", output: Path) -> in
     """Write a prediction that is in memory already, and return how many records it has.
 
     Raises:
-        InputError: The ending does not suit it: .nc for fields, .csv or .parquet for tables.
+        InputError: It cannot be written.
     """
-    is_table = isinstance(predicted, pd.DataFrame)
-    if (output.suffix in WRITABLE) != is_table or output.suffix not in (*WRITABLE, ".nc"):
-        raise InputError(
-            f"this prediction cannot be written as {output.suffix!r}",
-            fix="Name a file that ends in "
-            + (".csv or .parquet." if is_table else ".nc: it holds fields."),
-            where=str(output),
-        )
-    output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f"{output.stem}.partial{output.suffix}")
-    if isinstance(predicted, pd.DataFrame):
-        n_records = len(predicted)
-        if output.suffix == ".csv":
+    with _told(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(predicted, xr.Dataset):
+            predicted.to_netcdf(partial)
+        elif output.suffix == ".csv":
             predicted.to_csv(partial, index=False)
         else:
-            predicted.to_parquet(partial, index=False)
-    else:
-        n_records = max(len(one) for one in predicted.data_vars.values())
-        predicted.to_netcdf(partial)
-    partial.replace(output)
-    return n_records
+            storable(predicted).to_parquet(partial, index=False)
+        partial.replace(output)
+    if isinstance(predicted, pd.DataFrame):
+        return len(predicted)
+    return max(len(one) for one in predicted.data_vars.values())
 
 
 def _prepare(parts: Path, fingerprint: str) -> None:

@@ -1,10 +1,16 @@
 """What the front door says: tables, sentences and progress bars on the standard error stream."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 ProgressCallback = Callable[[int, int, str], None]
 """Called with (done, total, what is being done)."""
+
+UNBROKEN = 24
+"""Longest cell, in characters, that a narrow terminal does not break into lines."""
+
+_NUMBER = re.compile(r"[+-]?[\d.,]*")
 
 
 def _no_progress(done: int, total: int, label: str) -> None:
@@ -31,6 +37,13 @@ class Terminal:
 
             Console(stderr=True, highlight=False).print(text, markup=False)
 
+    def command(self, text: str) -> None:
+        """Print something to be copied: on a line of its own, never broken."""
+        if not self.quiet:
+            from rich.console import Console
+
+            Console(stderr=True, highlight=False).print(f"  {text}", markup=False, soft_wrap=True)
+
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table."""
         if self.quiet:
@@ -40,11 +53,17 @@ class Terminal:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for column in columns:
-            table.add_column(column, overflow="fold")
+        # As text, since a SMILES such as "C[C@H]" or a unit in brackets would be read as markup.
+        table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for place, column in enumerate(columns):
+            cells = [row[place] for row in rows]
+            table.add_column(
+                Text(column),
+                overflow="fold",
+                no_wrap=max(map(len, cells), default=0) <= UNBROKEN,
+                justify="right" if all(map(_NUMBER.fullmatch, cells)) else "left",
+            )
         for row in rows:
-            # As text, since a SMILES such as "C[C@H]" would be read as markup.
             table.add_row(*(Text(cell) for cell in row))
         Console(stderr=True, highlight=False).print(table)
 
@@ -64,6 +83,7 @@ class Terminal:
             TimeRemainingColumn,
         )
 
+        console = Console(stderr=True, highlight=False)
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -72,8 +92,9 @@ class Terminal:
             TextColumn("left"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[label]}", markup=False),
-            console=Console(stderr=True, highlight=False),
+            console=console,
             transient=True,
+            disable=not console.is_terminal,  # a log file gets no empty lines
         )
         with bar:
             task = bar.add_task(title, total=None, label="")

@@ -32,10 +32,12 @@ from kagaku.data.bad_rows import SHOWN
 from kagaku.data.table import table_from_frame
 from kagaku.errors import InputError
 from kagaku.experiment import FinetuneConfig, save_recipe
+from kagaku.frames import storable
 from kagaku.held_out import FIELDS_FILE, PREDICTIONS_FILE, save_held_out
 from kagaku.modalities.checking import check_records, make_modalities
 from kagaku.model_card import write_card
 from kagaku.models.multitask import FinetuningConfig
+from kagaku.outputs import check_writable
 from kagaku.provenance import collect
 from kagaku.report import write_report
 from kagaku.run import (
@@ -124,7 +126,7 @@ def _train(
         _open_folder(folder, has_rejected=n_skipped > 0)
         if is_frame:
             assert isinstance(source, Table)
-            _write_frame(source, Path(config.data))
+            storable(source.frame).to_parquet(config.data, index=False)
         with terminal.progress("fitting") as progress:
             fitted = fit_property(
                 records,
@@ -134,16 +136,18 @@ def _train(
                 work=folder / WORK_FOLDER,
                 progress=progress,
             )
-        evaluation = evaluate(fitted, split.test, seed=config.seed)
+        with terminal.progress("scoring the held-out rows"):
+            evaluation = evaluate(fitted, split.test, seed=config.seed)
         show_candidates(evaluation, terminal)
         show_scores(evaluation, terminal)
         metrics = run_metrics(config, split, evaluation, len(records), n_skipped)
         metrics["seconds"] = round(time.time() - started, 1)
-        _write_run(folder, config, fitted, metrics)
-        save_held_out(folder, schema, records.subset(split.test), evaluation, source)
-        _write_json(folder / "provenance.json", collect([Path(config.data)], started))
-        write_report(folder)
-        write_card(folder)
+        with terminal.progress("writing the report"):
+            _write_run(folder, config, fitted, metrics)
+            save_held_out(folder, schema, records.subset(split.test), evaluation, source)
+            _write_json(folder / "provenance.json", collect([Path(config.data)], started))
+            write_report(folder)
+            write_card(folder)
     except OSError as error:
         raise InputError(
             f"the run folder cannot be written ({error.strerror or error})",
@@ -153,10 +157,10 @@ def _train(
         ) from error
     (folder / UNFINISHED_FILE).unlink()
     shutil.rmtree(folder / WORK_FOLDER, ignore_errors=True)
-    terminal.say(
-        f"Report: {folder / 'report.html'}\nPredict: kagaku predict {folder} NEW_FILE "
-        "--output predictions.csv"
-    )
+    ending = "nc" if any(target.kind == "field" for target in schema.targets) else "csv"
+    terminal.say("\nThe report, and the way to predict:")
+    terminal.command(f"{folder / 'report.html'}")
+    terminal.command(f"kagaku predict {folder} NEW_FILE --output predictions.{ending}")
     return Run.load(folder)
 
 
@@ -257,21 +261,25 @@ def show_schema(schema: Schema, terminal: Terminal) -> None:
 def show_candidates(evaluation: Evaluation, terminal: Terminal) -> None:
     """Print the tables that the methods were chosen from."""
     for name, found in evaluation.targets.items():
+        metric = found["selection_metric"]
         rows = [
             [
                 ("> " if one["chosen"] else "  ") + one["name"],
                 _number(one["score"]),
                 _number(one["standard_error"]),
                 _number(one["seconds"], 1),
-                one["note"] or "",
             ]
             for one in found["candidates"]
+            if one["score"] is not None
         ]
         terminal.table(
-            f"{name}: cross-validation on training rows, {found['selection_metric']}",
-            ["candidate", found["selection_metric"], "standard error", "seconds", "note"],
+            f"{name}: cross-validation on training rows, lower is better",
+            ["candidate", f"{metric}{_bracketed(found, metric)}", "standard error", "seconds"],
             rows,
         )
+        for one in found["candidates"]:
+            if one["note"]:
+                terminal.say(f"{one['name']}: {one['note']}")
 
 
 def show_scores(evaluation: Evaluation, terminal: Terminal) -> None:
@@ -280,8 +288,8 @@ def show_scores(evaluation: Evaluation, terminal: Terminal) -> None:
         metric = found["metric"]
         rows = [["this run", *_score(found["test"].get(metric))]]
         rows += [[one["name"], *_score(one["test"].get(metric))] for one in found["baselines"]]
-        unit = f" [{found['unit']}]" if found["unit"] and metric in ("RMSE", "MAE") else ""
-        terminal.table(f"{name}: held-out rows", ["", f"{metric}{unit}", "95% interval"], rows)
+        heading = f"{metric}{_bracketed(found, metric)}"
+        terminal.table(f"\n{name}: held-out rows", ["", heading, "95% interval"], rows)
         for sentence in (
             found["versus_best_baseline"]["sentence"],
             found["learned"]["sentence"],
@@ -289,6 +297,11 @@ def show_scores(evaluation: Evaluation, terminal: Terminal) -> None:
         ):
             if sentence:
                 terminal.say(sentence)
+
+
+def _bracketed(found: Mapping[str, Any], metric: str) -> str:
+    """Return the target's unit in brackets, if the metric has it."""
+    return f" [{found['unit']}]" if found["unit"] and metric in ("RMSE", "MAE") else ""
 
 
 def _score(score: Mapping[str, Any] | None) -> list[str]:
@@ -311,6 +324,7 @@ def _check_output(folder: Path, *, overwrite: bool) -> None:
         raise InputError(
             "this is a file, not a folder", fix="Choose another --output.", where=str(folder)
         )
+    check_writable(folder)
     if not folder.is_dir() or (folder / UNFINISHED_FILE).exists():
         return
     if (folder / METRICS_FILE).exists():
@@ -342,16 +356,6 @@ def _open_folder(folder: Path, *, has_rejected: bool) -> None:
         # Not the recipe and the copied table: this run may have been asked for by them.
         for name in (METRICS_FILE, SCHEMA_FILE, *RESULT_FILES):
             (folder / name).unlink(missing_ok=True)
-
-
-def _write_frame(source: Table, path: Path) -> None:
-    """Write a DataFrame's copy; columns of mixed cells, such as 1.5 and "<5", as text."""
-    from pandas.api.types import is_object_dtype
-
-    frame = source.frame.copy()
-    for column in [name for name in frame if is_object_dtype(frame[name])]:
-        frame[column] = [None if cell is None else str(cell) for cell in source.cells(column)]
-    frame.to_parquet(path, index=False)
 
 
 def _write_run(

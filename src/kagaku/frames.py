@@ -1,0 +1,33 @@
+"""Tables as Parquet and CSV can hold them, whatever a spreadsheet had in its cells."""
+
+import pandas as pd
+import pyarrow as pa
+
+
+def storable(frame: pd.DataFrame, *, with_lists: bool = True) -> pd.DataFrame:
+    """Return the table with mixed columns, such as 1.5 beside "<5", as text.
+
+    Args:
+        frame: Any table.
+        with_lists: Whether columns of lists may stay; CSV cannot hold them.
+    """
+    held = frame.copy(deep=False)
+    for place, name in enumerate(frame.columns):
+        if pd.api.types.is_object_dtype(frame.iloc[:, place]):
+            cells = frame.iloc[:, place].tolist()
+            if not _is_uniform(cells, with_lists=with_lists):
+                told = [None if _is_missing(cell) else str(cell) for cell in cells]
+                held[name] = pd.Series(told, index=frame.index, dtype=object)
+    return held
+
+
+def _is_uniform(cells: list[object], *, with_lists: bool) -> bool:
+    try:
+        stored = pa.array(cells, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        return False
+    return with_lists or not pa.types.is_nested(stored.type)
+
+
+def _is_missing(cell: object) -> bool:
+    return cell is None or cell is pd.NA or cell is pd.NaT or cell != cell
