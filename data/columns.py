@@ -72,18 +72,21 @@ def filled_sample(cells: Sequence[Any], size: int = CELLS_LOOKED_AT) -> list[Any
     return [filled[i] for i in np.linspace(0, len(filled) - 1, size).astype(int)]
 
 
-def guess_column(heading: str, cells: Sequence[Any]) -> Guess:
+def guess_column(heading: str, cells: Sequence[Any], *, may_be_constant: bool = False) -> Guess:
     """Return what a column holds.
 
     Args:
         heading: The column's name as the file has it.
         cells: All its cells; None where empty.
+        may_be_constant: Whether one value only is worth reading: it is for embedding, and where
+            the user asked for the column, but teaches a model nothing.
     """
     name, unit = split_name(heading)
     sample = filled_sample(cells)
     if not sample:
         return Guess(None, "every cell is empty")
-    if useless := _why_useless(name, cells, sample):
+    is_constant = len({str(cell).strip() for cell in cells if cell is not None}) == 1
+    if not (is_constant and may_be_constant) and (useless := _why_useless(name, cells, sample)):
         return Guess(None, useless)
     if quantity := _guess_quantity(name, unit, sample):
         return quantity

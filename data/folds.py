@@ -20,6 +20,9 @@ from kagaku.errors import InputError
 SplitKind = Literal["auto", "random", "scaffold", "sequence", "group", "time", "file"]
 SPLIT_KINDS: tuple[SplitKind, ...] = get_args(SplitKind)
 
+FEWEST_KINDS = 3
+"""Fewest scaffolds or families that folds keep apart; with fewer, folds are drawn at random."""
+
 Indices = Int[np.ndarray, " _"]
 
 
@@ -39,7 +42,7 @@ def cross_validation_folds(
     Args:
         records: The records.
         indices: Those to be dealt out, usually the training ones.
-        n_folds: How many folds.
+        n_folds: How many folds; fewer come back where there are fewer scaffolds or families.
         seed: Fixes whatever is random.
         kind: What must stay together besides, as in `SplitConfig`: pass a split's own kind to
             mimic it.
@@ -54,8 +57,10 @@ def cross_validation_folds(
         groups = joined(groups, column_groups(some))
     if kind in ("scaffold", "sequence"):
         _, kin = richest_groups(some, "molecule" if kind == "scaffold" else "protein")
-        if int(kin.max()) + 1 >= 2 * n_folds:
-            groups = joined(groups, kin)
+        # With few kinds each fold holds out one of them, rather than parts of all.
+        linked = joined(groups, kin)
+        if (n_kinds := int(linked.max()) + 1) >= FEWEST_KINDS:
+            groups, n_folds = linked, min(n_folds, n_kinds)
     n_groups = int(groups.max(initial=-1)) + 1
     if n_folds < 2 or n_groups < n_folds:
         raise InputError(

@@ -98,7 +98,7 @@ def _all_inputs(
         if source.ids is not None and column in ("id", "description"):
             ignored.append(Ignored(column, "comes from the entry's header; ask for it to use it"))
             continue
-        guess = guess_column(column, source.cells(column))
+        guess = guess_column(column, source.cells(column), may_be_constant=not targets)
         leak = form_of_target(source, column, targets) if guess.modality == "quantity" else None
         if guess.modality is None:
             ignored.append(Ignored(column, guess.reason))
@@ -156,7 +156,7 @@ def _asked_input(source: Table, request: Request) -> Input:
             fix="Leave it out, or fill it in.",
             where=source.source,
         )
-    guess = guess_column(request.column, cells)
+    guess = guess_column(request.column, cells, may_be_constant=True)
     modality = request.word or guess.modality
     if modality is None:
         modality = "quantity" if "number" in guess.reason else "text"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from sklearn.metrics import pairwise_distances
 
 from kagaku.errors import InputError
@@ -37,7 +37,10 @@ class Applicability:
     counts 1. A new record's distance is the mean of those to its three nearest training records:
     0 means that all three are identical to it. A record without any input is infinitely far.
 
-    In the domain is what is no further than 95% of the training records are from the others.
+    In the domain is what is no further than 95% of the training records are from those of other
+    groups. With the folds of the cross-validation as groups, replicates and neighbouring months do
+    not make the domain too narrow, and the verdict says whether a record is as near as those that
+    the intervals were calibrated on.
     """
 
     def __init__(self) -> None:
@@ -46,11 +49,15 @@ class Applicability:
         self._threshold = 0.0
 
     @classmethod
-    def fit(cls, blocks: Sequence[FeatureBlock]) -> "Applicability":
+    def fit(
+        cls, blocks: Sequence[FeatureBlock], groups: Int[np.ndarray, " record"] | None = None
+    ) -> "Applicability":
         """Return the domain of training records.
 
         Args:
             blocks: Features of the training records; all blocks have the same records.
+            groups: By training record, the group within which distances set no threshold, such as
+                the fold that it was held out in; None makes each record its own group.
 
         Raises:
             InputError: There is no block or no record.
@@ -65,7 +72,11 @@ class Applicability:
         domain._blocks = [block.subset(chosen) for block in blocks]
         domain._units = [_typical_distance(block) for block in domain._blocks]
         left_out = _spaced(len(chosen), MAX_LEFT_OUT)
-        distances = domain._nearest([b.subset(left_out) for b in domain._blocks], left_out)
+        codes = np.arange(len(blocks[0].present)) if groups is None else groups
+        distances = domain._nearest(
+            [block.subset(left_out) for block in domain._blocks],
+            (codes[chosen][left_out], codes[chosen]),
+        )
         finite = distances[np.isfinite(distances)]
         domain._threshold = float(np.percentile(finite, PERCENTILE)) if len(finite) else 0.0
         return domain
@@ -114,25 +125,25 @@ class Applicability:
             )
 
     def _nearest(
-        self, blocks: Sequence[FeatureBlock], left_out: np.ndarray | None
+        self, blocks: Sequence[FeatureBlock], groups: tuple[np.ndarray, np.ndarray] | None
     ) -> Float[np.ndarray, " record"]:
         """Return mean distances to the nearest references.
 
         Args:
             blocks: Features of the records.
-            left_out: For training records, the reference that each one is, which does not count.
+            groups: Of the records and of the references; equal ones do not count as neighbours.
         """
         n_records, n_references = len(blocks[0].present), len(self._blocks[0].present)
         nearest = np.full(n_records, np.inf)
-        k = min(NEIGHBOURS, n_references - (left_out is not None))
+        k = min(NEIGHBOURS, n_references - (groups is not None))
         if k < 1:
             return nearest
         step = max(1, _PAIRS // n_references)
         for start in range(0, n_records, step):
             rows = np.arange(start, min(start + step, n_records))
             distances = self._pair_distances([block.subset(rows) for block in blocks])
-            if left_out is not None:
-                distances[np.arange(len(rows)), left_out[rows]] = np.inf
+            if groups is not None:
+                distances[groups[0][rows][:, None] == groups[1][None, :]] = np.inf
             distances.partition(k - 1, axis=1)
             nearest[rows] = distances[:, :k].mean(axis=1)
         return nearest

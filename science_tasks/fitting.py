@@ -182,7 +182,10 @@ def fit_property(
     modalities = fit_modalities(trained)
     featurizers = fit_featurizers(trained)
     blocks = feature_blocks(records, featurizers)
-    applicability = Applicability.fit([block.subset(train_index) for block in blocks])
+    applicability = Applicability.fit(
+        [block.subset(train_index) for block in blocks],
+        _fold_of_record(records, train_index, settings),
+    )
     embeddings, seconds = None, 0.0
     if settings.method != "full":
         begun = time.monotonic()
@@ -289,6 +292,17 @@ def _fit_target(
         {one.name: one.fit(measured) for one in baselines},
         skipped,
     )
+
+
+def _fold_of_record(records: Records, train_index: np.ndarray, settings: FitSettings) -> np.ndarray:
+    """Return the number of the fold that each training record is held out in."""
+    held_out = cross_validation_folds(
+        records, train_index, settings.folds, settings.seed, kind=settings.fold_kind
+    )
+    folds = np.empty(len(train_index), dtype=np.int64)
+    for number, test in enumerate(held_out):
+        folds[np.isin(train_index, test)] = number
+    return folds
 
 
 def _folds(records: Records, rows: np.ndarray, settings: FitSettings) -> list[Fold]:

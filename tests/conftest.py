@@ -176,7 +176,8 @@ def reactions(folder: Path) -> Path:
     return _saved(pd.read_csv(SAMPLES / "reactions.csv").iloc[::17].head(100), folder)
 
 
-FULL = {"method": "full", "settings": {"epochs": 1}}
+FEW_STEPS = {"epochs": 1, "token_budget": 512}
+FULL = {"method": "full", "settings": FEW_STEPS}
 KINDS: Mapping[str, tuple[Callable[[Path], Path], str | list[str], dict[str, Any]]] = {
     "regression": (molecules, "logS [log10(mol/L)]", {}),
     "several": (two_targets, ["logS", "soluble"], {}),
@@ -191,7 +192,7 @@ KINDS: Mapping[str, tuple[Callable[[Path], Path], str | list[str], dict[str, Any
     "regression, full": (molecules, "logS", FULL),
     "multiclass, full": (text, "canonical_units", FULL),
     "per-token, full": (residues, "burial", FULL),
-    "field, full": (grid, "sst_anomaly", {**FULL, "settings": {"epochs": 1, "lead": "1 month"}}),
+    "field, full": (grid, "sst_anomaly", {**FULL, "settings": {**FEW_STEPS, "lead": "1 month"}}),
 }
 
 

@@ -38,9 +38,18 @@ def test_a_frame_and_its_file_give_the_same(molecules: pd.DataFrame, tmp_path: P
 
 
 def test_two_ways_to_write_a_molecule_give_one_vector() -> None:
-    first, second, other = kagaku.embed(["CCO", "OCC", "CCCCCCCC"])
+    first, second, other = kagaku.embed(["CCO", "OCC", "CCCCCCCC"], inputs=["molecule"])
     np.testing.assert_array_equal(first, second)
     assert np.abs(first - other).max() > 1e-3
+
+
+@pytest.mark.parametrize("one", ["CC(=O)Nc1ccccc1O", "MAYKLILNGKTLKGETTTEAV", "a warm wet wind"])
+def test_one_value_alone_is_embedded_as_what_it_is(one: str) -> None:
+    (alone,) = kagaku.embed([one])
+    np.testing.assert_allclose(kagaku.embed([one, one]), [alone, alone], atol=1e-5)
+    others = pd.DataFrame({"smiles": ["CCO", one]})
+    if one.startswith("CC("):
+        np.testing.assert_allclose(kagaku.embed(others)[1], alone, atol=1e-5)
 
 
 def test_a_fasta_file_is_embedded_with_its_names(tmp_path: Path) -> None:

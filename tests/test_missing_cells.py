@@ -15,7 +15,7 @@ EMPTY = 0.3
 
 
 def mixed_table(samples: Path, n_rows: int) -> pd.DataFrame:
-    """Return rows of four inputs, 30% of their cells empty, and a number that three of them move."""
+    """Return rows of four inputs, 30% of their cells empty, and a number that three move."""
     rng = np.random.default_rng(7)
     molecules = pd.read_csv(samples / "molecules.csv").sample(n_rows, replace=True, random_state=1)
     proteins = pd.read_csv(samples / "proteins.csv").sample(n_rows, replace=True, random_state=2)

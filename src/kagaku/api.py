@@ -120,7 +120,8 @@ def embed(
 
     Args:
         data: A file as in `finetune`, a DataFrame, or a list of SMILES, sequences or texts.
-        inputs: Columns to embed; None takes every column that looks like an input.
+        inputs: Columns to embed; None takes every column that looks like an input. For a list, what
+            it holds, such as ``["molecule"]``: a few short values may be taken for words.
         model: A weights name, or a folder with an encoder or a run; None takes the default.
         quiet: Show no progress bar.
 

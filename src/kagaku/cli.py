@@ -11,6 +11,9 @@ import typer
 
 from kagaku.errors import KagakuError
 
+STOPPED = 130
+"""What a shell expects from a command that Ctrl-C has stopped: 128 + SIGINT."""
+
 app = typer.Typer(
     name="kagaku",
     help="One foundation-model suite for laboratories: from a lab table to a calibrated "
@@ -199,7 +202,11 @@ def samples(
 def main() -> None:
     """Run the command; an error that the user can mend is told in one paragraph."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
+        if code == STOPPED:
+            raise KeyboardInterrupt  # noqa: TRY301 (typer has turned it into a number)
+        if code:
+            sys.exit(code)
     except KagakuError as error:
         sys.exit(f"kagaku: {error}")
     except OSError as error:
@@ -211,7 +218,8 @@ def main() -> None:
     except MemoryError:
         sys.exit("kagaku: the memory ran out. Lower token_budget in a recipe, or use fewer rows.")
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit("kagaku: stopped. Run the same command again to go on.")
+        typer.echo("kagaku: stopped. Run the same command again to go on.", err=True)
+        sys.exit(STOPPED)
     except Exception as error:
         # Usage errors come from whichever click typer carries, so they are known by their method.
         if hasattr(error, "show") and hasattr(error, "exit_code"):

@@ -19,6 +19,7 @@ from kagaku.data import (
     read,
 )
 from kagaku.data import infer_schema as infer
+from kagaku.data.columns import MODALITIES
 from kagaku.data.table import table_from_frame
 from kagaku.errors import InputError
 from kagaku.modalities.checking import check_records, fit_modalities, tokenize_records
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
 
 WRITABLE = (".parquet", ".csv", ".npy")
 
+LISTED = "value"
+"""Name of the one column that a list becomes."""
+
 
 def embed_source(
-    data: "str | Path | Sequence[str] | pd.DataFrame",
+    data: "str | Path | Sequence[object] | pd.DataFrame",
     *,
     inputs: Sequence[str] | None,
     model: str | None,
@@ -42,6 +46,9 @@ def embed_source(
 ) -> tuple[Records, np.ndarray]:
     """Return the records and one vector for each, float32 (record, dim); see `kagaku.embed`."""
     source = _source(data)
+    if inputs is not None and list(source.columns if isinstance(source, Table) else ()) == [LISTED]:
+        # The one column of a list has no name that its owner could know.
+        inputs = [f"{LISTED}: {one}" if one in MODALITIES else one for one in inputs]
     encoder, fitted = _encoder(model)
     schema = infer(source, targets=[], inputs=inputs)
     if isinstance(source, Grid):
@@ -67,7 +74,7 @@ def embed_source(
     return checked, vectors.astype(np.float32)
 
 
-def _source(data: "str | Path | Sequence[str] | pd.DataFrame") -> Table | Grid:
+def _source(data: "str | Path | Sequence[object] | pd.DataFrame") -> Table | Grid:
     if isinstance(data, str | Path):
         return read(data)
     if isinstance(data, pd.DataFrame):
@@ -78,7 +85,7 @@ def _source(data: "str | Path | Sequence[str] | pd.DataFrame") -> Table | Grid:
             "a list to embed must hold strings only",
             fix="Give SMILES, sequences or texts, or a DataFrame with named columns.",
         )
-    return table_from_frame(pd.DataFrame({"value": values}), source="list")
+    return table_from_frame(pd.DataFrame({LISTED: values}), source="list")
 
 
 def _encoder(model: str | None) -> "tuple[Encoder, dict[str, Modality[object]]]":

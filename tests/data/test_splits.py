@@ -290,3 +290,14 @@ def test_settings_are_checked_where_they_are_made(tmp_path: Path) -> None:
         SplitConfig("file")
     with pytest.raises(InputError, match="needs the path"):
         SplitConfig("random", path=tmp_path)
+
+
+def test_with_few_scaffolds_each_fold_holds_out_one_of_them() -> None:
+    rings = ["c1ccccc1", "c1ccncc1", "C1CCCCC1", "C1CCOC1"]
+    smiles: list[object] = [f"{'C' * (1 + i)}{ring}" for ring in rings for i in range(8)]
+    folds = cross_validation_folds(
+        records_of(smiles, "molecule"), np.arange(len(smiles)), 5, kind="scaffold"
+    )
+    assert len(folds) == len(rings)
+    for fold in folds:
+        assert len({int(index) // 8 for index in fold}) == 1

@@ -171,3 +171,13 @@ def test_features_other_than_those_of_training_are_refused() -> None:
         domain.distance(clouds(5)[:1])
     with pytest.raises(InputError, match="no training features to measure distances to"):
         Applicability.fit([])
+
+
+def test_replicates_of_training_records_do_not_make_the_domain_narrow() -> None:
+    once, new = clouds(60), clouds(40, seed=1)
+    replicated = [one.subset(np.tile(np.arange(60), 4)) for one in once]
+    groups = np.tile(np.arange(60), 4)
+    naive = Applicability.fit(replicated)
+    grouped = Applicability.fit(replicated, groups)
+    assert naive.in_domain(naive.distance(new)).mean() < 0.1
+    assert grouped.in_domain(grouped.distance(new)).mean() > 0.8
