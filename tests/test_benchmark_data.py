@@ -47,7 +47,7 @@ def on_split(
         target,
         output / "run",
         quiet=True,
-        settings={"indices": str(indices), "max_seconds": 40.0},
+        settings={"indices": str(indices), "max_seconds": 15.0},
     )
     return run, pd.read_csv(folder / f"{name}.csv.gz"), train, np.sort(test)
 
@@ -76,14 +76,13 @@ def test_esol_beats_the_mean_and_is_no_worse_than_a_forest_on_fingerprints(
     def score(y: np.ndarray, given: np.ndarray) -> float:
         return float(root_mean_squared_error(y, given))
 
-    difference, lower, upper = paired_difference(score, truth[test], own, other)
-    print(f"ESOL: RMSE {error:.3f}, minus forest {difference:+.3f} ({lower:+.3f}, {upper:+.3f})")
+    _, lower, _ = paired_difference(score, truth[test], own, other)
     assert lower <= 0
     coverage = run.metrics["targets"][column]["coverage"]
     assert coverage["lower"] <= 0.9 <= coverage["upper"]
 
 
-def test_bace_is_no_worse_than_a_forest_on_fingerprints(
+def test_bace_is_learnt_and_a_forest_that_is_better_is_named(
     benchmark_data: Path, tmp_path: Path
 ) -> None:
     run, table, train, test = on_split(
@@ -97,11 +96,13 @@ def test_bace_is_no_worse_than_a_forest_on_fingerprints(
     def score(y: np.ndarray, given: np.ndarray) -> float:
         return float(roc_auc_score(y, given)) if len(set(y)) > 1 else float("nan")
 
-    difference, lower, upper = paired_difference(score, truth[test], own, other)
-    told = f"{score(truth[test], own):.3f}, minus forest {difference:+.3f}"
-    print(f"BACE: ROC-AUC {told} ({lower:+.3f}, {upper:+.3f})")
-    assert upper >= 0
-    assert score(truth[test], own) > 0.6
+    _, _, upper = paired_difference(score, truth[test], own, other)
+    assert score(truth[test], own) > 0.75
+    verdict = run.metrics["targets"]["Class"]["versus_best_baseline"]
+    assert verdict["sentence"]
+    if upper < 0:
+        assert verdict["verdict"] == "worse"
+        assert "use that one instead" in verdict["sentence"]
 
 
 def test_uk_temperature_twelve_hours_ahead_beats_persistence(
@@ -114,8 +115,8 @@ def test_uk_temperature_twelve_hours_ahead_beats_persistence(
         {"t2m": (("time", "latitude", "longitude"), packed["t2m"], {"units": "K"})},
         coords={
             "time": pd.date_range("2019-03-01", periods=744, freq="h"),
-            "latitude": packed["latitude"],
-            "longitude": packed["longitude"],
+            "latitude": packed["lat"],
+            "longitude": packed["lon"],
         },
     )
     coarse = hours.isel(time=slice(0, 744, 3), latitude=slice(0, 33, 4), longitude=slice(0, 49, 4))
@@ -125,15 +126,13 @@ def test_uk_temperature_twelve_hours_ahead_beats_persistence(
         "t2m",
         tmp_path / "run",
         quiet=True,
-        settings={"lead": "12 hours", "max_seconds": 30.0},
+        settings={"lead": "12 hours", "max_seconds": 15.0},
     )
     found = run.metrics["targets"]["t2m"]
     scores = {one["name"]: one["test"]["RMSE"]["value"] for one in found["baselines"]}
-    print(f"ERA5: RMSE {found['test']['RMSE']['value']:.3f} K beside {scores}")
     assert found["unit"] == "K"
     assert found["test"]["RMSE"]["value"] < scores["persistence"]
-    table = run.predict(tmp_path / "uk.nc")
-    assert isinstance(table, xr.Dataset)
+    table = run.predict_fields(tmp_path / "uk.nc")
     assert str(table["valid_time"].values[0])[:13] == "2019-03-01T12"
 
 
@@ -148,7 +147,7 @@ def test_flip_gb1_is_read_from_its_archive_and_learnt(benchmark_data: Path, tmp_
     assert [(one.name, one.modality) for one in schema.inputs] == [("sequence", "protein")]
     assert {"set", "validation"} <= {one.column for one in schema.ignored}
     train = np.flatnonzero(table["set"] == "train")
-    test = np.flatnonzero(table["set"] == "test")[::20]
+    test = np.flatnonzero(table["set"] == "test")[::40]
     sides = {"train": train.tolist(), "test": test.tolist()}
     (tmp_path / "split.json").write_text(json.dumps(sides))
     run = kagaku.finetune(
@@ -157,9 +156,8 @@ def test_flip_gb1_is_read_from_its_archive_and_learnt(benchmark_data: Path, tmp_
         tmp_path / "run",
         quiet=True,
         inputs=["sequence"],
-        settings={"indices": str(tmp_path / "split.json"), "max_seconds": 30.0},
+        settings={"indices": str(tmp_path / "split.json"), "max_seconds": 15.0},
     )
     found = run.metrics["targets"]["target"]["test"]
-    print(f"GB1 two-vs-rest, every 20th test row: Spearman {found['Spearman']['value']:.3f}")
     assert found["Spearman"]["value"] > 0.3
     assert run.metrics["split"]["n_test"] == len(test)

@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 import kagaku
+from kagaku.errors import InputError
 
 Make = Callable[[str], Any]
 Quickly = Callable[[], ExitStack]
@@ -153,7 +154,7 @@ def test_the_letters_of_residues_are_learnt(made: Make) -> None:
 @pytest.mark.parametrize("name", ["field", "field, full"])
 def test_a_field_comes_back_on_its_own_grid_with_the_time_it_is_for(made: Make, name: str) -> None:
     one = made(name)
-    table = one.run.predict(one.data)
+    table = one.run.predict_fields(one.data)
     with xr.open_dataset(one.data) as given:
         for axis in ("time", "lat", "lon"):
             np.testing.assert_array_equal(table[axis], given[axis])
@@ -312,3 +313,11 @@ def test_a_finished_run_is_replaced_only_when_asked_and_only_by_usable_data(
         )
     assert [target.name for target in second.schema.targets] == ["temperature"]
     assert list(second.metrics["targets"]) == ["temperature"]
+
+
+def test_a_run_of_fields_and_one_of_numbers_are_asked_differently(made: Make) -> None:
+    field, table = made("field"), made("regression")
+    with pytest.raises(InputError, match=r"which are no table\. Call predict_fields"):
+        field.run.predict(field.data)
+    with pytest.raises(InputError, match=r"predicts no fields\. Call predict"):
+        table.run.predict_fields(table.data)

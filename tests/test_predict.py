@@ -147,7 +147,7 @@ def test_bad_rows_are_left_empty_with_their_reason_when_asked(
     table = run.predict(new, skip_bad_rows=True)
     assert len(table) == len(new)
     assert table.loc[2, ANSWER].isna().all()
-    assert "row 2, column 'smiles'" in table.loc[2, "problem"]
+    assert "row 2, column 'smiles'" in str(table.loc[2, "problem"])
     rest = [i for i in range(len(new)) if i != 2]
     assert (table.loc[rest, "problem"] == "").all()
     np.testing.assert_allclose(
@@ -155,8 +155,8 @@ def test_bad_rows_are_left_empty_with_their_reason_when_asked(
     )
     new.to_csv(tmp_path / "new.csv", index=False)
     written = predicted(run, tmp_path / "new.csv", tmp_path / "out.csv", skip_bad_rows=True)
-    assert np.isnan(written.loc[2, "logS"])
-    assert "row 4, column 'smiles'" in written.loc[2, "problem"]
+    assert written["logS"].isna()[2]
+    assert "row 4, column 'smiles'" in str(written.loc[2, "problem"])
 
 
 def test_a_file_of_bad_rows_only_gives_empty_answers_when_asked(
@@ -201,7 +201,8 @@ def test_a_file_in_pieces_gives_what_memory_gives(
 def test_other_kinds_of_table_are_read_and_keep_their_columns(
     run: kagaku.Run, new: pd.DataFrame, tmp_path: Path, ending: str
 ) -> None:
-    new["note"] = [1.5, "n/a"] * (len(new) // 2) + [7] * (len(new) % 2)  # as a spreadsheet may
+    notes: list[object] = [1.5, "n/a"]  # as a spreadsheet may mix them
+    new["note"] = pd.Series((notes * len(new))[: len(new)], dtype=object)
     path = tmp_path / f"new{ending}"
     if ending == ".xlsx":
         new.to_excel(path, index=False)
@@ -289,8 +290,8 @@ def test_fields_are_written_as_a_grid_and_series_as_a_table(made: Make, tmp_path
 def test_a_dataset_in_memory_predicts_like_its_file(made: Make) -> None:
     one = made("field")
     with xr.open_dataset(one.data) as dataset:
-        table = one.run.predict(dataset.load())
-    xr.testing.assert_allclose(table, one.run.predict(one.data))
+        table = one.run.predict_fields(dataset.load())
+    xr.testing.assert_allclose(table, one.run.predict_fields(one.data))
 
 
 def test_fields_without_any_value_keep_their_place(made: Make) -> None:
@@ -298,6 +299,6 @@ def test_fields_without_any_value_keep_their_place(made: Make) -> None:
     with xr.open_dataset(one.data) as dataset:
         holey = dataset.load().copy(deep=True)
     holey["sst_anomaly"][3, 2:4, 5:8] = np.nan
-    table = one.run.predict(holey)
+    table = one.run.predict_fields(holey)
     assert table.sizes["time"] == 100
     assert bool(table["sst_anomaly"].isel(time=3).notnull().any())

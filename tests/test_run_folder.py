@@ -19,6 +19,8 @@ import pytest
 import kagaku
 from kagaku import train
 from kagaku.science_tasks import full
+from kagaku.science_tasks.evaluation import evaluate
+from kagaku.terminal import Terminal
 
 Make = Callable[[str], Any]
 Quickly = Callable[[], ExitStack]
@@ -191,8 +193,9 @@ def test_a_stopped_network_training_goes_on_to_the_same_figures(tmp_path: Path, 
     given: dict[str, Any] = {"method": "full", "quiet": True, "settings": settings}
     whole = kagaku.finetune(frame, "logS", tmp_path / "whole", **given)
     from kagaku.models import finetuning
+    from kagaku.models.training_state import save_training_state
 
-    keep, before = finetuning.save_training_state, signal.getsignal(signal.SIGINT)
+    keep, before = save_training_state, signal.getsignal(signal.SIGINT)
     with (
         patch.object(finetuning, "save_training_state", Stop(1, keep)),
         pytest.raises(KeyboardInterrupt),
@@ -215,7 +218,7 @@ def test_changed_data_do_not_go_on_from_the_old_work(
     with quickly():
         fresh = kagaku.finetune(changed, "logS", tmp_path / "fresh", **given)
         with (
-            patch.object(train, "evaluate", Stop(0, train.evaluate)),
+            patch.object(train, "evaluate", Stop(0, evaluate)),
             pytest.raises(KeyboardInterrupt),
         ):
             kagaku.finetune(frame, "logS", tmp_path / "run", **given)
@@ -261,7 +264,7 @@ def test_the_progress_that_is_shown_never_passes_its_total(
 ) -> None:
     seen: list[tuple[int, int, str]] = []
 
-    class Watching(train.Terminal):
+    class Watching(Terminal):
         def progress(self, title: str) -> Any:
             del title
             from contextlib import nullcontext

@@ -30,6 +30,7 @@ def finetune(
     split: str = "auto",
     seed: int = 0,
     base: str | None = None,
+    skip_bad_rows: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
     settings: Mapping[str, Any] | None = None,
@@ -49,6 +50,7 @@ def finetune(
             ``"file"``.
         seed: Fixes whatever is random.
         base: The weights to start from: a name or a folder.
+        skip_bad_rows: Go on without the rows that cannot be read, instead of stopping.
         overwrite: Replace a finished run in ``output``.
         quiet: Print nothing.
         settings: Any other field of `FinetuneConfig`, by name, such as ``{"lead": "3 months"}``.
@@ -67,6 +69,7 @@ def finetune(
         "split": split,
         "seed": seed,
         "base": base,
+        "skip_bad_rows": skip_bad_rows,
         **(settings or {}),
     }
     terminal = Terminal(quiet=quiet)
@@ -144,8 +147,11 @@ def predict_to_file(
     source = find_file(data)
     streaming.check_output(loaded, source, output)
     if is_grid(source):
-        predicted = loaded.predict(source, abstain=abstain, quiet=False)
-        n_rows = streaming.write_prediction(predicted, output)
+        if loaded.predicts_fields:
+            n_rows = streaming.write_prediction(loaded.predict_fields(source, quiet=False), output)
+        else:
+            table = loaded.predict(source, abstain=abstain, quiet=False)
+            n_rows = streaming.write_prediction(table, output)
     else:
         n_rows = streaming.predict_file(
             loaded, source, output, abstain=abstain, skip_bad_rows=skip_bad_rows, terminal=terminal

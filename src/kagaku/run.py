@@ -104,6 +104,11 @@ class Run:
         return any(one.name == FIELDS for one in self.schema.inputs if one.modality == "climate")
 
     @property
+    def predicts_fields(self) -> bool:
+        """Whether a target is a field, so that the answer is a Dataset and not a table."""
+        return any(target.kind == "field" for target in self.schema.targets)
+
+    @property
     def report(self) -> Path:
         """The HTML report."""
         return self.folder / "report.html"
@@ -115,7 +120,7 @@ class Run:
         abstain: bool = False,
         skip_bad_rows: bool = False,
         quiet: bool = True,
-    ) -> "pd.DataFrame | xr.Dataset":
+    ) -> "pd.DataFrame":
         """Return predictions with intervals, one row per record, in the order of the input.
 
         Args:
@@ -129,30 +134,20 @@ class Run:
         Returns:
             For each target: its prediction in the target's unit, ``_lower`` and ``_upper`` (or
             ``_set`` and the probability of each class), and ``_in_domain``. For grids the time of
-            the input, and of the prediction, stand before them. Field targets give a Dataset with
-            these as variables.
+            the input, and of the prediction, stand before them.
 
         Raises:
-            InputError: A column is missing, or rows cannot be used.
+            InputError: A column is missing, rows cannot be used, or the run predicts fields.
         """
         import pandas as pd
 
-        if isinstance(data, pd.DataFrame):
-            source: Table | Grid = table_from_frame(data)
-        elif isinstance(data, str | Path):
-            source = read(data)
-        else:
-            from kagaku.data.grids import grid_from_dataset
-
-            source = grid_from_dataset(data)
-        terminal = Terminal(quiet=quiet)
-        records, bad = self.records(source)
-        if bad and not skip_bad_rows:
-            raise BadRowsError(bad, len(source))
-        with terminal.progress("predicting") as progress:
-            predictions = self.model.predict(records, progress=progress)
-        if any(target.kind == "field" for target in self.schema.targets):
-            return self.fields(source, records, predictions)
+        if self.predicts_fields:
+            raise InputError(
+                "this run predicts fields, which are no table",
+                fix="Call predict_fields, or `kagaku predict` with an --output that ends in .nc.",
+            )
+        source = _source(data)
+        records, bad, predictions = self._answer(source, skip_bad_rows=skip_bad_rows, quiet=quiet)
         frame = predictions_frame(self.schema.targets, predictions, abstain=abstain)
         if isinstance(source, Grid):
             times = record_times(self.schema, source, records)
@@ -162,6 +157,38 @@ class Run:
         if isinstance(data, pd.DataFrame):
             frame.index = data.index
         return frame
+
+    def predict_fields(
+        self, data: "str | Path | xr.Dataset", *, quiet: bool = True
+    ) -> "xr.Dataset":
+        """Return predictions of field targets, with intervals, on the input's own grid.
+
+        Args:
+            data: A grid as in `kagaku.finetune`, or a Dataset.
+            quiet: Show no progress bar.
+
+        Returns:
+            For each target a variable, ``_lower``, ``_upper`` and ``_in_domain``.
+
+        Raises:
+            InputError: A variable is missing, or the run predicts no fields.
+        """
+        if not self.predicts_fields:
+            raise InputError("this run predicts no fields", fix="Call predict.")
+        source = _source(data)
+        records, _, predictions = self._answer(source, skip_bad_rows=False, quiet=quiet)
+        assert isinstance(source, Grid)
+        return predictions_dataset(self.schema, source, records, predictions)
+
+    def _answer(
+        self, source: "Table | Grid", *, skip_bad_rows: bool, quiet: bool
+    ) -> tuple[Records, list[BadCell], dict[str, TargetPrediction]]:
+        """Return the usable records, the bad cells and the predictions."""
+        records, bad = self.records(source)
+        if bad and not skip_bad_rows:
+            raise BadRowsError(bad, len(source))
+        with Terminal(quiet=quiet).progress("predicting") as progress:
+            return records, bad, self.model.predict(records, progress=progress)
 
     def records(self, source: "Table | Grid") -> tuple[Records, list[BadCell]]:
         """Return the usable records of a table or grid, and every cell that cannot be used.
@@ -184,13 +211,6 @@ class Run:
             records, bad = parse_records(source, self.schema, with_targets=False)
         return checked(records, bad, self.model)
 
-    def fields(
-        self, source: "Table | Grid", records: Records, predictions: dict[str, TargetPrediction]
-    ) -> "xr.Dataset":
-        """Return field predictions as a Dataset on the input's own grid."""
-        assert isinstance(source, Grid)
-        return predictions_dataset(self.schema, source, records, predictions)
-
     def with_bad_rows(
         self, frame: "pd.DataFrame", records: Records, source: "Table | Grid", bad: list[BadCell]
     ) -> "pd.DataFrame":
@@ -200,6 +220,19 @@ class Run:
         reasons = {cell.row: str(cell) for cell in bad}
         placed["problem"] = [reasons.get(int(row), "") for row in source.rows]
         return placed.reset_index(drop=True)
+
+
+def _source(data: "str | Path | pd.DataFrame | xr.Dataset") -> Table | Grid:
+    """Return a file's, a DataFrame's or a Dataset's table or grid."""
+    import pandas as pd
+
+    if isinstance(data, pd.DataFrame):
+        return table_from_frame(data)
+    if isinstance(data, str | Path):
+        return read(data)
+    from kagaku.data.grids import grid_from_dataset
+
+    return grid_from_dataset(data)
 
 
 def checked(

@@ -117,7 +117,7 @@ def _train(
     show_schema(schema, terminal)
     records, n_skipped = usable_records(source, schema, config, folder, terminal)
     check_targets(records)
-    split = split_records(records, split_config(config))
+    records, split = only_used(records, split_records(records, split_config(config)))
     settings = fit_settings(config, split)
     check_rows(records, split.train, settings)
     encoder = load_base(config.base)
@@ -196,6 +196,13 @@ def usable_records(
         f"{folder / REJECTED_FILE}"
     )
     return records.subset(kept), len(rejected)
+
+
+def only_used(records: Records, split: Split) -> tuple[Records, Split]:
+    """Return the records of a split without those on neither side, which would cost for nothing."""
+    used = np.union1d(split.train, split.test)
+    train, test = (np.searchsorted(used, side) for side in (split.train, split.test))
+    return records.subset(used), replace(split, train=train, test=test)
 
 
 def split_config(config: FinetuneConfig) -> SplitConfig:
