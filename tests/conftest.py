@@ -51,7 +51,7 @@ def quickly() -> Callable[[], ExitStack]:
             "candidates.CLASSICAL_READOUTS": ("linear",),
             "candidates.FIELD_READOUTS": ("linear",),
             "candidates.TOKEN_READOUTS": ("linear",),
-            "resampling.BOOTSTRAPS": 40,
+            "resampling.BOOTSTRAPS": 12,
         }.items():
             stack.enter_context(patch(f"kagaku.science_tasks.{name}", value))
         return stack

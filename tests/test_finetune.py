@@ -211,17 +211,19 @@ def figures(run: kagaku.Run) -> dict[str, Any]:
 def test_a_data_frame_trains_like_the_file_and_its_recipe_replays_it(
     made: Make, quickly: Quickly, tmp_path: Path
 ) -> None:
-    one = made("several")
-    frame = pd.read_csv(one.data)
+    frame = pd.read_csv(made("several").data)[["smiles", "logS [log10(mol/L)]"]]
+    frame.to_csv(tmp_path / "lab.csv", index=False)
+    given: dict[str, Any] = {"method": "readout", "quiet": True}
     # Numbers and bounds in one column, as a spreadsheet gives them.
-    mixed = frame["logS [log10(mol/L)]"].map(lambda cell: as_number(cell))
-    frame["logS [log10(mol/L)]"] = mixed.astype(object)
+    mixed = frame.astype(object)
+    mixed["logS [log10(mol/L)]"] = mixed["logS [log10(mol/L)]"].map(as_number)
     with quickly():
-        run = kagaku.finetune(
-            frame, ["logS", "soluble"], tmp_path / "run", method="readout", quiet=True
-        )
-    assert figures(run)["targets"] == figures(one.run)["targets"]
+        expected = kagaku.finetune(tmp_path / "lab.csv", "logS", tmp_path / "file", **given)
+        run = kagaku.finetune(mixed, "logS", tmp_path / "run", **given)
+        again = kagaku.finetune(run.config.data, "logS", tmp_path / "again", **given)
     assert run.config.data == str(tmp_path / "run/data.parquet")
+    assert figures(run)["targets"] == figures(expected)["targets"]
+    assert figures(again)["targets"] == figures(expected)["targets"]
     copied = pd.read_parquet(run.config.data)
     assert list(copied.columns) == list(frame.columns)
     assert len(copied) == len(frame)
