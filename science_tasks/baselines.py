@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from kagaku.data.fields import variables_of
 from kagaku.data.records import Field, Records, TargetValues
 from kagaku.data.schema import Kind, Target
 from kagaku.science_tasks.class_labels import join_problems, label_problems, prior
@@ -282,15 +283,18 @@ def _classical(
 
 def _weather_candidates(records: Records, target: Target, values: TargetValues) -> list[Candidate]:
     """Return persistence and climatology, where the inputs are grids that allow them."""
-    names = [one.name for one in records.schema.inputs if one.modality == "climate"]
-    if not names:
+    grids = [one for one in records.schema.inputs if one.modality == "climate"]
+    if not grids:
         return []
     made: list[Candidate] = []
-    days = np.array([_day_of_year(one) for one in records.inputs[names[0]]])
+    days = np.array([_day_of_year(one) for one in records.inputs[grids[0].name]])
     if not np.isnan(days).all():
         made.append(ClimatologyCandidate(days, values))
     if target.kind == "field":
-        fields = [_same_variable(records.inputs[name], target, values) for name in names]
+        fields = [
+            _same_variable(records.inputs[one.name], variables_of(one.column), target, values)
+            for one in grids
+        ]
         made += [PersistenceCandidate(one, values) for one in fields if one is not None][:1]
     return made
 
@@ -300,7 +304,7 @@ def _day_of_year(field: Field | None) -> float:
 
 
 def _same_variable(
-    fields: Sequence[Field | None], target: Target, values: TargetValues
+    fields: Sequence[Field | None], columns: Sequence[str], target: Target, values: TargetValues
 ) -> Float[np.ndarray, "record lat lon"] | None:
     """Return the target's variable in the inputs, if it is there on the target's grid."""
     grid = values.values.shape[1:]
@@ -309,8 +313,10 @@ def _same_variable(
     for row, field in enumerate(fields):
         if field is None or field.values.shape[1:] != grid:
             continue
-        for variable, name in enumerate(field.names):
-            if name in (target.name, target.column):
+        # A field's names are the CF ones; the file's own stand beside them if none has levels.
+        own = columns if len(columns) == len(field.names) else field.names
+        for variable, names in enumerate(zip(field.names, own, strict=True)):
+            if {target.name, target.column} & set(names):
                 found[row], is_there = field.values[variable], True
     return found if is_there else None
 

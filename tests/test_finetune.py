@@ -166,6 +166,12 @@ def test_a_field_comes_back_on_its_own_grid_with_the_time_it_is_for(made: Make, 
     assert (table["sst_anomaly_lower"] <= table["sst_anomaly_upper"]).where(inside, True).all()
 
 
+def test_a_field_stands_beside_persistence_and_climatology(made: Make) -> None:
+    found = made("field").run.metrics["targets"]["sst_anomaly"]
+    names = {baseline["name"] for baseline in found["baselines"]}
+    assert names >= {"mean", "persistence", "climatology"}
+
+
 def test_a_series_says_when_it_was_taken_and_for_when_it_holds(made: Make) -> None:
     one = made("series")
     table = one.run.predict(one.data)
