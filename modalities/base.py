@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from kagaku.registry import Registry
@@ -73,6 +73,21 @@ class Modality(ABC, Generic[Raw]):
     @abstractmethod
     def tokenize(self, value: Raw) -> Tokens:
         """Return the tokens of one checked value; at least one token."""
+
+    @abstractmethod
+    def hide(self, tokens: Tokens, chosen: Bool[np.ndarray, " token"]) -> Tokens:
+        """Return the tokens with the chosen ones blanked, as pretraining shows them.
+
+        A blank token keeps its position and whatever tells what is asked there (the name of a
+        variable), and loses what the answer is.
+        """
+
+    @abstractmethod
+    def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
+        """Return a random connected part of at most ``most`` tokens: a window, a region.
+
+        What fits is returned as it is. Positions of a window start anew, those on a grid stay.
+        """
 
     @abstractmethod
     def embedder(self, dim: int) -> nn.Module:

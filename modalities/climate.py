@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Bool
 from torch import nn
 
 from kagaku.data.records import Field
@@ -13,6 +14,7 @@ from kagaku.data.units import convert, parse_unit
 from kagaku.errors import InputError
 from kagaku.modalities.base import MODALITIES, Modality, Tokens
 from kagaku.modalities.bloom import BloomEmbedder, bloom_ids
+from kagaku.modalities.cropping import region
 from kagaku.modalities.field_checks import (
     check_cells,
     check_coordinates,
@@ -237,6 +239,19 @@ class Climate(Modality[Field]):
             values=np.hstack([np.where(mask, cells, 0), mask, season]).astype(np.float32),
             positions=np.tile(centre, (len(known), 1)).astype(np.float32),
         )
+
+    def hide(self, tokens: Tokens, chosen: Bool[np.ndarray, " token"]) -> Tokens:
+        """Return the tokens with the chosen patches blanked: cells that are not there.
+
+        Variable, unit, place and season stay.
+        """
+        values = tokens.values.copy()
+        values[chosen, :-N_SEASON] = 0
+        return replace(tokens, values=values)
+
+    def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
+        """Return a random region of at most ``most`` tokens, with all its variables."""
+        return region(tokens, most, rng)
 
     def embedder(self, dim: int) -> nn.Module:
         """Return the hashed names and units plus a projection of the values."""

@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import PIL.Image
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from kagaku.errors import InputError
 from kagaku.modalities.base import MODALITIES, Modality, Tokens
+from kagaku.modalities.cropping import region
 from kagaku.modalities.image_files import CHANNELS_PER_GROUP, check_size, read_image
 from kagaku.modalities.stored_config import restore_config
 
@@ -186,6 +187,20 @@ class Image(Modality[Path | np.ndarray]):
             values=np.hstack([pixels, per_group.reshape(groups, -1)[grid[:, 0]]]),
             positions=grid.astype(np.float32),
         )
+
+    def hide(self, tokens: Tokens, chosen: Bool[np.ndarray, " token"]) -> Tokens:
+        """Return the tokens with the chosen patches blanked: no row and no column is there.
+
+        How many channels there are, and their mean and spread in the whole image, stay.
+        """
+        values, ids = tokens.values.copy(), tokens.ids.copy()
+        values[chosen, :-N_STATISTICS] = 0
+        ids[chosen, 1:] = 0
+        return replace(tokens, ids=ids, values=values)
+
+    def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
+        """Return a random region of at most ``most`` patches, with all its channels."""
+        return region(tokens, most, rng)
 
     def embedder(self, dim: int) -> nn.Module:
         """Return timm's patch embedding plus what the ids and the channel statistics add."""

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+from jaxtyping import Bool
 from rdkit import Chem, rdBase
 from torch import nn
 
 from kagaku.errors import InputError
 from kagaku.modalities.base import MODALITIES, Modality, Tokens
-from kagaku.modalities.sequence import VocabularyEmbedder, sequence_tokens
+from kagaku.modalities.cropping import window
+from kagaku.modalities.sequence import VocabularyEmbedder, hide_ids, sequence_tokens
 from kagaku.modalities.stored_config import restore_config
 
 START, END, MASK = "<start>", "<end>", "<mask>"
@@ -149,6 +152,14 @@ class Molecule(Modality[str]):
     def tokenize(self, value: str) -> Tokens:
         """Return a start token, the tokens of the SMILES, and an end token."""
         return sequence_tokens([_INDEX[token] for token in (START, *split_smiles(value), END)])
+
+    def hide(self, tokens: Tokens, chosen: Bool[np.ndarray, " token"]) -> Tokens:
+        """Return the tokens with the chosen ones replaced by the mask token."""
+        return hide_ids(tokens, chosen, _INDEX[MASK])
+
+    def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
+        """Return a random window of at most ``most`` tokens."""
+        return window(tokens, most, rng)
 
     def embedder(self, dim: int) -> nn.Module:
         """Return a lookup table."""

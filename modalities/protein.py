@@ -5,11 +5,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Bool
 from torch import nn
 
 from kagaku.errors import InputError
 from kagaku.modalities.base import MODALITIES, Modality, Tokens
-from kagaku.modalities.sequence import VocabularyEmbedder, sequence_tokens
+from kagaku.modalities.cropping import window
+from kagaku.modalities.sequence import VocabularyEmbedder, hide_ids, sequence_tokens
 from kagaku.modalities.stored_config import restore_config
 
 # The 20 standard residues; selenocysteine U and pyrrolysine O; the ambiguity codes B (D or N),
@@ -89,6 +91,14 @@ class Protein(Modality[str]):
         """Return a start token, one token per residue, and an end token."""
         codes = _CODE_OF_BYTE[np.frombuffer(value.encode(), dtype=np.uint8)]
         return sequence_tokens([START, *codes.tolist(), END])
+
+    def hide(self, tokens: Tokens, chosen: Bool[np.ndarray, " token"]) -> Tokens:
+        """Return the tokens with the chosen ones replaced by the mask token."""
+        return hide_ids(tokens, chosen, MASK)
+
+    def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
+        """Return a random window of at most ``most`` tokens."""
+        return window(tokens, most, rng)
 
     def embedder(self, dim: int) -> nn.Module:
         """Return a lookup table."""

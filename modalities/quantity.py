@@ -3,10 +3,11 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Bool
 from torch import nn
 
 from kagaku.data.records import Quantity
@@ -193,6 +194,14 @@ class QuantityModality(Modality[Quantity]):
             values=np.array([[z, *waves, _bend(x, 1.0)]], dtype=np.float32),
             positions=np.zeros((1, 3), dtype=np.float32),
         )
+
+    def hide(self, tokens: Tokens, chosen: Bool[np.ndarray, " token"]) -> Tokens:
+        """Return the tokens with the chosen numbers blanked; name and unit stay."""
+        return replace(tokens, values=np.where(chosen[:, None], np.float32(0), tokens.values))
+
+    def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:  # noqa: ARG002
+        """Return the tokens as they are: there is one."""
+        return tokens
 
     def embedder(self, dim: int) -> nn.Module:
         """Return the hashed names and units plus a projection of the values."""

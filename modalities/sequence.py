@@ -1,9 +1,10 @@
 """Tokens of one-dimensional sequences, and the lookup table that embeds them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from kagaku.modalities.base import Tokens
@@ -18,6 +19,13 @@ def sequence_tokens(ids: Sequence[int]) -> Tokens:
         values=np.zeros((len(ids), 0), dtype=np.float32),
         positions=positions,
     )
+
+
+def hide_ids(tokens: Tokens, chosen: Bool[np.ndarray, " token"], mask_id: int) -> Tokens:
+    """Return the tokens with the chosen ones replaced by the vocabulary's mask."""
+    ids = tokens.ids.copy()
+    ids[chosen] = mask_id
+    return replace(tokens, ids=ids)
 
 
 class VocabularyEmbedder(nn.Module):

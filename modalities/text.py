@@ -6,12 +6,15 @@ from functools import cache
 from importlib import resources
 from typing import Any, ClassVar
 
+import numpy as np
+from jaxtyping import Bool
 from tokenizers import Tokenizer
 from torch import nn
 
 from kagaku.errors import InputError
 from kagaku.modalities.base import MODALITIES, Modality, Tokens
-from kagaku.modalities.sequence import VocabularyEmbedder, sequence_tokens
+from kagaku.modalities.cropping import window
+from kagaku.modalities.sequence import VocabularyEmbedder, hide_ids, sequence_tokens
 from kagaku.modalities.stored_config import restore_config
 
 START, END, MASK = 0, 1, 2
@@ -113,6 +116,14 @@ class Text(Modality[str]):
             [one for one in ids if one > MASK], skip_special_tokens=False
         )
         return text
+
+    def hide(self, tokens: Tokens, chosen: Bool[np.ndarray, " token"]) -> Tokens:
+        """Return the tokens with the chosen ones replaced by the mask token."""
+        return hide_ids(tokens, chosen, MASK)
+
+    def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
+        """Return a random window of at most ``most`` tokens."""
+        return window(tokens, most, rng)
 
     def embedder(self, dim: int) -> nn.Module:
         """Return a lookup table."""

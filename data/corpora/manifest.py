@@ -1,0 +1,104 @@
+"""The manifest of a corpus: what is in it, where it came from, and what was left out."""
+
+from dataclasses import dataclass, field
+
+TRAIN, VALID = "train", "valid"
+"""The two parts of each source; validation samples are never trained on."""
+
+
+@dataclass(frozen=True)
+class ShardInfo:
+    """One tar file of samples."""
+
+    file: str
+    """Name inside the corpus folder."""
+
+    n_samples: int
+    """How many samples it holds."""
+
+    n_bytes: int
+    """Its size."""
+
+    sha256: str
+    """Its checksum, in hexadecimal."""
+
+
+@dataclass(frozen=True)
+class StepCount:
+    """What one step of cleaning or de-duplication did to a source."""
+
+    step: str
+    """What was done, in words that a table can show."""
+
+    before: int
+    """Samples that went in."""
+
+    after: int
+    """Samples that came out."""
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """One source of samples."""
+
+    name: str
+    """The word for it in recipes, ids and logs."""
+
+    origin: str
+    """Package and file that it was read from, or the user's file."""
+
+    version: str
+    """Version of the package, or the checksum of the user's file."""
+
+    licence: str
+    """Licence as its publisher states it."""
+
+    inputs: dict[str, str]
+    """By input name, the registered name of its modality, in the order that samples keep."""
+
+    steps: tuple[StepCount, ...]
+    """The cleaning, in order."""
+
+    n_tokens: int
+    """Tokens of all training samples, uncropped."""
+
+    train: tuple[ShardInfo, ...]
+    """Shards to train on."""
+
+    valid: tuple[ShardInfo, ...]
+    """Shards to measure held-out losses on."""
+
+
+@dataclass(frozen=True)
+class DescriptorScale:
+    """How computed descriptors are named and standardised."""
+
+    names: tuple[str, ...]
+    """One name per descriptor, as RDKit spells it."""
+
+    mean: tuple[float, ...]
+    """Mean over training samples."""
+
+    std: tuple[float, ...]
+    """Standard deviation over training samples, positive."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything that tells a reader what a corpus is made of."""
+
+    name: str
+    """What the recipe calls the corpus."""
+
+    seed: int
+    """Fixes which samples are held out for validation, and any sampling."""
+
+    sources: tuple[SourceInfo, ...]
+    """The sources, in the recipe's order."""
+
+    descriptors: DescriptorScale | None = None
+    """Of the samples with molecules; None where none were computed."""
+
+    held_out: dict[str, int] = field(default_factory=dict)
+    """By held-out set, how many samples were removed because they occur in it; each is listed in
+    the file ``held_out.csv`` beside the manifest."""
