@@ -17,6 +17,7 @@ from kagaku.data.grouping import (
 from kagaku.data.identity import identity_keys
 from kagaku.data.lead_times import parse_lead
 from kagaku.data.records import Records
+from kagaku.data.separation import separation
 from kagaku.data.split_files import read_split
 from kagaku.errors import InputError
 from kagaku.registry import did_you_mean
@@ -84,6 +85,10 @@ class Split:
     kind: SplitKind
     """How it was split; never ``auto``."""
 
+    keeps_apart: SplitKind
+    """What its sides do not share, which folds within the training side must mimic: ``kind``, or
+    for a split by file what the file turned out to keep apart."""
+
     reason: str
     """Why, and what came of it, in words for the user."""
 
@@ -116,7 +121,7 @@ def split_records(records: Records, config: SplitConfig | None = None) -> Split:
             fix="Choose another split, such as random.",
             where=records.source,
         )
-    return Split(np.flatnonzero(~test), np.flatnonzero(test), kind, reason)
+    return Split(np.flatnonzero(~test), np.flatnonzero(test), kind, kind, reason)
 
 
 def _choose(records: Records, kind: SplitKind) -> tuple[SplitKind, Groups | None, str]:
@@ -252,7 +257,7 @@ def _by_time(records: Records, config: SplitConfig, duplicates: Groups, reason: 
             fix="Lower the test fraction or the lead.",
             where=records.source,
         )
-    return Split(np.flatnonzero(train), np.flatnonzero(test), "time", "; ".join(told))
+    return Split(np.flatnonzero(train), np.flatnonzero(test), "time", "time", "; ".join(told))
 
 
 def _lead_length(records: Records, ordered: np.ndarray) -> float:
@@ -277,4 +282,7 @@ def _by_file(records: Records, config: SplitConfig, duplicates: Groups) -> Split
     if len(shared):
         n_test = int(np.isin(duplicates[test], shared).sum())
         told += f"; beware: {n_test} test records have a duplicate among the training records"
-    return Split(train, test, "file", told)
+    kind, why = separation(records, train, test)
+    if kind != "random":
+        told += f"; {why}, so folds keep them apart too"
+    return Split(train, test, "file", kind, told)

@@ -10,6 +10,7 @@ from kagaku.data.fields import variables_of
 from kagaku.data.records import Field, Records, TargetValues
 from kagaku.data.schema import Kind, Target
 from kagaku.science_tasks.class_labels import join_problems, label_problems, prior
+from kagaku.science_tasks.classical import classical_model
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.field_readout import FieldReadout
 from kagaku.science_tasks.forest import ForestReadout
@@ -21,16 +22,6 @@ from kagaku.science_tasks.selection import Candidate
 
 SEASON_WIDTH = 15 / 365.25
 """Width of the window of a climatology, in years: half a month."""
-
-CLASSICAL_BLOCKS = {
-    "molecule": (("ecfp",), "forest"),
-    "protein": (("onehot", "kmers"), "linear"),
-    "text": (("tfidf",), "linear"),
-    "image": ((), "forest"),
-    "climate": (("eof",), "linear"),
-}
-"""By modality, the feature blocks of its classical model (the first that is there; all, if none is
-named) and the readout on them."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +238,8 @@ def baseline_candidates(
     if not blocks:
         return made
     shared = (values, kind, n_classes, seed)
-    name, make, chosen = _classical(records, blocks)
+    name, readout, chosen = classical_model(records, blocks)
+    make = ForestReadout if readout == "forest" else LinearReadout
     if kind == "field":
         return [
             *made,
@@ -263,22 +255,6 @@ def _named(name: str | None, make: type[Readout], kind: Kind) -> str:
     else:
         model = "ridge" if kind in ("regression", "field") else "logistic regression"
     return f"{model} on {'all features' if name is None else name}"
-
-
-def _classical(
-    records: Records, blocks: Sequence[FeatureBlock]
-) -> tuple[str | None, type[Readout], tuple[FeatureBlock, ...]]:
-    """Return what the domain's classical model is called after, its class, and its blocks."""
-    modalities = {one.modality for one in records.schema.inputs}
-    if len(modalities) == 1 and (known := CLASSICAL_BLOCKS.get(next(iter(modalities)))):
-        names, readout = known
-        make = ForestReadout if readout == "forest" else LinearReadout
-        for name in names:
-            chosen = tuple(block for block in blocks if block.name.endswith(f":{name}"))
-            if chosen:
-                return name, make, chosen
-        return None, make, tuple(blocks)
-    return None, ForestReadout, tuple(blocks)
 
 
 def _weather_candidates(records: Records, target: Target, values: TargetValues) -> list[Candidate]:

@@ -14,6 +14,7 @@ from kagaku.data.schema import Target
 from kagaku.modalities import Modality
 from kagaku.models import Encoder
 from kagaku.models.multitask import FinetuningConfig
+from kagaku.science_tasks.classical import classical_model
 from kagaku.science_tasks.embeddings import is_learned
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.field_readout import FieldReadout
@@ -249,6 +250,9 @@ def readout_candidates(
     classical = tuple(block for block in blocks if not is_learned([block.name]))
     learned = tuple(block for block in blocks if is_learned([block.name]))
     plans = [(name, "classical features", classical) for name in _classical_readouts(target)]
+    name, readout, chosen = classical_model(records, classical)
+    if len(chosen) < len(classical):
+        plans.append((readout, f"{name} alone", chosen))
     if learned:
         for name in LEARNED_READOUTS if is_pretrained else UNTRAINED_READOUTS:
             plans.append((name, "embeddings", learned))

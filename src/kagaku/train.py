@@ -226,8 +226,7 @@ def fit_settings(config: FinetuneConfig, split: Split) -> FitSettings:
         method=config.method,
         confidence=config.confidence,
         folds=config.folds,
-        # A given split file says nothing about what its sides share.
-        fold_kind="random" if split.kind == "file" else split.kind,
+        fold_kind=split.keeps_apart,
         seed=config.seed,
         max_seconds=config.max_seconds,
         network=network,

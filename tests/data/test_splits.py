@@ -221,6 +221,37 @@ def test_a_file_of_indices_is_kept_and_duplicates_are_told(tmp_path: Path) -> No
     assert "1 records are in neither" in split.reason
 
 
+def ringed(n_records: int) -> Records:
+    """Return molecules of many scaffolds, two of each."""
+    rings = [f"C1{'C' * size}1{'C' * tail}" for size in range(2, 42) for tail in (0, 1)]
+    return records_of(rings[:n_records], modality="molecule")
+
+
+def test_folds_mimic_the_scaffolds_that_a_file_keeps_apart(tmp_path: Path) -> None:
+    apart = {"train": list(range(40)), "test": list(range(40, 80))}
+    split = split_records(ringed(80), split_file(tmp_path, apart))
+    assert (split.kind, split.keeps_apart) == ("file", "scaffold")
+    assert "scaffolds of 'x' do not stand on both sides" in split.reason
+
+
+def test_folds_are_random_where_a_file_mixes_scaffolds_or_holds_too_few(tmp_path: Path) -> None:
+    mixed = {"train": list(range(0, 80, 2)), "test": list(range(1, 80, 2))}
+    assert split_records(ringed(80), split_file(tmp_path, mixed)).keeps_apart == "random"
+    few = {"train": list(range(60)), "test": list(range(60, 80))}
+    assert split_records(ringed(80), split_file(tmp_path, few)).keeps_apart == "random"
+
+
+def test_folds_mimic_the_families_and_the_groups_that_a_file_keeps_apart(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lone: list[object] = ["".join(rng.choice(RESIDUES, size=50)) for _ in range(50)]
+    sides = {"train": list(range(25)), "test": list(range(25, 50))}
+    records = records_of(lone, modality="protein")
+    assert split_records(records, split_file(tmp_path, sides)).keeps_apart == "sequence"
+    batches = ["a"] * 25 + ["b"] * 25
+    texts = records_of([f"text {i}" for i in range(50)], groups=batches)
+    assert split_records(texts, split_file(tmp_path, sides)).keeps_apart == "group"
+
+
 def test_a_file_counts_positions_also_after_rows_were_dropped(tmp_path: Path) -> None:
     records = records_of(list("abcdef")).subset([0, 2, 3, 5])
     split = split_records(records, split_file(tmp_path, {"train": [0, 1, 2], "test": [3, 5]}))
