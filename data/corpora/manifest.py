@@ -22,6 +22,9 @@ class ShardInfo:
     sha256: str
     """Its checksum, in hexadecimal."""
 
+    beside: dict[str, str] = field(default_factory=dict)
+    """Checksum by name of the arrays beside it: offsets, lengths and descriptors."""
+
 
 @dataclass(frozen=True)
 class StepCount:
@@ -102,3 +105,6 @@ class Manifest:
     held_out: dict[str, int] = field(default_factory=dict)
     """By held-out set, how many samples were removed because they occur in it; each is listed in
     the file ``held_out.csv`` beside the manifest."""
+
+    notes: tuple[str, ...] = ()
+    """What a reader of the numbers should know, such as that no held-out folder was given."""

@@ -223,7 +223,9 @@ def test_a_file_of_indices_is_kept_and_duplicates_are_told(tmp_path: Path) -> No
 
 def ringed(n_records: int) -> Records:
     """Return molecules of many scaffolds, two of each."""
-    rings = [f"C1{'C' * size}1{'C' * tail}" for size in range(2, 42) for tail in (0, 1)]
+    rings: list[object] = [
+        f"C1{'C' * size}1{'C' * tail}" for size in range(2, 42) for tail in (0, 1)
+    ]
     return records_of(rings[:n_records], modality="molecule")
 
 

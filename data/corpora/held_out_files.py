@@ -1,0 +1,228 @@
+"""Molecules, sequences and texts in a folder of benchmark files, whatever their form.
+
+Nothing is asked of the folder: every file that can hold them is looked through, columns are told
+apart by the same rules as in a user's table, and what is no molecule, protein or sentence is left.
+"""
+
+import csv
+import gzip
+import io
+import json
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kagaku.data.columns import guess_column
+from kagaku.data.corpora.held_out import HeldOutValue
+from kagaku.data.corpora.keys import hashed, words
+
+Found = Iterator[tuple[str, str]]
+"""Pairs of modality and value."""
+
+SHORTEST_PROTEIN = 10
+"""Residues below which a sequence is no evidence: short peptides occur by chance."""
+
+MOST_TAGS = 5
+"""Most columns of a file with one word per line."""
+
+MOSTLY = 0.9
+"""Share of its lines that must have the usual number of columns."""
+
+SHORTEST_TEXT = 8
+"""Words below which a text is a name or a label."""
+
+_BASES = frozenset("ACGTUN-")
+_RESIDUES = frozenset("ACDEFGHIKLMNPQRSTVWYUOBZJX*")
+
+
+def read_held_out_folder(folder: Path) -> Iterator[HeldOutValue]:
+    """Yield every molecule, protein and text of a folder's files once; the set is the file's path.
+
+    Values that stand in several files are yielded for the first one only.
+    """
+    seen: set[int] = set()
+    for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+        name = path.relative_to(folder).as_posix()
+        for modality, value in _read(path.name, path.read_bytes):
+            key = hashed(modality, value.encode("utf-8", "replace"))
+            if key not in seen:
+                seen.add(key)
+                yield HeldOutValue(name, modality, value)
+
+
+def describe_folder(folder: Path) -> str:
+    """Return what tells one state of a folder from another: names and sizes of its files."""
+    files = sorted(one for one in folder.rglob("*") if one.is_file())
+    told = "\n".join(f"{one.relative_to(folder).as_posix()} {one.stat().st_size}" for one in files)
+    return f"{len(files)} files, {hashed('folder', told.encode()):016x}"
+
+
+def _read(name: str, load: Callable[[], bytes]) -> Found:
+    """Yield what a file holds, told by its name."""
+    lower = name.lower()
+    if lower.endswith(".gz") and not lower.endswith(".tar.gz"):
+        yield from _read(name[:-3], lambda: gzip.decompress(load()))
+    elif lower.endswith(".zst"):
+        yield from _read(name[:-4], lambda: _unzstd(load()))
+    elif lower.endswith(".zip"):
+        with zipfile.ZipFile(io.BytesIO(load())) as archive:
+            for inner in archive.namelist():
+                yield from _read(inner, lambda inner=inner: archive.read(inner))  # type: ignore[misc]
+    elif lower.endswith((".tar", ".tar.gz", ".tgz")):
+        with tarfile.open(fileobj=io.BytesIO(load())) as members:
+            for member in members:
+                if (stream := members.extractfile(member)) is not None:
+                    yield from _read(member.name, stream.read)
+    elif (reader := _READERS.get(lower.rpartition(".")[2])) is not None:
+        yield from reader(load().decode("utf-8-sig", "replace"))
+    elif lower.endswith(".xlsx"):
+        yield from _workbook(load())
+
+
+def _unzstd(content: bytes) -> bytes:
+    import imagecodecs
+
+    return bytes(imagecodecs.zstd_decode(content))
+
+
+def _delimited(delimiter: str) -> Callable[[str], Found]:
+    def read(text: str) -> Found:
+        csv.field_size_limit(2**30)
+        rows = csv.reader(io.StringIO(text), delimiter=delimiter)
+        heading = next(rows, [])
+        columns: list[list[str | None]] = [[] for _ in heading]
+        for row in rows:
+            for column, cell in zip(columns, row, strict=False):
+                column.append(cell or None)
+        for name, cells in zip(heading, columns, strict=True):
+            yield from _column(name, cells)
+
+    return read
+
+
+def _column(name: str, cells: list[Any]) -> Found:
+    """Yield the values of a column that holds molecules, proteins or sentences."""
+    if not any(cell is not None for cell in cells):
+        return
+    modality = guess_column(name, cells, may_be_constant=True).modality
+    for cell in cells:
+        if cell is None or modality not in ("molecule", "protein", "text"):
+            continue
+        yield from _value(modality, str(cell))
+
+
+def _value(modality: str, text: str) -> Found:
+    if modality == "molecule":
+        for part in text.replace("\\\\", "\\").replace(">>", " ").replace(">", " ").split():
+            yield "molecule", part
+            if ".." not in part and "." in part:  # the parts of a mixture, and of a reaction
+                for component in part.split("."):
+                    yield "molecule", component
+    elif modality == "protein":
+        if len(text) >= SHORTEST_PROTEIN:
+            yield "protein", text
+    elif len(words(text)) >= SHORTEST_TEXT:
+        yield "text", text
+
+
+def _fasta(text: str) -> Found:
+    for entry in text.split(">")[1:]:
+        sequence = "".join(entry.partition("\n")[2].split()).upper().replace("-", "")
+        letters = set(sequence)
+        if letters - _BASES and not letters - _RESIDUES:
+            yield from _value("protein", sequence)
+
+
+def _smiles(text: str) -> Found:
+    for line in text.splitlines():
+        yield from _value("molecule", line)
+
+
+def _json(text: str) -> Found:
+    """Yield the strings of JSON, or of one JSON object per line, grouped by where they stand."""
+    try:
+        stored = [json.loads(text)]
+    except ValueError:
+        stored = []
+        for line in text.splitlines():
+            try:
+                stored.append(json.loads(line))
+            except ValueError:
+                return
+    columns: dict[str, list[Any]] = {}
+    for one in stored:
+        _gather(one, "", columns)
+    for name, cells in columns.items():
+        yield from _column(name, cells)
+
+
+def _gather(stored: Any, name: str, columns: dict[str, list[Any]]) -> None:
+    """Collect strings by the last key above them; of a mapping of strings, they are one column."""
+    if isinstance(stored, str):
+        columns.setdefault(name, []).append(stored)
+    elif isinstance(stored, dict):
+        alike = len(stored) > 20 and len({type(value) for value in stored.values()}) == 1
+        for key, value in stored.items():
+            _gather(value, name if alike else str(key), columns)
+    elif isinstance(stored, list):
+        for value in stored:
+            _gather(value, name, columns)
+
+
+def _text(text: str) -> Found:
+    """Yield what a plain file holds: JSON, a table with tabs, tagged words, or prose."""
+    start = text.lstrip()[:1]
+    first = text.partition("\n")[0]
+    if start in ("{", "["):
+        yield from _json(text)
+    elif first.count("\t") and not first.startswith("-DOCSTART-"):
+        yield from _delimited("\t")(text)
+    elif _is_tagged(text):
+        yield from _tagged(text)
+    else:
+        for paragraph in text.split("\n\n"):
+            yield from _value("text", " ".join(paragraph.split()))
+
+
+def _is_tagged(text: str) -> bool:
+    """Return whether nearly every line is one word with as many tags, as in CoNLL's files."""
+    counts = [len(line.split()) for line in text[:20_000].splitlines() if line.strip()]
+    usual = max(set(counts), key=counts.count, default=0)
+    return 2 <= usual <= MOST_TAGS and counts.count(usual) > MOSTLY * len(counts)
+
+
+def _tagged(text: str) -> Found:
+    sentence: list[str] = []
+    for line in (*text.splitlines(), ""):
+        if line.strip() and not line.startswith("-DOCSTART-"):
+            sentence.append(line.split()[0])
+        else:
+            yield from _value("text", " ".join(sentence))
+            sentence = []
+
+
+def _workbook(content: bytes) -> Found:
+    import openpyxl
+
+    book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+    for sheet in book.worksheets:
+        rows = list(sheet.iter_rows(values_only=True))
+        for name, cells in zip(rows[0], zip(*rows[1:], strict=True), strict=True) if rows else ():
+            yield from _column(str(name), [None if one is None else str(one) for one in cells])
+    book.close()
+
+
+_READERS: dict[str, Callable[[str], Found]] = {
+    "csv": _delimited(","),
+    "tsv": _delimited("\t"),
+    "tab": _delimited("\t"),
+    "txt": _text,
+    "json": _json,
+    "jsonl": _json,
+    "smi": _smiles,
+    "fasta": _fasta,
+    "fa": _fasta,
+    "faa": _fasta,
+}

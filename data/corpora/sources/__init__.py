@@ -1,0 +1,29 @@
+"""Where samples come from: one file per source or family of sources."""
+
+from kagaku.data.corpora.sources import (
+    chebi,
+    chemicals,
+    dictionaries,
+    grids,
+    images,
+    moses,
+    pdb_components,
+    pubmed,
+    swissprot,
+)
+from kagaku.data.corpora.sources.base import SOURCES, Package, Source
+
+__all__ = [
+    "SOURCES",
+    "Package",
+    "Source",
+    "chebi",
+    "chemicals",
+    "dictionaries",
+    "grids",
+    "images",
+    "moses",
+    "pdb_components",
+    "pubmed",
+    "swissprot",
+]
