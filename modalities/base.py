@@ -61,6 +61,10 @@ class Modality(ABC, Generic[Raw]):
     """For modalities whose token is one of a fixed set (ids[:, 0]), how many there are; masked
     pretraining predicts these. 0 for continuous modalities, whose `values` are reconstructed."""
 
+    n_specials: ClassVar[int] = 0
+    """How many ids at the start of a vocabulary say nothing about the value: start, end, mask.
+    They are never hidden, and never asked for but for the end of what is generated."""
+
     @abstractmethod
     def check(self, value: Raw) -> Raw:
         """Return ``value`` in its canonical form.
@@ -88,6 +92,19 @@ class Modality(ABC, Generic[Raw]):
 
         What fits is returned as it is. Positions of a window start anew, those on a grid stay.
         """
+
+    def answers(
+        self, tokens: Tokens
+    ) -> tuple[Float[np.ndarray, "token answer"], Float[np.ndarray, "token answer"]]:
+        """Return the reals that pretraining asks of hidden tokens, and how much each counts.
+
+        Only continuous modalities are asked for reals. A weight of 0 says that nothing was
+        measured; else weights are relative to an ordinary answer's, which has 1.
+
+        Args:
+            tokens: As `tokenize` gave them, nothing hidden.
+        """
+        return tokens.values, np.ones_like(tokens.values)
 
     @abstractmethod
     def embedder(self, dim: int) -> nn.Module:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import nn
 
 from kagaku.data.records import Field
@@ -248,6 +248,18 @@ class Climate(Modality[Field]):
         values = tokens.values.copy()
         values[chosen, :-N_SEASON] = 0
         return replace(tokens, values=values)
+
+    def answers(
+        self, tokens: Tokens
+    ) -> tuple[Float[np.ndarray, "token answer"], Float[np.ndarray, "token answer"]]:
+        """Return the standardised cells, and the area of each measured one.
+
+        Areas are those at the patch's centre, relative to their mean over a regular grid of the
+        whole Earth: the mean of cos(latitude) from pole to pole is 2 / pi.
+        """
+        cells, mask = np.split(tokens.values[:, :-N_SEASON], 2, axis=1)
+        area = np.cos(np.deg2rad(tokens.positions[:, 1:2])).clip(min=0) * np.float32(math.pi / 2)
+        return cells, mask * area
 
     def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
         """Return a random region of at most ``most`` tokens, with all its variables."""

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from kagaku.modalities.base import Tokens
 
 
-def take(tokens: Tokens, chosen: np.ndarray) -> Tokens:
+def take(tokens: Tokens, chosen: Int[np.ndarray, " chosen"] | Bool[np.ndarray, " token"]) -> Tokens:
     """Return the tokens at the given indices, or where a mask is true."""
     return Tokens(tokens.ids[chosen], tokens.values[chosen], tokens.positions[chosen])
 
@@ -31,18 +32,30 @@ def region(tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
     """
     if len(tokens) <= most:
         return tokens
-    rows, row = np.unique(tokens.positions[:, 1], return_inverse=True)
-    columns, column = np.unique(tokens.positions[:, 2], return_inverse=True)
-    layers = -(-len(tokens) // (len(rows) * len(columns)))
+    row, n_rows = grid_lines(tokens.positions[:, 1])
+    column, n_columns = grid_lines(tokens.positions[:, 2])
+    layers = -(-len(tokens) // (n_rows * n_columns))
     places = max(1, most // layers)
     # The shape of the whole, scaled down, with some play so that regions differ in shape.
-    share = np.sqrt(places / (len(rows) * len(columns))) * rng.uniform(0.7, 1 / 0.7)
-    tall = int(np.clip(round(len(rows) * share), 1, min(len(rows), places)))
-    wide = min(len(columns), places // tall)
-    tall = min(len(rows), places // wide)
-    top, left = rng.integers(len(rows) - tall + 1), rng.integers(len(columns) - wide + 1)
+    share = np.sqrt(places / (n_rows * n_columns)) * rng.uniform(0.7, 1 / 0.7)
+    tall = int(np.clip(round(n_rows * share), 1, min(n_rows, places)))
+    wide = min(n_columns, places // tall)
+    tall = min(n_rows, places // wide)
+    top, left = rng.integers(n_rows - tall + 1), rng.integers(n_columns - wide + 1)
     inside = (row >= top) & (row < top + tall) & (column >= left) & (column < left + wide)
     chosen = np.flatnonzero(inside)
     if len(chosen) > most:
         chosen = np.sort(rng.permutation(chosen)[:most])
     return take(tokens, chosen)
+
+
+def grid_lines(positions: Float[np.ndarray, " token"]) -> tuple[Int[np.ndarray, " token"], int]:
+    """Return the row (or column) of a grid that each token stands in, and how many there are.
+
+    Lines are counted in the order in which they first occur, not by their degrees: a region across
+    Greenwich begins in the west, at 350 degrees or so.
+    """
+    _, first, line = np.unique(positions, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[line], len(first)

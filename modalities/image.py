@@ -198,6 +198,19 @@ class Image(Modality[Path | np.ndarray]):
         ids[chosen, 1:] = 0
         return replace(tokens, ids=ids, values=values)
 
+    def answers(
+        self, tokens: Tokens
+    ) -> tuple[Float[np.ndarray, "token answer"], Float[np.ndarray, "token answer"]]:
+        """Return the standardised pixels; those beyond the edge or in no channel do not count."""
+        side = self.config.patch_size
+        limits = (CHANNELS_PER_GROUP, side, side)
+        channel, row, column = (
+            np.arange(limit) < tokens.ids[:, axis : axis + 1] for axis, limit in enumerate(limits)
+        )
+        inside = channel[:, :, None, None] & row[:, None, :, None] & column[:, None, None, :]
+        weights = inside.reshape(len(tokens), int(np.prod(limits))).astype(np.float32)
+        return tokens.values[:, :-N_STATISTICS], weights
+
     def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
         """Return a random region of at most ``most`` patches, with all its channels."""
         return region(tokens, most, rng)

@@ -1,6 +1,6 @@
 """Proteins as amino-acid sequences, one token per residue."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +11,12 @@ from torch import nn
 from kagaku.errors import InputError
 from kagaku.modalities.base import MODALITIES, Modality, Tokens
 from kagaku.modalities.cropping import window
-from kagaku.modalities.sequence import VocabularyEmbedder, hide_ids, sequence_tokens
+from kagaku.modalities.sequence import (
+    N_SPECIALS,
+    VocabularyEmbedder,
+    hide_ids,
+    sequence_tokens,
+)
 from kagaku.modalities.stored_config import restore_config
 
 # The 20 standard residues; selenocysteine U and pyrrolysine O; the ambiguity codes B (D or N),
@@ -54,6 +59,7 @@ class Protein(Modality[str]):
     n_ids = 1
     n_values = 0
     vocabulary_size: ClassVar[int] = 3 + len(RESIDUES)
+    n_specials: ClassVar[int] = N_SPECIALS
 
     def __init__(self, config: ProteinConfig | None = None) -> None:
         self.config = config or ProteinConfig()
@@ -91,6 +97,15 @@ class Protein(Modality[str]):
         """Return a start token, one token per residue, and an end token."""
         codes = _CODE_OF_BYTE[np.frombuffer(value.encode(), dtype=np.uint8)]
         return sequence_tokens([START, *codes.tolist(), END])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the residues that tokens stand for, leaving out start, end and mask.
+
+        Example:
+            >>> Protein().decode(Protein().tokenize("MKTAAV").ids[:, 0].tolist())
+            'MKTAAV'
+        """
+        return "".join(RESIDUES[one - N_SPECIALS] for one in ids if one >= N_SPECIALS)
 
     def hide(self, tokens: Tokens, chosen: Bool[np.ndarray, " token"]) -> Tokens:
         """Return the tokens with the chosen ones replaced by the mask token."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import nn
 
 from kagaku.data.records import Quantity
@@ -198,6 +198,12 @@ class QuantityModality(Modality[Quantity]):
     def hide(self, tokens: Tokens, chosen: Bool[np.ndarray, " token"]) -> Tokens:
         """Return the tokens with the chosen numbers blanked; name and unit stay."""
         return replace(tokens, values=np.where(chosen[:, None], np.float32(0), tokens.values))
+
+    def answers(
+        self, tokens: Tokens
+    ) -> tuple[Float[np.ndarray, "token answer"], Float[np.ndarray, "token answer"]]:
+        """Return the standardised value of each token, which counts fully."""
+        return tokens.values[:, :1], np.ones((len(tokens), 1), dtype=np.float32)
 
     def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:  # noqa: ARG002
         """Return the tokens as they are: there is one."""

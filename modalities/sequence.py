@@ -9,6 +9,12 @@ from torch import Tensor, nn
 
 from kagaku.modalities.base import Tokens
 
+START_ID, END_ID, MASK_ID = 0, 1, 2
+"""The first ids of every vocabulary: before the first token, after the last, in place of one."""
+
+N_SPECIALS = 3
+"""How many ids of a vocabulary stand for no content."""
+
 
 def sequence_tokens(ids: Sequence[int]) -> Tokens:
     """Return tokens that stand one after the other on the first position axis."""

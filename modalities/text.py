@@ -14,7 +14,12 @@ from torch import nn
 from kagaku.errors import InputError
 from kagaku.modalities.base import MODALITIES, Modality, Tokens
 from kagaku.modalities.cropping import window
-from kagaku.modalities.sequence import VocabularyEmbedder, hide_ids, sequence_tokens
+from kagaku.modalities.sequence import (
+    N_SPECIALS,
+    VocabularyEmbedder,
+    hide_ids,
+    sequence_tokens,
+)
 from kagaku.modalities.stored_config import restore_config
 
 START, END, MASK = 0, 1, 2
@@ -62,6 +67,7 @@ class Text(Modality[str]):
     n_ids = 1
     n_values = 0
     vocabulary_size: ClassVar[int] = 8_192
+    n_specials: ClassVar[int] = N_SPECIALS
 
     def __init__(self, config: TextConfig | None = None) -> None:
         self.config = config or TextConfig()

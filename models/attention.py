@@ -6,12 +6,15 @@ On CPU this is the only exact option (FlexAttention has no backward there and `v
 kernel, seen with torch 2.13); on CUDA it works as well.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
+
+LONGEST_BIASED = 512
+"""Tokens of the longest rows for which attention logits are held in memory on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,15 @@ class Run:
     mask: Bool[Tensor, "record 1 query key"] | None
     """Which token may look at which; None where all may look at all."""
 
+    bias: Float[Tensor, "record 1 query key"] | None = None
+    """The mask as numbers to add to attention logits, 0 or minus infinity; see `with_biases`."""
+
 
 @dataclass(frozen=True)
 class SegmentLayout:
     """How a packed stream is sorted into runs of equal-length records."""
 
-    order: Int[Tensor, " token"]
+    order: Int[Tensor, " place"]
     """The token of the packed stream that comes at each place of the sorted stream."""
 
     inverse: Int[Tensor, " token"]
@@ -91,6 +97,26 @@ def prefix_causal_mask(
     return (causal[None] | prefix).unsqueeze(1)
 
 
+def with_biases(runs: tuple[Run, ...], dtype: torch.dtype) -> tuple[Run, ...]:
+    """Return the runs with biases where these are faster than masks: short rows on a CPU.
+
+    Made once per batch and not per layer. On a CPU two matrix products around a softmax take
+    38 ms where torch's fused kernel takes 70 ms (forward and backward, one core with AMX, 16 rows
+    of 256 tokens, 8 heads of width 32, bfloat16, torch 2.14); they hold all logits in memory, so
+    long rows keep the kernel.
+    """
+    return tuple(
+        run
+        if run.mask is None or run.mask.device.type != "cpu" or run.length > LONGEST_BIASED
+        else replace(run, mask=None, bias=_bias(run.mask, dtype))
+        for run in runs
+    )
+
+
+def _bias(mask: Bool[Tensor, "record 1 query key"], dtype: torch.dtype) -> Tensor:
+    return torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, -torch.inf)
+
+
 def packed_attention(
     query: Float[Tensor, "token head head_dim"],
     key: Float[Tensor, "token head head_dim"],
@@ -105,6 +131,10 @@ def packed_attention(
         stop = run.start + run.n_records * run.length
         shape = (run.n_records, run.length, *query.shape[1:])
         q, k, v = (x[run.start : stop].view(shape).transpose(1, 2) for x in (query, key, value))
-        attended = scaled_dot_product_attention(q, k, v, attn_mask=run.mask)
+        if run.bias is None:
+            attended = scaled_dot_product_attention(q, k, v, attn_mask=run.mask)
+        else:
+            logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + run.bias
+            attended = logits.softmax(-1).to(v.dtype) @ v
         outputs.append(attended.transpose(1, 2).reshape(-1, *query.shape[1:]))
     return torch.cat(outputs)

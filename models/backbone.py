@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import rms_norm, silu
 
 from kagaku.errors import InputError
-from kagaku.models.attention import Run, SegmentLayout, packed_attention
+from kagaku.models.attention import Run, SegmentLayout, packed_attention, with_biases
 from kagaku.models.rotary import rotary_angles, rotate
 
 
@@ -68,6 +69,18 @@ class SwiGLU(nn.Module):
         return out
 
 
+class HeadNorm(nn.RMSNorm):
+    """The norm of queries and keys, in whatever precision they come.
+
+    Under mixed precision they come from a matrix product in bfloat16, and a weight in float32
+    beside them would take torch's slow path.
+    """
+
+    def forward(self, x: Float[Tensor, "token head head_dim"]) -> Tensor:
+        """Return ``x`` with each head scaled to a root mean square of 1, times the weight."""
+        return rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+
+
 class SelfAttention(nn.Module):
     """Attention inside each record, with normalised queries and keys.
 
@@ -82,8 +95,8 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.heads, self.head_dim = config.heads, config.head_dim
         self.query_key_value = nn.Linear(config.dim, 3 * config.dim, bias=False)
-        self.query_norm = nn.RMSNorm(config.head_dim)
-        self.key_norm = nn.RMSNorm(config.head_dim)
+        self.query_norm = HeadNorm(config.head_dim)
+        self.key_norm = HeadNorm(config.head_dim)
         self.out = nn.Linear(config.dim, config.dim, bias=False)
 
     def forward(
@@ -171,7 +184,14 @@ class Backbone(nn.Module):
         """
         x = embeddings[layout.order]
         cosine, sine = rotary_angles(position[layout.order], self.config.head_dim)
+        runs = with_biases(layout.runs, _product_dtype(x))
         for block in self.blocks:
-            x = block(x, layout.runs, cosine, sine)
+            x = block(x, runs, cosine, sine)
         out: Tensor = self.norm(x)[layout.inverse]
         return out
+
+
+def _product_dtype(x: Tensor) -> torch.dtype:
+    """Return the type in which matrix products of ``x`` are computed."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype

@@ -35,9 +35,10 @@ def row_layout(
     n_places = len(rows) * row_length
     order = np.zeros(n_places, dtype=np.int64)
     inverse = np.zeros(int(offsets[-1]), dtype=np.int64)
-    segment = np.full(n_places, -1, dtype=np.int64)
-    within = np.zeros(n_places, dtype=np.int64)
-    prefix = np.zeros(n_places, dtype=np.int64)
+    # Narrow integers, since the mask compares each with all others of its row.
+    segment = np.full(n_places, -1, dtype=np.int32)
+    within = np.zeros(n_places, dtype=np.int32)
+    prefix = np.zeros(n_places, dtype=np.int32)
     for number, records in enumerate(rows):
         place = number * row_length
         for record in records:
@@ -61,8 +62,11 @@ def _mask(
     prefix: Int[np.ndarray, "row place"],
 ) -> np.ndarray:
     """Return which place may look at which, bool (row, query, key); empty ones at themselves."""
-    same = segment[:, :, None] == segment[:, None, :]
-    seen = (within[:, None, :] <= within[:, :, None]) | (within[:, None, :] < prefix[:, None, :])
-    filled = (segment >= 0)[:, None, :]
-    itself = np.eye(segment.shape[1], dtype=bool)[None]
-    return np.asarray((same & seen & filled) | itself)
+    is_prefix = (within < prefix)[:, None, :]
+    mask = within[:, None, :] <= within[:, :, None]
+    mask |= is_prefix
+    mask &= segment[:, :, None] == segment[:, None, :]
+    mask &= (segment >= 0)[:, None, :]
+    places = np.arange(segment.shape[1])
+    mask[:, places, places] = True
+    return mask

@@ -15,7 +15,7 @@ import torch
 
 from kagaku.data.records import Field, Quantity
 from kagaku.errors import InputError
-from kagaku.modalities import MODALITIES, Modality
+from kagaku.modalities import MODALITIES, Modality, Tokens
 
 
 @dataclass(frozen=True)
@@ -342,6 +342,72 @@ def test_the_state_comes_back_from_json_with_the_same_tokens(case: Case) -> None
             restored.tokenize(restored.check(value)),
             case.modality.tokenize(case.modality.check(value)),
         )
+
+
+def tokens_of(case: Case) -> list[Tokens]:
+    return [case.modality.tokenize(case.modality.check(value)) for value in case.examples]
+
+
+def test_hiding_blanks_the_chosen_tokens_and_leaves_the_others(case: Case) -> None:
+    for tokens in tokens_of(case):
+        chosen = np.arange(len(tokens)) % 2 == 0
+        before = replace(tokens, ids=tokens.ids.copy(), values=tokens.values.copy())
+        hidden = case.modality.hide(tokens, chosen)
+        assert same(tokens, before)
+        assert hidden.ids.dtype == tokens.ids.dtype
+        assert hidden.values.dtype == tokens.values.dtype
+        np.testing.assert_array_equal(hidden.positions, tokens.positions)
+        np.testing.assert_array_equal(hidden.ids[~chosen], tokens.ids[~chosen])
+        np.testing.assert_array_equal(hidden.values[~chosen], tokens.values[~chosen])
+        nothing = case.modality.hide(tokens, np.zeros(len(tokens), dtype=bool))
+        assert same(nothing, tokens)
+
+
+def test_a_hidden_token_does_not_tell_the_answer(case: Case) -> None:
+    for tokens in tokens_of(case):
+        everything = np.ones(len(tokens), dtype=bool)
+        hidden = case.modality.hide(tokens, everything)
+        if case.modality.vocabulary_size:
+            assert (hidden.ids == hidden.ids[0, 0]).all()
+            assert hidden.ids[0, 0] < case.modality.n_specials
+        else:
+            blank, _ = case.modality.answers(hidden)
+            assert not blank.any()
+
+
+def test_special_ids_come_first_and_frame_the_content(case: Case) -> None:
+    n_specials = case.modality.n_specials
+    assert (n_specials > 0) == (case.modality.vocabulary_size > 0)
+    for tokens in tokens_of(case):
+        if n_specials:
+            is_special = tokens.ids[:, 0] < n_specials
+            assert is_special[[0, -1]].all()
+            assert not is_special[1:-1].any()
+
+
+def test_answers_are_finite_with_weights_that_are_not_negative(case: Case) -> None:
+    for tokens in tokens_of(case):
+        answers, weights = case.modality.answers(tokens)
+        assert answers.shape == weights.shape
+        assert np.isfinite(answers).all()
+        assert (weights >= 0).all()
+        assert len(tokens) == len(answers)
+        if case.modality.n_values:
+            assert weights.any()
+            assert not answers[weights == 0].any()
+
+
+def test_a_crop_is_a_part_of_at_most_the_wished_length(case: Case) -> None:
+    for tokens in tokens_of(case):
+        for most in (1, 2, 3, 7, len(tokens)):
+            part = case.modality.crop(tokens, most, np.random.default_rng(most))
+            again = case.modality.crop(tokens, most, np.random.default_rng(most))
+            assert same(part, again)
+            assert 1 <= len(part) <= max(most, 1)
+            rows = {one.tobytes() for one in np.hstack([tokens.ids, tokens.values])}
+            assert {one.tobytes() for one in np.hstack([part.ids, part.values])} <= rows
+            if most >= len(tokens):
+                assert same(part, tokens)
 
 
 def test_bad_values_are_refused_with_what_is_wrong_and_how_to_mend_it(case: Case) -> None:

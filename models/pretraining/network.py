@@ -1,0 +1,210 @@
+"""The network that pretraining trains: the encoder, and a head for each thing that is asked."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from kagaku.modalities import MODALITIES, PackedBatch, Tokens
+from kagaku.modalities.sequence import VocabularyEmbedder
+from kagaku.models.encoder import Encoder, pool_columns
+from kagaku.models.pretraining.batch import DescriptorTargets, PairTargets, PretrainingBatch
+from kagaku.models.pretraining.losses import (
+    alignment_loss,
+    descriptor_loss,
+    reconstruction_loss,
+)
+from kagaku.models.pretraining.objectives import SMALLEST_TEMPERATURE, ObjectiveConfig
+from kagaku.models.pretraining.prediction import (
+    DescriptorHead,
+    Projection,
+    TokenHead,
+    ValueHead,
+)
+
+MASKED, GENERATED = "masked", "generated"
+"""The two ways of asking for a token of a vocabulary."""
+
+
+class PretrainingNetwork(nn.Module):
+    """Encoder and heads of all objectives.
+
+    Every parameter takes part in every forward pass, if only with nothing to read, so that
+    processes that share a step agree on gradients whatever data each of them has.
+
+    Args:
+        encoder: What is pretrained; changed in place by training.
+        config: Objectives.
+        n_descriptors: How many descriptors molecules have; 0 for none.
+    """
+
+    def __init__(self, encoder: Encoder, config: ObjectiveConfig, n_descriptors: int) -> None:
+        super().__init__()
+        self.encoder, self.config, self.n_descriptors = encoder, config, n_descriptors
+        dim, names = encoder.dim, encoder.config.modalities
+        sizes = {name: MODALITIES[name].vocabulary_size for name in names}
+        self.vocabularies = {name: size for name, size in sizes.items() if size}
+        self.token_heads = nn.ModuleDict(
+            {objective: TokenHead(dim, self.vocabularies) for objective in (MASKED, GENERATED)}
+        )
+        self.value_heads = nn.ModuleDict(
+            {name: ValueHead(dim, _n_answers(name)) for name in names if not sizes[name]}
+        )
+        self.projections = nn.ModuleDict(
+            {name: Projection(dim, config.projected) for name in names}
+        )
+        self.descriptor_head = DescriptorHead(dim, n_descriptors) if n_descriptors else None
+        # One number in a vector, since sharded training takes no scalar parameters.
+        self.log_scale = nn.Parameter(torch.full((1,), -math.log(config.temperature)))
+        # Tells a token that it is to foretell the next one; never added when embeddings are made.
+        self.generating = nn.Parameter(0.02 * torch.randn(dim))
+
+    def forward(self, batch: PretrainingBatch) -> dict[str, Tensor]:
+        """Return the mean loss of each objective that the batch has, by name.
+
+        Names are ``"masked/protein"``, ``"generated/molecule"``, ``"reconstructed/climate"``,
+        ``"descriptors"``, ``"aligned/molecule-text"`` and the like. Cross-entropies are in nats per
+        token, reconstructions are mean squares of standardised values.
+        """
+        tokens = self.encode(batch)
+        nothing = tokens[:0]
+        unasked: list[Tensor] = [self._absent(batch.packed)]
+        losses: dict[str, Tensor] = {}
+        for objective, asked in ((MASKED, batch.masked), (GENERATED, batch.generated)):
+            for name in self.vocabularies:
+                if name in asked:
+                    logits = self.token_logits(objective, name, tokens[asked[name].token])
+                    losses[f"{objective}/{name}"] = cross_entropy(logits, asked[name].label)
+                else:
+                    unasked.append(self.token_logits(objective, name, nothing))
+        for name, head in self.value_heads.items():
+            if (patches := batch.reconstructed.get(name)) is not None:
+                values, weights = patches.values, patches.weights
+                loss = reconstruction_loss(head(tokens[patches.token]), values, weights)
+                losses[f"reconstructed/{name}"] = loss
+            else:
+                unasked.append(head(nothing))
+        if self.descriptor_head is not None:
+            if batch.descriptors is not None:
+                predicted = self.predict_descriptors(batch.packed, tokens, batch.descriptors)
+                losses["descriptors"] = descriptor_loss(predicted, batch.descriptors.values)
+            else:
+                unasked.append(self.descriptor_head(nothing))
+        unasked.append(self._align(batch, tokens, losses))
+        if losses:
+            first = next(iter(losses))
+            losses[first] = losses[first] + sum(one.sum() for one in unasked)
+        return losses
+
+    def total(self, losses: Mapping[str, Tensor]) -> Float[Tensor, ""]:
+        """Return the weighted sum of the losses that `forward` gave; 0 where there is none."""
+        if not losses:
+            touched = [parameter.sum() * 0.0 for parameter in self.parameters()]
+            return torch.stack(touched).sum()
+        return torch.stack([self.config.weight(name) * loss for name, loss in losses.items()]).sum()
+
+    def encode(self, batch: PretrainingBatch) -> Float[Tensor, "token dim"]:
+        """Return the contextual embedding of each token, in stream order."""
+        packed = batch.packed
+        embedded = self.encoder.embed_tokens(packed)
+        asked = _is_generated(packed).to(embedded.dtype).unsqueeze(1)
+        embedded = embedded + asked * self.generating.to(embedded.dtype)
+        tokens: Tensor = self.encoder.backbone(embedded, packed.position, batch.layout)
+        return tokens
+
+    def token_logits(
+        self, objective: str, modality: str, embeddings: Float[Tensor, "token dim"]
+    ) -> Float[Tensor, "token vocabulary"]:
+        """Return the logits of a vocabulary for each embedding.
+
+        Args:
+            objective: `MASKED` or `GENERATED`.
+            modality: Whose vocabulary it is.
+            embeddings: What the backbone made of the tokens that answer.
+        """
+        embedder = self.encoder.embedders[modality]
+        assert isinstance(embedder, VocabularyEmbedder)
+        table = embedder.table.weight
+        logits: Tensor = self.token_heads[objective](embeddings, modality, table)
+        return logits
+
+    def predict_descriptors(
+        self,
+        packed: PackedBatch,
+        tokens: Float[Tensor, "token dim"],
+        asked: DescriptorTargets,
+    ) -> Float[Tensor, "target descriptor"]:
+        """Return the standardised descriptors of the molecules that are asked for theirs."""
+        assert self.descriptor_head is not None
+        n_columns = int(packed.column.max()) + 1
+        pooled, _ = pool_columns(packed, tokens.float(), n_columns)
+        predicted: Tensor = self.descriptor_head(pooled[asked.record, asked.column])
+        return predicted
+
+    def project_pairs(
+        self, packed: PackedBatch, tokens: Float[Tensor, "token dim"], pairs: PairTargets
+    ) -> tuple[Float[Tensor, "pair projected"], Float[Tensor, "pair projected"]]:
+        """Return the two vectors of each pair, of length 1."""
+        n_columns = int(packed.column.max()) + 1
+        pooled, _ = pool_columns(packed, tokens.float(), n_columns)
+        one, two = pairs.modalities
+        # The records of a pair have one input each, in column 0.
+        first: Tensor = self.projections[one](pooled[pairs.first, 0])
+        second: Tensor = self.projections[two](pooled[pairs.second, 0])
+        return first, second
+
+    def _align(
+        self, batch: PretrainingBatch, tokens: Float[Tensor, "token dim"], losses: dict[str, Tensor]
+    ) -> Float[Tensor, ""]:
+        """Add the contrastive loss if there are pairs; return 0 with a graph of what was unused."""
+        pairs = batch.pairs
+        used = () if pairs is None else pairs.modalities
+        if pairs is not None:
+            scale = self.log_scale.exp().clamp(max=1 / SMALLEST_TEMPERATURE)
+            first, second = self.project_pairs(batch.packed, tokens, pairs)
+            losses[f"aligned/{'-'.join(used)}"] = alignment_loss(first, second, scale)
+        unused = [self.log_scale[:0].sum()]
+        for name, projection in self.projections.items():
+            if name not in used:
+                unused.append(projection(tokens[:0].float()).sum())
+        return torch.stack(unused).sum()
+
+    def _absent(self, packed: PackedBatch) -> Float[Tensor, ""]:
+        """Return 0, with a graph to the embedders of modalities that the batch does not have."""
+        device, total = packed.position.device, self.generating.new_zeros(())
+        for name, embedder in self.encoder.embedders.items():
+            if name not in packed.modalities:
+                none = no_tokens(name)
+                ids = torch.from_numpy(none.ids).to(device)
+                values = torch.from_numpy(none.values).to(device)
+                total = total + embedder(ids, values).sum()
+        return total
+
+
+def no_tokens(name: str) -> Tokens:
+    """Return an empty list of tokens of a modality in its default settings."""
+    modality = MODALITIES[name]()
+    blank = torch.zeros(0)
+    return Tokens(
+        blank.new_zeros(0, modality.n_ids, dtype=torch.long).numpy(),
+        blank.new_zeros(0, modality.n_values).numpy(),
+        blank.new_zeros(0, 3).numpy(),
+    )
+
+
+def _n_answers(name: str) -> int:
+    """Return how many reals a modality asks of a hidden token."""
+    answers, _ = MODALITIES[name]().answers(no_tokens(name))
+    return int(answers.shape[1])
+
+
+def _is_generated(packed: PackedBatch) -> Tensor:
+    """Return which tokens stand after their record's prefix, bool (token,)."""
+    offsets, prefix = packed.record_offsets, packed.prefix_lengths
+    assert prefix is not None
+    lengths = offsets.diff()
+    first = torch.repeat_interleave(offsets[:-1] + prefix, lengths, output_size=packed.n_tokens)
+    return torch.arange(packed.n_tokens, device=offsets.device) >= first

@@ -1,0 +1,199 @@
+"""What is asked of each sample: by chance, but always the same for one seed and one sample."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from kagaku.data.corpora import CorpusSample
+from kagaku.data.corpora.manifest import DescriptorScale
+from kagaku.modalities import Modality, Tokens
+from kagaku.models.pretraining.hiding import hidden_blocks, hidden_tokens
+from kagaku.models.pretraining.objectives import ObjectiveConfig
+from kagaku.models.pretraining.properties import fitted_properties, property_quantities
+from kagaku.models.pretraining.records import Part, PretrainingRecord
+
+DESCRIBED = "molecule"
+"""The modality that a corpus' descriptors are about."""
+
+LATER = "later"
+"""Name of an input that is to be forecast from the others."""
+
+FARTHEST_DESCRIPTOR = 5.0
+"""Standard deviations at which descriptors are clipped: some grow exponentially with size."""
+
+
+@dataclass(frozen=True)
+class GivenInput:
+    """One input of a sample, as far as it fits its row."""
+
+    name: str
+    """Name of the input in its source."""
+
+    modality: str
+    """Registered name."""
+
+    tokens: Tokens
+    """Its tokens, cropped."""
+
+    is_whole: bool
+    """Whether nothing was cropped."""
+
+    def part(self, hidden: Bool[np.ndarray, " token"] | None = None) -> Part:
+        """Return it as a part of a record."""
+        return Part(self.modality, self.tokens, hidden)
+
+
+def whole_inputs(
+    sample: CorpusSample, inputs: Mapping[str, str], modalities: Mapping[str, Modality[Any]]
+) -> list[GivenInput]:
+    """Return the inputs that a sample has, tokenised and not cropped.
+
+    Args:
+        sample: Of one source.
+        inputs: The modality of each input of that source.
+        modalities: By name, fitted.
+    """
+    return [
+        GivenInput(name, modality, modalities[modality].tokenize(value), is_whole=True)
+        for name, modality in inputs.items()
+        if (value := sample.inputs.get(name)) is not None
+    ]
+
+
+class Planner:
+    """Turns a sample into the records that pretraining sees.
+
+    Args:
+        modalities: By name, fitted.
+        descriptors: How descriptors are named and standardised; None if the corpus has none.
+        config: Shares of the objectives.
+    """
+
+    def __init__(
+        self,
+        modalities: Mapping[str, Modality[Any]],
+        descriptors: DescriptorScale | None,
+        config: ObjectiveConfig,
+    ) -> None:
+        self.modalities, self.descriptors, self.config = modalities, descriptors, config
+        self.properties = fitted_properties(modalities.get("quantity"))
+        if descriptors is not None:
+            self._mean = np.array(descriptors.mean, dtype=np.float64)
+            self._std = np.array(descriptors.std, dtype=np.float64)
+
+    def records(
+        self,
+        sample: CorpusSample,
+        given: Sequence[GivenInput],
+        spare: int,
+        rng: np.random.Generator,
+    ) -> list[PretrainingRecord]:
+        """Return the records of a sample that is not paired in this batch.
+
+        Args:
+            sample: Where descriptors come from.
+            given: Its inputs.
+            spare: Tokens that its row has left, for what is added to a sample.
+            rng: Where chance comes from.
+        """
+        if len(given) == 1:
+            return [self._alone(sample, given[0], spare, rng)]
+        if any(one.name == LATER for one in given):
+            return self._forecast(given, rng)
+        asked = [one for one in given if self.modalities[one.modality].vocabulary_size]
+        if not asked or rng.random() < self.config.joint:
+            parts = (one.part(self._hidden(one, rng)) for one in given)
+            return [PretrainingRecord(tuple(parts))]
+        target = asked[int(rng.integers(len(asked)))]
+        others = [one for one in given if one is not target]
+        parts = (others[place].part() for place in rng.permutation(len(others)))
+        return [PretrainingRecord((*parts, target.part()), is_generated=True)]
+
+    def pair(
+        self, sample: CorpusSample, first: GivenInput, second: GivenInput
+    ) -> list[PretrainingRecord]:
+        """Return one record of each of two inputs that are to be aligned; nothing is hidden."""
+        return [
+            PretrainingRecord((one.part(),), descriptors=self._described(sample, one), pair=side)
+            for side, one in enumerate((first, second))
+        ]
+
+    def _alone(
+        self, sample: CorpusSample, given: GivenInput, spare: int, rng: np.random.Generator
+    ) -> PretrainingRecord:
+        has_vocabulary = bool(self.modalities[given.modality].vocabulary_size)
+        if has_vocabulary and rng.random() < self.config.generated.get(given.modality, 0.0):
+            before = self._properties(sample, given, spare, rng)
+            return PretrainingRecord((*before, given.part()), is_generated=True)
+        descriptors = self._described(sample, given)
+        if descriptors is not None and rng.random() < self.config.unmasked:
+            return PretrainingRecord((given.part(),), descriptors=descriptors)
+        if not self.config.describe_masked:
+            descriptors = None
+        hidden = self._hidden(given, rng)
+        return PretrainingRecord((given.part(hidden),), descriptors=descriptors)
+
+    def _forecast(
+        self, given: Sequence[GivenInput], rng: np.random.Generator
+    ) -> list[PretrainingRecord]:
+        if rng.random() < self.config.forecast:
+            parts = (
+                one.part(np.ones(len(one.tokens), dtype=bool) if one.name == LATER else None)
+                for one in given
+            )
+            return [PretrainingRecord(tuple(parts))]
+        # A number alone says nothing, so the lead time is left out.
+        fields = [one for one in given if one.modality != "quantity"]
+        return [PretrainingRecord((one.part(self._hidden(one, rng)),)) for one in fields]
+
+    def _hidden(
+        self, given: GivenInput, rng: np.random.Generator
+    ) -> Bool[np.ndarray, " token"] | None:
+        share = self.config.hidden.get(given.modality, 0.0)
+        if share == 0:
+            return None
+        modality = self.modalities[given.modality]
+        if not modality.vocabulary_size:
+            return hidden_blocks(given.tokens.positions, share, rng)
+        length = self.config.span_length if rng.random() < self.config.in_spans else 1.0
+        return hidden_tokens(given.tokens.ids[:, 0] >= modality.n_specials, share, length, rng)
+
+    def _described(
+        self, sample: CorpusSample, given: GivenInput
+    ) -> Float[np.ndarray, " descriptor"] | None:
+        """Return the standardised descriptors, if the input is the molecule that they are about."""
+        if (
+            self.descriptors is None
+            or sample.descriptors is None
+            or given.modality != DESCRIBED
+            or not given.is_whole
+        ):
+            return None
+        scores = (sample.descriptors - self._mean) / self._std
+        return scores.clip(-FARTHEST_DESCRIPTOR, FARTHEST_DESCRIPTOR).astype(np.float32)
+
+    def _properties(
+        self, sample: CorpusSample, given: GivenInput, spare: int, rng: np.random.Generator
+    ) -> list[Part]:
+        """Return some properties of a molecule as parts to stand before it; often none."""
+        most = min(self.config.most_properties, spare)
+        if (
+            self.descriptors is None
+            or sample.descriptors is None
+            or given.modality != DESCRIBED
+            or most < 1
+            or rng.random() >= self.config.from_properties
+        ):
+            return []
+        known = [
+            one
+            for one in property_quantities(sample.descriptors, self.descriptors)
+            if one.name in self.properties
+        ]
+        count = min(len(known), int(rng.integers(1, most + 1)))
+        chosen = rng.permutation(len(known))[:count]
+        quantity = self.modalities["quantity"]
+        return [Part("quantity", quantity.tokenize(known[place])) for place in chosen]
