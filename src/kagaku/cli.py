@@ -199,6 +199,91 @@ def samples(
     copy_or_list_samples(name, output)
 
 
+@app.command()
+def pretrain(
+    recipe: Annotated[Path, typer.Argument(help="A YAML recipe, such as pretrain_tiny.yaml.")],
+    corpus: Annotated[
+        Path | None, typer.Option(help="Folder of the corpus, in place of the recipe's.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="The run folder, in place of the recipe's.")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="Stop after so many minutes; a later call goes on.")
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(help="Steps of the whole run, in place of the recipe's.")
+    ] = None,
+    plots: Annotated[
+        bool, typer.Option("--plots", help="Only draw the losses of the run so far.")
+    ] = False,
+) -> None:
+    """Pretrain on a corpus; the same command goes on after any stop."""
+    from kagaku.terminal import Terminal
+
+    terminal = Terminal()
+    if plots:
+        from kagaku.pretrain_figures import show_plots
+
+        show_plots(recipe, output, terminal)
+        return
+    from kagaku.pretrain import run_pretraining
+
+    run_pretraining(
+        recipe,
+        corpus=corpus,
+        output=output,
+        max_minutes=max_minutes,
+        max_steps=max_steps,
+        terminal=terminal,
+    )
+
+
+corpus = typer.Typer(help="Build and inspect pretraining corpora.", no_args_is_help=True)
+app.add_typer(corpus, name="corpus")
+
+
+@corpus.command("build")
+def corpus_build(
+    recipe: Annotated[
+        Path, typer.Argument(help="A YAML recipe, such as configs/corpus_tiny.yaml.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option(help="The folder to write. Default: the corpus' name.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keeps fetched packages. Default: the user's cache.")
+    ] = None,
+    n_workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=0, help="Processes. Default: one a core; 0: none beside."),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a running Dask scheduler to work on.")
+    ] = None,
+    slurm: Annotated[
+        int | None, typer.Option(min=1, help="SLURM jobs to work on, through dask-jobqueue.")
+    ] = None,
+) -> None:
+    """Fetch what a recipe needs, clean it, and write shards; stopped, it goes on."""
+    from kagaku.corpus_verbs import build
+
+    build(recipe, output, cache=cache, n_workers=n_workers, scheduler=scheduler, slurm=slurm)
+
+
+@corpus.command("show")
+def corpus_show(
+    folder: Annotated[Path, typer.Argument(help="A corpus folder.")],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare every file with its checksum first.")
+    ] = False,
+) -> None:
+    """Print what a corpus is made of, and what was left out."""
+    from kagaku.corpus_verbs import show
+
+    show(folder, verify=verify)
+
+
 def main() -> None:
     """Run the command; an error that the user can mend is told in one paragraph."""
     try:

@@ -1,0 +1,308 @@
+"""`kagaku pretrain`: from a recipe and a corpus to a run folder with weights to fine-tune."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kagaku.data.corpora.corpus import Corpus
+from kagaku.data.corpora.manifest import TRAIN, VALID
+from kagaku.data.corpora.order import CorpusOrder
+from kagaku.data.corpora.storage import MANIFEST
+from kagaku.errors import InputError
+from kagaku.modalities import Modality
+from kagaku.models import Encoder, EncoderConfig
+from kagaku.models.pretraining.composing import Composer, cropped_lengths
+from kagaku.models.pretraining.fitting import fit_pretraining_modalities
+from kagaku.models.pretraining.loader import PretrainingData
+from kagaku.models.pretraining.logs import LOSSES_FILE
+from kagaku.models.pretraining.network import PretrainingNetwork
+from kagaku.models.pretraining.state import latest_state
+from kagaku.models.pretraining.stored import save_pretrained
+from kagaku.models.pretraining.training import Outcome, pretrain
+from kagaku.models.pretraining.validation import total_loss, valid_micro_batches
+from kagaku.outputs import check_writable
+from kagaku.pretrain_figures import draw_losses
+from kagaku.pretrain_progress import watching
+from kagaku.pretrain_recipe import PretrainRecipe, load_pretrain_recipe, save_pretrain_recipe
+from kagaku.provenance import collect
+from kagaku.terminal import Terminal
+
+CONFIG_FILE, PROVENANCE_FILE, SUMMARY_FILE = "config.yaml", "provenance.json", "summary.json"
+
+FITTED_SAMPLES = 1_000
+"""Samples of each source from which the modalities learn their scales."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that a run needs, made from its recipe and corpus."""
+
+    corpus: Corpus
+    """What is read."""
+
+    modalities: Mapping[str, Modality[Any]]
+    """By name, fitted to the corpus."""
+
+    data: PretrainingData
+    """Batches and their order."""
+
+    identity: dict[str, Any]
+    """What decides the run."""
+
+
+def run_pretraining(
+    recipe_file: Path,
+    *,
+    corpus: Path | None = None,
+    output: Path | None = None,
+    max_minutes: float | None = None,
+    max_steps: int | None = None,
+    terminal: Terminal | None = None,
+) -> Path:
+    """Pretrain as a recipe says, from where the run in its folder stopped; return the folder.
+
+    Args:
+        recipe_file: The YAML file.
+        corpus: In place of the recipe's.
+        output: In place of the recipe's.
+        max_minutes: When this call stops, in place of the recipe's.
+        max_steps: Steps of the whole run, in place of the recipe's.
+        terminal: Where to show what happens; None shows nothing.
+
+    Raises:
+        InputError: Recipe, corpus or run folder are wrong, or do not belong together.
+        KeyboardInterrupt: A signal asked to stop; the state is saved.
+    """
+    started = time.time()
+    changes = {
+        "corpus": corpus,
+        "output": output,
+        "max_minutes": max_minutes,
+        "max_steps": max_steps,
+    }
+    recipe = load_pretrain_recipe(recipe_file, changes)
+    shown = terminal if terminal is not None and is_first_process() else Terminal(quiet=True)
+    folder = Path(recipe.output)
+    if is_first_process():  # the others may come while the first one writes
+        check_run_folder(folder)
+    shown.say(f"Opening the corpus {recipe.corpus}")
+    prepared = prepare(recipe)
+    show_plan(recipe, prepared, shown)
+    if is_first_process():
+        folder.mkdir(parents=True, exist_ok=True)
+        if latest_state(folder) is None:
+            save_pretrain_recipe(recipe, folder / CONFIG_FILE)
+            shutil.copyfile(prepared.corpus.folder / MANIFEST, folder / MANIFEST)
+    with watching(shown) as watcher:
+        outcome = pretrain(
+            make_network(recipe, prepared),
+            prepared.data,
+            recipe.optimiser,
+            recipe.training,
+            folder=folder,
+            identity=prepared.identity,
+            watcher=watcher,
+        )
+    if outcome.stopped_by == "signal":
+        raise KeyboardInterrupt
+    if outcome.is_writer:
+        write_results(recipe, prepared, outcome, folder, started)
+        show_outcome(recipe, outcome, folder, shown)
+    return folder
+
+
+def prepare(recipe: PretrainRecipe) -> Prepared:
+    """Return what a run needs: the same in every process and at every restart.
+
+    Raises:
+        InputError: The corpus is damaged, or a weight names no source of it.
+    """
+    corpus = Corpus.open(Path(recipe.corpus))
+    names = [one.name for one in corpus.manifest.sources]
+    lengths, held_out = (
+        {
+            name: cropped_lengths(corpus.lengths(name, part), recipe.order.row_length)
+            for name in names
+        }
+        for part in (TRAIN, VALID)
+    )
+    order = CorpusOrder(lengths, recipe.order)
+    inputs = {one.name: one.inputs for one in corpus.manifest.sources}
+    modalities = _fitted(corpus, order.sources, inputs, recipe.seed)
+    composer = Composer(
+        modalities,
+        {name: inputs[name] for name in order.sources},
+        corpus.manifest.descriptors,
+        recipe.objectives,
+    )
+    valid = valid_micro_batches(
+        held_out, order.sources, recipe.order, recipe.training.valid_micro_batches
+    )
+    manifest = json.dumps(asdict(corpus.manifest), sort_keys=True, default=str)
+    identity = recipe.identity() | {
+        "corpus": {
+            "name": corpus.manifest.name,
+            "manifest": sha256(manifest.encode()).hexdigest()[:16],
+            "order": order.fingerprint()[:16],
+        }
+    }
+    data = PretrainingData(corpus, order, composer, valid)
+    return Prepared(corpus, modalities, data, identity)
+
+
+def make_network(recipe: PretrainRecipe, prepared: Prepared) -> PretrainingNetwork:
+    """Return the network with its first weights, which depend on the seed alone."""
+    descriptors = prepared.corpus.manifest.descriptors
+    known = EncoderConfig(name=recipe.name, backbone=recipe.backbone)
+    config = replace(known, modalities=tuple(sorted({*known.modalities, *prepared.modalities})))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return PretrainingNetwork(
+            Encoder(config), recipe.objectives, 0 if descriptors is None else len(descriptors.names)
+        )
+
+
+def is_first_process() -> bool:
+    """Tell whether this is the process, of all that run together, that writes and talks."""
+    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
+        if (value := os.environ.get(name, "")).isdecimal():
+            return int(value) == 0
+    return True
+
+
+def check_run_folder(folder: Path) -> None:
+    """Refuse a folder that holds something other than a pretraining run.
+
+    Raises:
+        InputError: It is a file, may not be written into, or holds other things.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            "this is a file, not a folder", fix="Choose another --output.", where=str(folder)
+        )
+    check_writable(folder)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG_FILE).exists():
+        raise InputError(
+            "the folder holds other files, which a run would mix with",
+            fix="Choose an empty or a new folder as --output.",
+            where=str(folder),
+        )
+
+
+def show_plan(recipe: PretrainRecipe, prepared: Prepared, terminal: Terminal) -> None:
+    """Print what is read how often."""
+    order = prepared.data.order
+    epochs, fill = order.epochs(recipe.training.max_steps), order.fill()
+    rows = [
+        [
+            name,
+            f"{prepared.corpus.n_samples(name):,}",
+            f"{prepared.corpus.source(name).n_tokens:,}",
+            f"{share:.1%}",
+            f"{epochs[name]:.2f}",
+            f"{fill[name]:.1%}",
+        ]
+        for name, share in order.shares.items()
+    ]
+    terminal.table(
+        f"{recipe.training.max_steps:,} steps of {order.config.micro_batches} micro-batches with "
+        f"{order.config.tokens_per_micro_batch:,} tokens",
+        ["source", "samples", "tokens", "share", "epochs", "rows filled"],
+        rows,
+    )
+
+
+def write_results(
+    recipe: PretrainRecipe, prepared: Prepared, outcome: Outcome, folder: Path, started: float
+) -> None:
+    """Write what the run has come to: weights, plots, and where they are from."""
+    network = make_network(recipe, prepared)
+    network.load_state_dict(outcome.weights)
+    save_pretrained(
+        network,
+        prepared.modalities,
+        prepared.corpus.manifest.descriptors,
+        folder,
+        name=recipe.name,
+    )
+    if (folder / LOSSES_FILE).is_file():
+        draw_losses(folder)
+    counters = outcome.counters
+    summary = {
+        "name": recipe.name,
+        "steps": counters.step,
+        "max_steps": recipe.training.max_steps,
+        "tokens": counters.tokens,
+        "seconds": round(counters.seconds, 1),
+        "skipped_steps": counters.skipped,
+        "parameters": sum(one.numel() for one in network.parameters()),
+        "encoder_parameters": sum(one.numel() for one in network.encoder.parameters()),
+        "epochs": prepared.data.order.epochs(counters.step),
+        "held_out": {
+            f"{source}: {name}": value / count
+            for (source, name), (value, count) in sorted(outcome.held_out.items())
+        },
+    }
+    if outcome.held_out or not (folder / SUMMARY_FILE).is_file():
+        _write_json(folder / SUMMARY_FILE, summary)
+    _write_json(
+        folder / PROVENANCE_FILE,
+        collect([folder / MANIFEST, folder / CONFIG_FILE], started)
+        | {"identity": prepared.identity},
+    )
+
+
+def show_outcome(
+    recipe: PretrainRecipe, outcome: Outcome, folder: Path, terminal: Terminal
+) -> None:
+    """Print where the run stands, and what to do with it."""
+    counters = outcome.counters
+    hours = counters.seconds / 3600
+    terminal.say(
+        f"{counters.step:,} of {recipe.training.max_steps:,} steps, {counters.tokens:,} tokens, "
+        f"{hours:.2f} hours of training, {counters.skipped} steps skipped"
+    )
+    if outcome.held_out:
+        rows = [
+            [source, name, f"{value / count:.4f}"]
+            for (source, name), (value, count) in sorted(outcome.held_out.items())
+        ]
+        terminal.table("Held-out losses", ["source", "loss", "mean"], rows)
+        terminal.say(f"mean weighted loss: {total_loss(outcome.held_out):.4f}")
+    if outcome.stopped_by == "time":
+        terminal.say("The time is up. Run the same command again to go on.")
+    terminal.say("Fine-tune from these weights with:")
+    terminal.command(f"kagaku finetune lab.csv --target NAME --base {folder}")
+
+
+def _fitted(
+    corpus: Corpus,
+    sources: tuple[str, ...],
+    inputs: Mapping[str, Mapping[str, str]],
+    seed: int,
+) -> dict[str, Modality[Any]]:
+    """Return the modalities fitted to some training samples of each source."""
+    samples = {}
+    for number, name in enumerate(sources):
+        n_samples = corpus.n_samples(name)
+        rng = np.random.default_rng([seed, number])
+        chosen = rng.choice(n_samples, min(n_samples, FITTED_SAMPLES), replace=False)
+        samples[name] = [corpus.read(name, int(index)) for index in np.sort(chosen)]
+    return fit_pretraining_modalities(
+        samples, {name: inputs[name] for name in sources}, corpus.manifest.descriptors
+    )
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,420 @@
+"""`kagaku pretrain` from the recipe to the run folder, in one process and in two."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import torch
+import yaml
+from typer.testing import CliRunner
+
+from kagaku import train
+from kagaku.bases import load_base
+from kagaku.cli import app
+from kagaku.data.corpora.encoding import encode_sample
+from kagaku.data.corpora.manifest import DescriptorScale, Manifest, SourceInfo
+from kagaku.data.corpora.shards import EncodedSample, write_shards
+from kagaku.data.corpora.storage import save_manifest
+from kagaku.errors import InputError
+from kagaku.modalities import MODALITIES
+from kagaku.models.pretraining import throughput
+from kagaku.models.pretraining.keeper import Pace
+from kagaku.models.pretraining.state import latest_state
+from kagaku.models.pretraining.stored import load_pretrained
+from kagaku.pretrain import is_first_process, run_pretraining
+from kagaku.pretrain_recipe import PretrainRecipe, load_pretrain_recipe
+from kagaku.pretrain_sections import build, read_sections
+from kagaku.terminal import Terminal
+
+RECIPE = """\
+name: made-up
+corpus: corpus
+output: run
+backbone: {dim: 32, depth: 2, heads: 2, hidden: 64}
+order: {row_length: 96, n_rows: 4, micro_batches: 2}
+optimiser: {warmup_steps: 2}
+training:
+  max_steps: 6
+  precision: 32-true
+  compile: never
+  workers: 0
+  valid_micro_batches: 1
+  log_steps: 1
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_machine() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # on a busy machine, threads that wait for each other cost the most
+    with patch.object(throughput, "SECONDS", 0.0):
+        yield
+    torch.set_num_threads(before)
+
+
+def build_corpus(folder: Path) -> None:
+    """Write a small corpus of named molecules with descriptors, and of proteins."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    sources: dict[str, tuple[dict[str, str], list[dict[str, str]]]] = {
+        "named": (
+            {"molecule": "molecule", "name": "text"},
+            [{"molecule": "C" * n + "O", "name": f"alcohol of {n} carbons"} for n in range(1, 61)],
+        ),
+        "proteins": (
+            {"protein": "protein"},
+            [
+                {"protein": "".join(rng.choice(list("ACDEFGHIKLMNPQRSTVWY"), n))}
+                for n in rng.integers(10, 90, 60)
+            ],
+        ),
+    }
+    infos = []
+    for name, (inputs, values) in sources.items():
+        modalities = {one: MODALITIES[modality]() for one, modality in inputs.items()}
+        encoded = [
+            EncodedSample(
+                encode_sample(f"{index:06d}", f"{name}:{index}", name, value),
+                np.array([len(modalities[one].tokenize(value[one])) for one in inputs], np.int32),
+                np.array([index, 1.0], np.float32) if name == "named" else None,
+            )
+            for index, value in enumerate(values)
+        ]
+        infos.append(
+            SourceInfo(
+                name=name,
+                origin="made up",
+                version="1",
+                licence="CC0-1.0",
+                inputs=inputs,
+                steps=(),
+                n_tokens=int(sum(one.lengths.sum() for one in encoded[20:])),
+                train=write_shards(iter(encoded[20:]), folder, f"{name}-train", 1 << 20),
+                valid=write_shards(iter(encoded[:20]), folder, f"{name}-valid", 1 << 20),
+            )
+        )
+    scale = DescriptorScale(("length", "one"), (30.0, 1.0), (15.0, 1.0))
+    save_manifest(Manifest("made-up", 0, tuple(infos), scale), folder)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A recipe beside its corpus."""
+
+    folder: Path
+    """Holds both."""
+
+    recipe: Path
+    """The recipe."""
+
+    def changed(self, **training: object) -> Path:
+        """Write a recipe with other settings of the training, and an output of its own."""
+        values = yaml.safe_load(RECIPE)
+        values["training"] |= training
+        name = "-".join(f"{key}={value}" for key, value in training.items())
+        values["output"] = f"run-{name}"
+        path = self.folder / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(values))
+        return path
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    folder = tmp_path_factory.mktemp("bench")
+    build_corpus(folder / "corpus")
+    (folder / "recipe.yaml").write_text(RECIPE)
+    return Bench(folder, folder / "recipe.yaml")
+
+
+@pytest.fixture(scope="module")
+def run(bench: Bench) -> Path:
+    """A finished run."""
+    return run_pretraining(bench.recipe)
+
+
+def steps(folder: Path) -> pd.DataFrame:
+    table = pd.read_csv(folder / "steps.csv")
+    return table.drop(columns=["seconds", "tokens_per_second"])
+
+
+def test_a_run_leaves_everything_that_is_needed_later(run: Path, bench: Bench) -> None:
+    names = {one.name for one in run.iterdir()}
+    assert {
+        "config.yaml",
+        "manifest.json",
+        "provenance.json",
+        "summary.json",
+        "encoder.safetensors",
+        "encoder.json",
+        "heads.safetensors",
+        "objectives.json",
+        "losses.csv",
+        "valid.csv",
+        "steps.csv",
+        "losses.png",
+        "losses.svg",
+        "tensorboard",
+    } <= names
+    assert (run / "manifest.json").read_bytes() == (
+        bench.folder / "corpus/manifest.json"
+    ).read_bytes()
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["steps"] == summary["max_steps"] == 6
+    assert summary["epochs"].keys() == {"named", "proteins"}
+    assert any(name.endswith("masked/protein") for name in summary["held_out"])
+
+
+def test_the_weights_can_be_fine_tuned_and_asked(run: Path) -> None:
+    base = load_base(str(run))
+    assert base.config.is_pretrained
+    assert base.config.name == "made-up"
+    stored = load_pretrained(run)
+    assert stored.descriptors is not None
+    assert stored.descriptors.names == ("length", "one")
+    trained = base.state_dict()
+    own = stored.network.encoder.state_dict()
+    assert all(torch.equal(weight, own[name]) for name, weight in trained.items())
+
+
+def test_the_stored_recipe_starts_the_same_run_again(run: Path) -> None:
+    again = run_pretraining(run / "config.yaml")
+    assert again.resolve() == run.resolve().parent / "run-again"
+    pd.testing.assert_frame_equal(steps(again), steps(run), rtol=1e-5)
+
+
+def test_time_stops_a_run_and_the_same_command_goes_on(
+    bench: Bench, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["pretrain", str(bench.recipe), "--output", str(tmp_path / "mine")]
+    stopped = CliRunner().invoke(app, [*words, "--max-minutes", "0"], catch_exceptions=False)
+    assert stopped.exit_code == 0
+    assert "1 of 6 steps" in stopped.stderr
+    assert "The time is up. Run the same command again to go on." in stopped.stderr
+    finished = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert "6 of 6 steps" in finished.stderr
+    assert "--base" in finished.stderr
+    pd.testing.assert_frame_equal(steps(tmp_path / "mine"), steps(run), rtol=1e-5)
+    capsys.readouterr()
+
+
+def test_a_signal_leaves_the_state_and_the_exit_of_a_stop(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step_and_interrupt(pace: Pace, n_tokens: int) -> float:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return step(pace, n_tokens)
+
+    step = Pace.step
+    monkeypatch.setattr(Pace, "step", step_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_pretraining(bench.recipe, output=tmp_path / "mine")
+    assert latest_state(tmp_path / "mine") is not None
+    assert not (tmp_path / "mine" / "encoder.json").exists()
+
+
+def test_another_recipe_is_refused_in_the_same_folder(bench: Bench, run: Path) -> None:
+    with pytest.raises(InputError, match=r"training\.max_steps was 6 and is now 7"):
+        run_pretraining(bench.recipe, max_steps=7)
+    assert run.exists()
+
+
+def test_another_corpus_is_refused_in_the_same_folder(
+    bench: Bench, run: Path, tmp_path: Path
+) -> None:
+    build_corpus(tmp_path / "other")
+    manifest = tmp_path / "other/manifest.json"
+    manifest.write_text(manifest.read_text().replace("CC0-1.0", "CC-BY-4.0"))
+    with pytest.raises(InputError, match=r"corpus\.manifest was \w+ and is now \w+"):
+        run_pretraining(bench.recipe, corpus=tmp_path / "other")
+    assert run.exists()
+
+
+def test_a_folder_with_other_things_is_refused(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"holds other files.*Choose an empty"):
+        run_pretraining(bench.recipe, output=tmp_path)
+    with pytest.raises(InputError, match="this is a file, not a folder"):
+        run_pretraining(bench.recipe, output=tmp_path / "notes.txt")
+
+
+def test_plots_can_be_drawn_at_any_time(bench: Bench, run: Path, tmp_path: Path) -> None:
+    (run / "losses.png").unlink()
+    answer = CliRunner().invoke(app, ["pretrain", str(bench.recipe), "--plots"])
+    assert answer.exit_code == 0
+    assert (run / "losses.png").stat().st_size > 10_000
+    with pytest.raises(InputError, match=r"no losses to draw yet.*without --plots"):
+        CliRunner().invoke(
+            app,
+            ["pretrain", str(bench.recipe), "--plots", "--output", str(tmp_path)],
+            catch_exceptions=False,
+        )
+
+
+def test_what_is_read_how_often_is_shown_first(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_pretraining(bench.recipe, output=tmp_path / "a", max_minutes=0.0, terminal=Terminal())
+    told = capsys.readouterr().err
+    assert "6 steps of 2 micro-batches with 384 tokens" in told
+    assert "epochs" in told
+    assert "step 1 of 6: loss" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("nam: a", r"recipe\.yaml, line 1: there is no setting 'nam' here\. Did you mean 'name'"),
+        ("name: a\norder:\n  row_lenght: 5", r"line 3: .*'row_lenght'.*Did you mean 'row_length'"),
+        ("name: a\norder:\n  n_rows: 1.5", r"line 3: n_rows must be a whole number, got 1\.5"),
+        ("name: a\norder:\n  n_rows: 0", r"line 3: n_rows must be at least 1"),
+        ("name: a\norder:\n  seed: 1", r"line 3: .*'seed'.*Set the seed of the whole run"),
+        ("name: a\norder: 5", r"line 2: order must be a list of indented settings, got 5"),
+        ("name: a\nname: b", r"line 2: 'name' is set twice"),
+        ("name: a\ntraining:\n  compile: off", r"line 3: compile must be text, got False"),
+        ("name: a\noptimiser:\n  learning_rate: fast", r"line 3: learning_rate must be a number"),
+        ("name: a\ncorpus: c\noutput: o\nseed: -1", r"line 4: seed must lie between 0"),
+        ("name: ' '", r"the recipe does not say 'corpus'"),
+        ("- a", r"a recipe is a list of 'setting: value' lines"),
+        ("name: [", r"this is not YAML"),
+        ("name: {a: 1}", r"line 1: name must be one value, got a list of settings"),
+        ("name: a\nobjectives:\n  hidden: {protein: 2}", r"hidden of protein must lie between 0"),
+        ("name: a\nobjectives:\n  hidden: {protien: .2}", r"Did you mean 'protein'"),
+    ],
+)
+def test_mistakes_in_a_recipe_are_told_with_their_line(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=told):
+        load_pretrain_recipe(path)
+
+
+def test_a_recipe_that_is_not_there_names_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "pretrain_tiny.yaml").write_text("name: a")
+    with pytest.raises(InputError, match=r"no such recipe\. Did you mean 'pretrain_tiny\.yaml'"):
+        load_pretrain_recipe(tmp_path / "pretrain_tin.yaml")
+    (tmp_path / "latin.yaml").write_bytes("name: \xe9".encode("latin-1"))
+    with pytest.raises(InputError, match="not UTF-8"):
+        load_pretrain_recipe(tmp_path / "latin.yaml")
+
+
+def test_numbers_without_a_dot_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("name: a\ncorpus: c\noutput: o\noptimiser: {learning_rate: 1e-3}")
+    recipe = build(PretrainRecipe, read_sections(path))
+    assert recipe.optimiser.learning_rate == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"), [("tiny", 5), ("small", 50), ("base", 200), ("large", 1_000)]
+)
+def test_every_shipped_recipe_fits_the_code(name: str, millions: float) -> None:
+    path = Path(str(train.__file__)).parent / "configs" / f"pretrain_{name}.yaml"
+    recipe = load_pretrain_recipe(path)
+    backbone = recipe.backbone
+    weights = backbone.depth * (4 * backbone.dim**2 + 3 * backbone.dim * backbone.hidden)
+    assert weights / 1e6 == pytest.approx(millions, rel=0.15)
+    devices = (recipe.training.devices or 1) * recipe.training.nodes
+    assert recipe.order.micro_batches % devices == 0
+
+
+def test_the_first_process_is_known_by_what_started_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    assert is_first_process()
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setenv("SLURM_PROCID", "8")
+    assert not is_first_process()
+    monkeypatch.setenv("RANK", "0")
+    assert is_first_process()
+
+
+Start = Callable[[Path], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start the command as a user does, in processes of its own; ends what is left of them."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(recipe: Path) -> "subprocess.Popen[str]":
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kagaku", "pretrain", str(recipe)],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_two_processes_give_the_losses_of_one(
+    bench: Bench, run: Path, start: Start, strategy: str
+) -> None:
+    recipe = bench.changed(strategy=strategy, devices=2)
+    process = start(recipe)
+    told = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, told
+    found = steps(Path(load_pretrain_recipe(recipe).output))
+    # Sums in another order in float32, over six steps.
+    pd.testing.assert_frame_equal(found, steps(run), rtol=5e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_a_killed_process_and_a_restart_give_the_same_losses(
+    bench: Bench, run: Path, start: Start, strategy: str
+) -> None:
+    recipe = bench.changed(strategy=strategy, devices=2, save_minutes=0.0)
+    folder = Path(load_pretrain_recipe(recipe).output)
+    process = start(recipe)
+    deadline = time.monotonic() + 240
+    while latest_state(folder) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for child in psutil.Process(process.pid).children():
+        child.send_signal(signal.SIGKILL)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert latest_state(folder) is not None
+    again = start(recipe)
+    told = again.communicate(timeout=300)[1]
+    assert again.returncode == 0, told
+    pd.testing.assert_frame_equal(steps(folder), steps(run), rtol=5e-4)
+
+
+@pytest.mark.slow
+def test_a_run_of_two_processes_goes_on_in_one(bench: Bench, run: Path, start: Start) -> None:
+    values = yaml.safe_load(RECIPE)
+    values["output"] = "run-shrunk"
+    values["training"] |= {"strategy": "fsdp2", "devices": 2, "max_minutes": 0.0}
+    path = bench.folder / "shrunk.yaml"
+    path.write_text(yaml.safe_dump(values))
+    process = start(path)
+    told = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, told
+    values["training"] |= {"strategy": "auto", "devices": 1, "max_minutes": None}
+    path.write_text(yaml.safe_dump(values))
+    pd.testing.assert_frame_equal(steps(run_pretraining(path)), steps(run), rtol=5e-4)
