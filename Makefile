@@ -19,7 +19,7 @@ test: $(STAMP)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(PYTHON) -m pytest -m "not slow and not benchmark_data"
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto --dist loadfile -m "not slow and not benchmark_data"
 
 test-slow: $(STAMP)
 	$(PYTHON) -m pytest -m "slow and not benchmark_data"

@@ -62,7 +62,9 @@ assert 'torch' not in sys.modules
     subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, timeout=120)
 
 
-@pytest.mark.parametrize("verb", ["finetune", "predict", "embed", "doctor", "samples"])
+@pytest.mark.parametrize(
+    "verb", ["finetune", "predict", "embed", "doctor", "samples", "corpus", "pretrain", "scaling"]
+)
 def test_every_verb_has_help(verb: str) -> None:
     answer = CliRunner().invoke(app, [verb, "--help"])
     assert answer.exit_code == 0

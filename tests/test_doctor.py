@@ -65,8 +65,8 @@ class Recorder(Terminal):
         super().__init__()
         self.stream = io.StringIO()
 
-    def say(self, text: str = "") -> None:
-        self.stream.write(f"{text}\n")
+    def say(self, text: str = "", *, path: Path | None = None) -> None:
+        self.stream.write(f"{text} {path or ''}\n")
 
     def table(self, title: str, columns: list[str], rows: list[list[str]]) -> None:  # type: ignore[override]
         Console(file=self.stream, width=200).print(title, columns, *rows, markup=False)

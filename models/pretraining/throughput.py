@@ -19,7 +19,7 @@ def flops_per_token(config: BackboneConfig, row_length: int) -> float:
 
     Example:
         >>> flops_per_token(BackboneConfig(dim=64, depth=2, heads=4, hidden=128), 256) / 6
-        114688.0
+        147456.0
     """
     weights = config.depth * (4 * config.dim**2 + 3 * config.dim * config.hidden)
     attention = config.depth * 2 * config.dim * row_length

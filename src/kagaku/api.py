@@ -156,7 +156,7 @@ def predict_to_file(
         n_rows = streaming.predict_file(
             loaded, source, output, abstain=abstain, skip_bad_rows=skip_bad_rows, terminal=terminal
         )
-    terminal.say(f"Wrote {n_rows:,} predictions to {output}")
+    terminal.say(f"Wrote {n_rows:,} predictions to", path=output)
 
 
 def embed_to_file(
@@ -167,4 +167,4 @@ def embed_to_file(
     check_output(output)
     records, vectors = embed_source(data, inputs=inputs, model=model, terminal=terminal)
     write_embeddings(records, vectors, output)
-    terminal.say(f"Wrote {len(vectors):,} vectors of width {vectors.shape[1]} to {output}")
+    terminal.say(f"Wrote {len(vectors):,} vectors of width {vectors.shape[1]} to", path=output)

@@ -239,6 +239,32 @@ def pretrain(
     )
 
 
+@app.command()
+def scaling(
+    recipe: Annotated[Path, typer.Argument(help="A YAML recipe, such as scaling_tiny.yaml.")],
+    corpus: Annotated[
+        Path | None, typer.Option(help="Folder of the corpus, in place of the recipe's.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="The ladder's folder, in place of the recipe's.")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="Stop after so many minutes; a later call goes on.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="A Markdown page whose marked part gets the tables.")
+    ] = None,
+) -> None:
+    """Pretrain a ladder of small sizes, fit the law of their losses, and plan larger runs."""
+    from kagaku.terminal import Terminal
+
+    terminal = Terminal()
+    terminal.say(f"Reading {recipe}")  # before the imports, which take seconds
+    from kagaku.scaling import Wishes, run_scaling
+
+    run_scaling(recipe, Wishes(corpus, output, max_minutes, page), terminal=terminal)
+
+
 corpus = typer.Typer(help="Build and inspect pretraining corpora.", no_args_is_help=True)
 app.add_typer(corpus, name="corpus")
 

@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import psutil
 from packaging.requirements import InvalidRequirement, Requirement
@@ -336,7 +336,20 @@ def _weights() -> Finding:
 _TRUE = {"1", "ON", "YES", "TRUE"}
 
 
-def _installed(name: str) -> Distribution | None:
+@runtime_checkable
+class _Package(Protocol):
+    """An installed package, whichever finder told of it: importlib_metadata brings its own."""
+
+    @property
+    def version(self) -> str:
+        """Its version."""
+
+    @property
+    def requires(self) -> list[str] | None:
+        """What it needs, one requirement a line."""
+
+
+def _installed(name: str) -> _Package | None:
     try:
         return distribution(name)
     except PackageNotFoundError:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 ProgressCallback = Callable[[int, int, str], None]
 """Called with (done, total, what is being done)."""
@@ -30,12 +31,16 @@ class Terminal:
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
 
-    def say(self, text: str = "") -> None:
-        """Print one paragraph."""
+    def say(self, text: str = "", *, path: Path | None = None) -> None:
+        """Print one paragraph; a path ends it whole, so that it can be copied."""
         if not self.quiet:
             from rich.console import Console
 
-            Console(stderr=True, highlight=False).print(text, markup=False)
+            console = Console(stderr=True, highlight=False)
+            if path is None:
+                console.print(text, markup=False)
+            else:
+                console.print(f"{text} {path}", markup=False, soft_wrap=True)
 
     def command(self, text: str) -> None:
         """Print something to be copied: on a line of its own, never broken."""
