@@ -1,6 +1,7 @@
 """One step of pretraining as Lightning runs it: micro-batches add up, then the weights change."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -165,6 +166,7 @@ class Learner(lightning.LightningModule):
 
     def _finish_step(self) -> StepOutcome:
         optimisers = self.raw_optimisers
+        forget_unasked(self.objective.parameters())
         parameters = [one for one in self.objective.parameters() if one.grad is not None]
         norm = torch.nn.utils.get_total_norm(
             [one.grad for one in parameters if one.grad is not None]
@@ -192,6 +194,24 @@ class Learner(lightning.LightningModule):
         )
         self._losses, self._n_tokens = [], 0
         return outcome
+
+
+def forget_unasked(parameters: Iterable[nn.Parameter]) -> None:
+    """Drop gradients that are zero throughout, so that their parameters rest this step.
+
+    A head that no micro-batch of a step asked has a gradient of zeros, so that processes agree on
+    which gradients there are. An optimiser that took the zeros for a measurement would forget how
+    large the head's gradients are, and move it far at the next one.
+    """
+    given = [one for one in parameters if one.grad is not None]
+    if not given:
+        return
+    norms = [torch.linalg.vector_norm(one.grad) for one in given if one.grad is not None]
+    whole = [one.full_tensor() if isinstance(one, DTensor) else one for one in norms]
+    # One look at all of them: each would make a GPU wait.
+    for parameter, norm in zip(given, torch.stack(whole).tolist(), strict=True):
+        if norm == 0.0:
+            parameter.grad = None
 
 
 def _summed(found: list[tuple[str, dict[str, Tensor]]]) -> dict[LossKey, tuple[float, int]]:

@@ -168,6 +168,8 @@ def load_state(
         InputError: A file is missing, damaged, or does not fit the network.
     """
     options = StateDictOptions(full_state_dict=True)
+    # A head that was never asked has rested since the start, so there is nothing to restore of it.
+    some = StateDictOptions(full_state_dict=True, strict=False)
     try:
         if average is not None:
             set_model_state_dict(network, load_file(str(state / AVERAGE_FILE)), options=options)
@@ -188,7 +190,11 @@ def load_state(
         full = _optimiser_state(network, [optimiser], cpu_offload=False)
         members = {name for group in full["param_groups"] for name in group["params"]}
         full["state"] = {name: one for name, one in states.items() if name in members}
-        set_optimizer_state_dict(network, optimiser, full, options=options)
+        set_optimizer_state_dict(network, optimiser, full, options=some)
+        for name, parameter in network.named_parameters():
+            if name not in states:
+                # Looking at an optimiser's state has made one of zeros, one step old.
+                optimiser.state.pop(parameter, None)
 
 
 def full_weights(network: nn.Module) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """Loss curves of a pretraining: one panel per objective and modality, from the run's CSV files."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -14,6 +14,8 @@ from kagaku.models.pretraining.logs import LOSSES_FILE, VALID_FILE
 from kagaku.pretrain_recipe import load_pretrain_recipe
 from kagaku.terminal import Terminal
 
+Stroke = Literal["-", "--", ":"]
+
 PNG_FILE, SVG_FILE = "losses.png", "losses.svg"
 
 PANEL = (3.6, 2.6)
@@ -24,6 +26,9 @@ COLUMNS = 3
 
 # Okabe and Ito's palette without its yellow, which is faint on white: https://jfly.uni-koeln.de/color/
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+
+STROKES: tuple[Stroke, ...] = ("-", "--", ":")
+"""Kinds of line; the next one begins where the colours begin again."""
 
 
 def draw_losses(folder: Path) -> list[Path]:
@@ -72,7 +77,7 @@ def losses_figure(train: pd.DataFrame, valid: pd.DataFrame) -> Figure:
     """
     names = sorted({*train["loss"], *valid["loss"]}, key=lambda name: (name == "total", name))
     sources = sorted({*train["source"], *valid["source"]})
-    colour = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(sources)}
+    style = {name: _style(place) for place, name in enumerate(sources)}
     n_rows = -(-len(names) // COLUMNS)
     figure, axes = plt.subplots(
         n_rows,
@@ -83,14 +88,17 @@ def losses_figure(train: pd.DataFrame, valid: pd.DataFrame) -> Figure:
     )
     for panel, name in zip(axes.flat, names, strict=False):
         for source in sources:
-            _curve(panel, _of(train, name, source), colour[source], is_held_out=False)
-            _curve(panel, _of(valid, name, source), colour[source], is_held_out=True)
+            _curve(panel, _of(train, name, source), *style[source], is_held_out=False)
+            _curve(panel, _of(valid, name, source), *style[source], is_held_out=True)
         panel.set_title("weighted sum" if name == "total" else name)
         panel.set_xlabel("tokens seen [millions]")
         panel.grid(visible=True, color=GRID)
     for panel in list(axes.flat)[len(names) :]:
         panel.set_visible(False)
-    handles = [Line2D([], [], color=colour[name], label=name) for name in sources]
+    handles = [
+        Line2D([], [], color=style[name][0], linestyle=style[name][1], label=name)
+        for name in sources
+    ]
     handles.append(Line2D([], [], color=INK, alpha=0.4, linewidth=0.8, label="training"))
     handles.append(
         Line2D([], [], color=INK, linewidth=1.8, marker="o", markersize=3, label="held out")
@@ -99,15 +107,22 @@ def losses_figure(train: pd.DataFrame, valid: pd.DataFrame) -> Figure:
     return figure
 
 
+def _style(place: int) -> tuple[str, Stroke]:
+    """Return colour and stroke of the source at a place."""
+    return COLOURS[place % len(COLOURS)], STROKES[place // len(COLOURS) % len(STROKES)]
+
+
 def _of(table: pd.DataFrame, loss: str, source: str) -> pd.DataFrame:
     return table[(table["loss"] == loss) & (table["source"] == source)]
 
 
-def _curve(panel: Any, rows: pd.DataFrame, colour: str, *, is_held_out: bool) -> None:
+def _curve(
+    panel: Any, rows: pd.DataFrame, colour: str, stroke: Stroke, *, is_held_out: bool
+) -> None:
     if rows.empty:
         return
     millions = rows["tokens"].to_numpy() / 1e6
     if is_held_out:
-        panel.plot(millions, rows["value"], color=colour, linewidth=1.8, marker="o", markersize=3)
+        panel.plot(millions, rows["value"], stroke, color=colour, lw=1.8, marker="o", ms=3)
     else:
-        panel.plot(millions, rows["value"], color=colour, linewidth=0.8, alpha=0.4)
+        panel.plot(millions, rows["value"], stroke, color=colour, lw=0.8, alpha=0.5)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from kagaku.data.corpora import CorpusSample
 from kagaku.data.corpora.manifest import TRAIN
@@ -26,7 +27,7 @@ from kagaku.models.pretraining import outliers, throughput, training
 from kagaku.models.pretraining.averaging import WeightAverage
 from kagaku.models.pretraining.composing import Composer
 from kagaku.models.pretraining.keeper import Report
-from kagaku.models.pretraining.learner import Learner
+from kagaku.models.pretraining.learner import Learner, forget_unasked
 from kagaku.models.pretraining.loader import (
     MicroBatches,
     PretrainingData,
@@ -544,3 +545,19 @@ def test_a_learner_without_a_trainer_keeps_plain_weights() -> None:
     before = learner.objective
     learner.configure_model()
     assert learner.objective is before
+
+
+def test_a_head_that_nobody_asked_rests_and_does_not_forget() -> None:
+    asked, unasked = (nn.Parameter(torch.ones(3)) for _ in range(2))
+    never = nn.Parameter(torch.ones(3))
+    optimiser = torch.optim.AdamW([asked, unasked, never], lr=0.1)
+    for is_asked in (True, False, False):
+        torch.autograd.backward(asked.sum() + unasked.sum() * float(is_asked))
+        forget_unasked([asked, unasked, never])
+        optimiser.step()
+        optimiser.zero_grad()
+    assert never.grad is None
+    assert optimiser.state[asked]["step"] == 3
+    assert optimiser.state[unasked]["step"] == 1
+    # Decayed and moved once, as by a single step.
+    torch.testing.assert_close(unasked, torch.full((3,), 1 - 0.1 - 0.1 * 0.01).requires_grad_())
