@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from kagaku.errors import InputError
 from kagaku.models.encoder import Encoder, EncoderConfig
@@ -52,16 +53,34 @@ def upgrade(
     return parts
 
 
+def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write named tensors as safetensors, through a temporary name."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.touch()
+    mode = partial.stat().st_mode
+    save_file({name: one.detach().contiguous() for name, one in tensors.items()}, str(partial))
+    partial.chmod(mode)  # safetensors lets only the owner read it, whatever the umask says
+    partial.replace(path)
+
+
+def read_stored(path: Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        InputError: It is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(
+            f"it is not JSON ({error})", fix="Copy the folder again.", where=str(path)
+        ) from None
+
+
 def save_encoder(encoder: Encoder, folder: Path) -> None:
     """Write an encoder's weights and configuration into a folder, through temporary names."""
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{WEIGHTS_FILE}.partial"
-    weights = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
-    partial.touch()
-    mode = partial.stat().st_mode
-    save_file(weights, str(partial))
-    partial.chmod(mode)  # safetensors lets only the owner read it, whatever the umask says
-    partial.replace(folder / WEIGHTS_FILE)
+    write_tensors(encoder.state_dict(), folder / WEIGHTS_FILE)
     partial = folder / f"{CONFIG_FILE}.partial"
     partial.write_text(
         json.dumps({"format_version": FORMAT_VERSION, **encoder.config.to_json()}, indent=1)
@@ -81,13 +100,7 @@ def load_encoder(folder: Path) -> Encoder:
                 f"there is no {name}", fix="Name a folder that holds an encoder.", where=str(folder)
             )
     where = str(folder / CONFIG_FILE)
-    try:
-        stored = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(
-            f"it is not JSON ({error})", fix="Copy the folder again.", where=where
-        ) from None
-    parts = upgrade(stored, where)
+    parts = upgrade(read_stored(folder / CONFIG_FILE), where)
     del parts["format_version"]
     try:
         encoder = Encoder(EncoderConfig.from_json(parts))

@@ -13,12 +13,18 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from kagaku.data.corpora.manifest import DescriptorScale
 from kagaku.errors import InputError
 from kagaku.modalities import Modality
-from kagaku.models.checkpoint import load_encoder, save_encoder, upgrade
+from kagaku.models.checkpoint import (
+    load_encoder,
+    read_stored,
+    save_encoder,
+    upgrade,
+    write_tensors,
+)
 from kagaku.models.pretraining.fitting import restored_modality
 from kagaku.models.pretraining.network import PretrainingNetwork
 from kagaku.models.pretraining.objectives import ObjectiveConfig
@@ -67,16 +73,11 @@ def save_pretrained(
     encoder.config = replace(encoder.config, name=name, is_pretrained=True)
     save_encoder(encoder, folder)
     weights = {
-        key: tensor.detach().contiguous()
+        key: tensor
         for key, tensor in network.state_dict().items()
         if not key.startswith(ENCODER_PREFIX)
     }
-    partial = folder / f"{HEADS_FILE}.partial"
-    partial.touch()
-    mode = partial.stat().st_mode
-    save_file(weights, str(partial))
-    partial.chmod(mode)  # safetensors lets only the owner read it, whatever the umask says
-    partial.replace(folder / HEADS_FILE)
+    write_tensors(weights, folder / HEADS_FILE)
     stored = {
         "format_version": FORMAT_VERSION,
         "objectives": network.config.to_json(),
@@ -103,14 +104,8 @@ def load_pretrained(folder: Path) -> Pretrained:
                 where=str(folder),
             )
     encoder = load_encoder(folder)
-    where = str(folder / OBJECTIVES_FILE)
-    try:
-        stored = json.loads((folder / OBJECTIVES_FILE).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(
-            f"it is not JSON ({error})", fix="Copy the folder again.", where=where
-        ) from None
-    parts = upgrade(stored, where, current=FORMAT_VERSION, steps={})
+    path = folder / OBJECTIVES_FILE
+    parts = upgrade(read_stored(path), str(path), current=FORMAT_VERSION, steps={})
     try:
         scale = parts["descriptors"]
         descriptors = None if scale is None else restored_scale(scale)

@@ -11,6 +11,7 @@ import yaml
 from kagaku.config_rules import Rule, integer, number, optional, text, texts
 from kagaku.data.corpora.sources import SOURCES
 from kagaku.errors import InputError
+from kagaku.recipe_files import read_recipe_text, syntax_error
 from kagaku.registry import did_you_mean
 
 VALID_SHARE = {
@@ -216,13 +217,8 @@ def _place(path: Path, lines: Mapping[tuple[str, ...], int], place: tuple[str, .
 
 def _read(path: Path) -> tuple[dict[tuple[str, ...], int], dict[str, Any]]:
     """Return (line of each key by its path, the values) of a YAML file."""
-    if not path.is_file():
-        beside = [one.name for one in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        fix = did_you_mean(path.name, beside) if beside else "Check the path."
-        raise InputError("there is no such recipe", fix=fix, where=str(path))
-    loader = None
+    loader = yaml.SafeLoader(read_recipe_text(path))
     try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise InputError(
@@ -233,21 +229,9 @@ def _read(path: Path) -> tuple[dict[tuple[str, ...], int], dict[str, Any]]:
         lines = dict(_lines(node, (), path))
         values: dict[str, Any] = loader.construct_document(node)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise InputError(
-            f"this is not YAML ({getattr(error, 'problem', None) or error})",
-            fix="Quote names with a colon, a hash or a leading bracket; indent with spaces.",
-            where=f"{path}, line {mark.line + 1}" if mark else str(path),
-        ) from None
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"the file is not UTF-8 text (byte {error.start})",
-            fix="Save the recipe as UTF-8 text.",
-            where=str(path),
-        ) from None
+        raise syntax_error(path, error) from None
     finally:
-        if loader is not None:
-            loader.dispose()
+        loader.dispose()
     return lines, values
 
 

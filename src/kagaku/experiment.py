@@ -10,13 +10,14 @@ import yaml
 
 from kagaku.config_rules import boolean, choice, integer, number, optional, text, texts
 from kagaku.errors import InputError
+from kagaku.recipe_files import read_recipe_text, syntax_error
 from kagaku.registry import did_you_mean
 
 Method = Literal["auto", "readout", "full"]
 SplitKind = Literal["auto", "random", "scaffold", "sequence", "group", "time", "file"]
 
-MAX_RECIPE_BYTES = 1_000_000
-"""No recipe is longer than this; a longer file was named by mistake."""
+DATA_INSTEAD = "Name a YAML recipe; the data file goes into its setting 'data'."
+"""What to do with a file that is too large for a recipe."""
 
 
 @dataclass(frozen=True)
@@ -266,7 +267,7 @@ def _paths_from(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
 
 def _read_values(path: Path) -> dict[str, Any]:
     """Return the checked values of a recipe by setting, with errors that name the line."""
-    loader = yaml.SafeLoader(_read_text(path))
+    loader = yaml.SafeLoader(read_recipe_text(path, instead=DATA_INSTEAD))
     try:
         node = loader.get_single_node()
         if node is None:
@@ -289,40 +290,7 @@ def _read_values(path: Path) -> dict[str, Any]:
             except InputError as error:
                 raise error.at(where) from None
     except yaml.YAMLError as error:
-        raise _syntax_error(path, error) from None
+        raise syntax_error(path, error) from None
     finally:
         loader.dispose()
     return values
-
-
-def _read_text(path: Path) -> str:
-    where = str(path)
-    if not path.is_file():
-        beside = [one.name for one in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        fix = did_you_mean(path.name, beside) if beside else "Check the path."
-        raise InputError("there is no such recipe", fix=fix, where=where)
-    if path.stat().st_size > MAX_RECIPE_BYTES:
-        raise InputError(
-            f"the file has {path.stat().st_size:,} bytes, too many for a recipe",
-            fix="Name a YAML recipe; the data file goes into its setting 'data'.",
-            where=where,
-        )
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"the file is not UTF-8 text (byte {error.start})",
-            fix="Save the recipe as UTF-8 text.",
-            where=where,
-        ) from None
-
-
-def _syntax_error(path: Path, error: yaml.YAMLError) -> InputError:
-    """Return a YAML parser's complaint as an error that names the line."""
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return InputError(
-        f"this is not YAML ({problem})",
-        fix="Quote names with a colon, a hash or a leading bracket; indent with spaces.",
-        where=f"{path}, line {mark.line + 1}" if mark else str(path),
-    )

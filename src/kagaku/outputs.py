@@ -20,3 +20,27 @@ def check_writable(path: Path) -> None:
     else:
         return
     raise InputError(problem, fix="Choose another --output.", where=str(path))
+
+
+def check_job_folder(folder: Path, *, mark: str, what: str) -> None:
+    """Refuse a folder that holds something other than the job that is to be written into it.
+
+    Args:
+        folder: Where the job writes; may be there already from an earlier call.
+        mark: Name of what every such job has in its folder.
+        what: The word for the job, for the message.
+
+    Raises:
+        InputError: It is a file, may not be written into, or holds other things.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            "this is a file, not a folder", fix="Choose another --output.", where=str(folder)
+        )
+    check_writable(folder)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / mark).exists():
+        raise InputError(
+            f"the folder holds other files, which a {what} would mix with",
+            fix="Choose an empty or a new folder as --output.",
+            where=str(folder),
+        )

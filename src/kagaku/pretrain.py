@@ -17,7 +17,6 @@ from kagaku.data.corpora.corpus import Corpus
 from kagaku.data.corpora.manifest import TRAIN, VALID
 from kagaku.data.corpora.order import CorpusOrder
 from kagaku.data.corpora.storage import MANIFEST
-from kagaku.errors import InputError
 from kagaku.modalities import Modality
 from kagaku.models import Encoder, EncoderConfig
 from kagaku.models.pretraining.composing import Composer, cropped_lengths
@@ -29,7 +28,7 @@ from kagaku.models.pretraining.state import latest_state
 from kagaku.models.pretraining.stored import save_pretrained
 from kagaku.models.pretraining.training import Outcome, pretrain
 from kagaku.models.pretraining.validation import total_loss, valid_micro_batches
-from kagaku.outputs import check_writable
+from kagaku.outputs import check_job_folder
 from kagaku.pretrain_figures import draw_losses
 from kagaku.pretrain_progress import watching
 from kagaku.pretrain_recipe import PretrainRecipe, load_pretrain_recipe, save_pretrain_recipe
@@ -93,7 +92,7 @@ def run_pretraining(
     shown = terminal if terminal is not None and is_first_process() else Terminal(quiet=True)
     folder = Path(recipe.output)
     if is_first_process():  # the others may come while the first one writes
-        check_run_folder(folder)
+        check_job_folder(folder, mark=CONFIG_FILE, what="run")
     shown.say(f"Opening the corpus {recipe.corpus}")
     prepared = prepare(recipe)
     show_plan(recipe, prepared, shown)
@@ -177,25 +176,6 @@ def is_first_process() -> bool:
         if (value := os.environ.get(name, "")).isdecimal():
             return int(value) == 0
     return True
-
-
-def check_run_folder(folder: Path) -> None:
-    """Refuse a folder that holds something other than a pretraining run.
-
-    Raises:
-        InputError: It is a file, may not be written into, or holds other things.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(
-            "this is a file, not a folder", fix="Choose another --output.", where=str(folder)
-        )
-    check_writable(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG_FILE).exists():
-        raise InputError(
-            "the folder holds other files, which a run would mix with",
-            fix="Choose an empty or a new folder as --output.",
-            where=str(folder),
-        )
 
 
 def show_plan(recipe: PretrainRecipe, prepared: Prepared, terminal: Terminal) -> None:

@@ -10,10 +10,8 @@ from typing import Any, TypeVar
 import yaml
 
 from kagaku.errors import InputError
+from kagaku.recipe_files import read_recipe_text, syntax_error
 from kagaku.registry import did_you_mean
-
-MAX_RECIPE_BYTES = 1_000_000
-"""No recipe is longer than this; a longer file was named by mistake."""
 
 T = TypeVar("T")
 
@@ -45,7 +43,7 @@ def read_sections(path: Path) -> Section:
     Raises:
         InputError: The file is missing, no YAML, no mapping, or sets a key twice.
     """
-    loader = yaml.SafeLoader(_read_text(path))
+    loader = yaml.SafeLoader(read_recipe_text(path))
     try:
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
@@ -56,12 +54,7 @@ def read_sections(path: Path) -> Section:
             )
         return _section(loader, node, path)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise InputError(
-            f"this is not YAML ({getattr(error, 'problem', None) or error})",
-            fix="Indent with spaces, and quote texts with a colon or a hash.",
-            where=f"{path}, line {mark.line + 1}" if mark else str(path),
-        ) from None
+        raise syntax_error(path, error) from None
     finally:
         loader.dispose()
 
@@ -155,28 +148,6 @@ def _section(loader: yaml.SafeLoader, node: yaml.MappingNode, path: Path) -> Sec
         else:
             values[name] = loader.construct_object(value_node, deep=True)
     return Section(f"{path}, line {node.start_mark.line + 1}", values, places)
-
-
-def _read_text(path: Path) -> str:
-    where = str(path)
-    if not path.is_file():
-        beside = [one.name for one in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        fix = did_you_mean(path.name, beside) if beside else "Check the path."
-        raise InputError("there is no such recipe", fix=fix, where=where)
-    if path.stat().st_size > MAX_RECIPE_BYTES:
-        raise InputError(
-            f"the file has {path.stat().st_size:,} bytes, too many for a recipe",
-            fix="Name a YAML recipe.",
-            where=where,
-        )
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"the file is not UTF-8 text (byte {error.start})",
-            fix="Save the recipe as UTF-8 text.",
-            where=where,
-        ) from None
 
 
 def _parsed(value: str) -> float | str:

@@ -30,7 +30,7 @@ from kagaku.models.pretraining.scaling_plan import (
     plan,
     sizes_of,
 )
-from kagaku.outputs import check_writable
+from kagaku.outputs import check_job_folder
 from kagaku.pretrain import run_pretraining
 from kagaku.pretrain_recipe import PretrainRecipe, load_pretrain_recipe
 from kagaku.scaling_figures import draw_scaling
@@ -91,7 +91,7 @@ def run_scaling(
     if wishes.page is not None:
         check_page(wishes.page)
     folder = Path(recipe.output)
-    check_folder(folder)
+    check_job_folder(folder, mark=MARK, what="ladder")
     manifest = load_manifest(Path(next(iter(recipes.values())).corpus))
     sizes = {name: network_sizes(one, manifest) for name, one in recipes.items()}
     does = pretrain or partial(_pretrain, shown)
@@ -267,25 +267,6 @@ def bytes_per_token(manifest: Manifest, order: OrderConfig) -> float:
         for one in manifest.sources
         if one.name in shares
     )
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that holds something other than a ladder.
-
-    Raises:
-        InputError: It is a file, may not be written into, or holds other things.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(
-            "this is a file, not a folder", fix="Choose another --output.", where=str(folder)
-        )
-    check_writable(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_dir():
-        raise InputError(
-            "the folder holds other files, which a ladder would mix with",
-            fix="Choose an empty or a new folder as --output.",
-            where=str(folder),
-        )
 
 
 def _left_out(recipe: ScalingRecipe, run: RunEnd, fit: LawFit) -> LeftOut:
