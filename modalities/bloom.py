@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-TABLE_SIZE = 4_096
+TABLE_SIZE = 1_024
 """Rows of a table; checkpoints depend on it."""
 
 

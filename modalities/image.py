@@ -34,6 +34,10 @@ class ImageConfig:
     max_tokens: int = 1_024
     """Most patches (times groups of four channels); larger images are scaled down to fit."""
 
+    least_across: int = 64
+    """Pixels along the longer side of the smallest image; smaller ones are scaled up to it, so
+    that a thumbnail has several patches and not one that shows it all."""
+
     max_pixels: int = 64_000_000
     """Largest image that is decoded at all: rows x columns x groups of four channels."""
 
@@ -63,7 +67,8 @@ class Image(Modality[Path | np.ndarray]):
     channel; how many rows and columns are real stands in the token's ids.
 
     *Size.* Images with more than ``max_tokens`` patches are scaled down, keeping their proportions,
-    by averaging over the area of each new pixel.
+    by averaging over the area of each new pixel. Images of less than ``least_across`` pixels are
+    scaled up between their pixels.
 
     Args:
         config: Limits and patch size; see `ImageConfig`.
@@ -138,8 +143,12 @@ class Image(Modality[Path | np.ndarray]):
         return self._patches(standardised, statistics)
 
     def _fit_size(self, channels: Float[np.ndarray, "channel row column"]) -> np.ndarray:
-        """Return the image, scaled down if it has more patches than allowed."""
+        """Return the image, scaled up if it is tiny, down if it has more patches than allowed."""
         count, rows, columns = channels.shape
+        if (longer := max(rows, columns)) < self.config.least_across:
+            grown = [round(one * self.config.least_across / longer) for one in (columns, rows)]
+            channels = _resized(channels, (grown[0], grown[1]), PIL.Image.Resampling.BILINEAR)
+            count, rows, columns = channels.shape
         groups = -(-count // CHANNELS_PER_GROUP)
         most = self.config.max_tokens // groups
         side = self.config.patch_size
@@ -151,13 +160,8 @@ class Image(Modality[Path | np.ndarray]):
             min(down * side / rows, (most // down) * side / columns) for down in range(1, most + 1)
         )
         scale = min(scale, 1.0)
-        size = (max(1, int(columns * scale)), max(1, int(rows * scale)))
-        return np.stack(
-            [
-                np.asarray(PIL.Image.fromarray(one).resize(size, PIL.Image.Resampling.BOX))
-                for one in channels
-            ]
-        )
+        size = (int(columns * scale), int(rows * scale))
+        return _resized(channels, size, PIL.Image.Resampling.BOX)
 
     def _patches(
         self,
@@ -226,6 +230,18 @@ class Image(Modality[Path | np.ndarray]):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore the settings."""
         self._configure(restore_config(ImageConfig, state, self.name))
+
+
+def _resized(
+    channels: Float[np.ndarray, "channel row column"],
+    size: tuple[int, int],
+    method: PIL.Image.Resampling,
+) -> Float[np.ndarray, "channel new_row new_column"]:
+    """Return every channel with ``size`` columns and rows, at least one of each."""
+    columns, rows = (max(1, one) for one in size)
+    return np.stack(
+        [np.asarray(PIL.Image.fromarray(one).resize((columns, rows), method)) for one in channels]
+    )
 
 
 def unit_range(pixels: np.ndarray) -> Float[np.ndarray, "channel row column"]:

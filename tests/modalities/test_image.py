@@ -13,6 +13,9 @@ from kagaku.modalities.image import N_STATISTICS, ImageConfig, standardise, unit
 from kagaku.modalities.image_files import read_image
 
 LIMIT = 64_000_000
+AS_IT_IS = ImageConfig(least_across=1)
+"""Nothing is scaled up, so that pixels can be compared one by one."""
+
 GREY = np.random.default_rng(0).integers(0, 256, (30, 21)).astype(np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 256, (30, 21, 3)).astype(np.uint8)
 ALPHA = np.dstack([COLOUR, GREY])
@@ -224,7 +227,7 @@ def test_a_folder_is_not_an_image(tmp_path: Path) -> None:
 
 
 def test_patches_show_their_part_of_the_image_and_say_how_much_of_it_is_real() -> None:
-    tokens = Image().tokenize(COLOUR)
+    tokens = Image(AS_IT_IS).tokenize(COLOUR)
     assert tokens.positions.tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 1]]
     assert tokens.ids.tolist() == [[3, 16, 16], [3, 16, 5], [3, 14, 16], [3, 14, 5]]
     patches = tokens.values[:, :-N_STATISTICS].reshape(4, 4, 16, 16)
@@ -237,7 +240,7 @@ def test_patches_show_their_part_of_the_image_and_say_how_much_of_it_is_real() -
 
 def test_channels_beyond_four_start_a_new_group() -> None:
     stack = np.random.default_rng(6).normal(size=(16, 32, 6))
-    tokens = Image().tokenize(Image().check(stack))
+    tokens = Image(AS_IT_IS).tokenize(Image().check(stack))
     assert tokens.positions.tolist() == [[0, 0, 0], [0, 0, 1], [1, 0, 0], [1, 0, 1]]
     assert tokens.ids[:, 0].tolist() == [4, 4, 2, 2]
     _, statistics = standardise(unit_range(stack))
@@ -296,6 +299,24 @@ def test_scaling_down_averages_over_areas() -> None:
     assert np.abs(image.tokenize(checks[:, :, None].astype(np.uint8)).values[:, :256]).max() < 1e-3
 
 
+@pytest.mark.parametrize(("shape", "patches"), [((28, 28), 16), ((8, 8), 16), ((16, 1), 4)])
+def test_a_thumbnail_is_scaled_up_to_have_several_patches(
+    shape: tuple[int, int], patches: int
+) -> None:
+    tokens = Image().tokenize(np.random.default_rng(9).normal(size=(*shape, 1)))
+    assert len(tokens) == patches
+    assert tokens.ids[:, 1].tolist() == patches * [16]
+
+
+def test_scaling_up_goes_smoothly_from_pixel_to_pixel() -> None:
+    ramp = np.broadcast_to(np.arange(8.0), (8, 8))[:, :, None]
+    pixels = Image().tokenize(ramp).values[:4, :256].reshape(4, 16, 16)[:, 8]
+    steps = np.diff(pixels.ravel())
+    assert (steps >= 0).all()
+    # Seven steps of one pixel over 64 places, and none jumps by a whole pixel.
+    assert steps.max() < 1.1 * np.ptp(pixels) / 7 / 8
+
+
 def test_an_image_that_fits_is_not_scaled() -> None:
     exact = np.zeros((512, 512, 4), np.uint8)
     assert len(Image().tokenize(exact)) == 1_024
@@ -303,7 +324,7 @@ def test_an_image_that_fits_is_not_scaled() -> None:
 
 
 def test_another_patch_size_changes_the_width_and_travels_with_the_state() -> None:
-    small = Image(ImageConfig(patch_size=8))
+    small = Image(ImageConfig(patch_size=8, least_across=1))
     restored = Image()
     restored.load_state(small.state())
     for image in (small, restored):
