@@ -1,5 +1,6 @@
-"""Where an encoder comes from: a shipped name or a folder."""
+"""Where weights come from: a shipped name or a folder."""
 
+from importlib.resources import files
 from pathlib import Path
 
 from kagaku.errors import InputError
@@ -7,9 +8,12 @@ from kagaku.models import Encoder, load_encoder, untrained_encoder
 from kagaku.registry import did_you_mean
 
 UNTRAINED = "untrained-tiny"
-"""The default base until pretrained weights ship: random, the same on every machine."""
+"""Random weights, the same on every machine: what pretrained ones are held against."""
 
-DEFAULT = UNTRAINED
+SHIPPED = {"kagaku-tiny": "kagaku_tiny"}
+"""By name, the package beneath `kagaku.models.weights` that holds pretrained weights."""
+
+DEFAULT = "kagaku-tiny"
 """What every command starts from when no base is named."""
 
 
@@ -17,16 +21,30 @@ def load_base(name: str | None) -> Encoder:
     """Return the encoder of a shipped name, or of a folder that holds one.
 
     Args:
-        name: `UNTRAINED`, or a folder that `save_encoder` wrote; None takes the default.
+        name: One of `SHIPPED`, `UNTRAINED`, or a folder that `save_encoder` wrote; None takes the
+            default.
 
     Raises:
         InputError: There is no such name or folder.
     """
-    if name is None or name == UNTRAINED:
-        return untrained_encoder()
+    return untrained_encoder() if name == UNTRAINED else load_encoder(weights_folder(name))
+
+
+def weights_folder(name: str | Path | None) -> Path:
+    """Return the folder of pretrained weights.
+
+    Args:
+        name: One of `SHIPPED`, or a folder; None takes the default.
+
+    Raises:
+        InputError: There is no such name or folder.
+    """
+    name = str(name or DEFAULT)
+    if name in SHIPPED:
+        return Path(str(files("kagaku.models.weights") / SHIPPED[name]))
     if Path(name).is_dir():
-        return load_encoder(Path(name))
+        return Path(name)
     raise InputError(
         f"there are no weights named {name!r}, and no folder of that name",
-        fix=did_you_mean(name, [UNTRAINED]),
+        fix=did_you_mean(name, [*SHIPPED, UNTRAINED]),
     )

@@ -240,6 +240,73 @@ def pretrain(
 
 
 @app.command()
+def evaluate(
+    weights: Annotated[Path, typer.Argument(help="A pretraining's run folder, or a release.")],
+    corpus: Annotated[
+        Path | None, typer.Option(help="Folder of the corpus, in place of the recipe's.")
+    ] = None,
+    pairs: Annotated[
+        list[Path] | None,
+        typer.Option(help="A table of pairs, such as SMILES and text; may be repeated."),
+    ] = None,
+    molecules: Annotated[int, typer.Option(min=0, help="Molecules to generate; 0: none.")] = 0,
+    reference: Annotated[
+        Path | None, typer.Option(help="A table of molecules to compare the generated ones with.")
+    ] = None,
+) -> None:
+    """Measure what pretrained weights know of held-out samples; stopped, it goes on."""
+    from kagaku.pretrain_evaluation import EvaluationWishes, evaluate_weights
+    from kagaku.terminal import Terminal
+
+    wishes = EvaluationWishes(tuple(pairs or ()), molecules, reference)
+    evaluate_weights(weights, corpus=corpus, wishes=wishes, terminal=Terminal())
+
+
+@app.command()
+def release(
+    run: Annotated[Path, typer.Argument(help="The run folder of a finished pretraining.")],
+    output: Annotated[Path, typer.Option(help="The folder to write.")],
+) -> None:
+    """Make pretrained weights publishable: float16, a card, the log, and checksums."""
+    from kagaku.release import release_weights
+    from kagaku.terminal import Terminal
+
+    release_weights(run, output, terminal=Terminal())
+
+
+@app.command()
+def generate(
+    modality: Annotated[str, typer.Argument(help="molecule, protein or text.")],
+    output: Annotated[Path, typer.Option(help="Where to write: .csv or .parquet.")],
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='What they follow from, such as "text: a steroid" or "logP: 2.5"; may be repeated.'
+        ),
+    ] = None,
+    number: Annotated[int, typer.Option(help="How many.")] = 100,
+    weights: Annotated[
+        str | None, typer.Option(help="A weights name, or the folder of a pretraining.")
+    ] = None,
+    temperature: Annotated[
+        float, typer.Option(help="1 draws from what was learnt, 0 takes the likeliest.")
+    ] = 1.0,
+    top_p: Annotated[
+        float, typer.Option(help="Draw from the likeliest tokens of this probability together.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Fixes what is drawn.")] = 0,
+) -> None:
+    """Write new molecules, proteins or texts, from nothing or from what is given."""
+    from kagaku.generation import generate_to_file
+    from kagaku.models.pretraining.sampling import SamplingConfig
+
+    config = SamplingConfig(temperature=temperature, top_p=top_p, seed=seed)
+    generate_to_file(
+        modality, output, weights=weights, given=given or (), number=number, config=config
+    )
+
+
+@app.command()
 def scaling(
     recipe: Annotated[Path, typer.Argument(help="A YAML recipe, such as scaling_tiny.yaml.")],
     corpus: Annotated[

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -12,27 +12,31 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int
 
+from kagaku.bases import weights_folder
 from kagaku.data.corpora.corpus import Corpus
 from kagaku.data.corpora.manifest import TRAIN, VALID
-from kagaku.data.corpora.order import CorpusOrder
+from kagaku.data.corpora.order import CorpusOrder, MicroBatch
 from kagaku.data.corpora.storage import MANIFEST
 from kagaku.modalities import Modality
 from kagaku.models import Encoder, EncoderConfig
+from kagaku.models.checkpoint import WEIGHTS_FILE
 from kagaku.models.pretraining.composing import Composer, cropped_lengths
 from kagaku.models.pretraining.fitting import fit_pretraining_modalities
 from kagaku.models.pretraining.loader import PretrainingData
 from kagaku.models.pretraining.logs import LOSSES_FILE
 from kagaku.models.pretraining.network import PretrainingNetwork
+from kagaku.models.pretraining.starting import start_from
 from kagaku.models.pretraining.state import latest_state
-from kagaku.models.pretraining.stored import save_pretrained
+from kagaku.models.pretraining.stored import load_pretrained, save_pretrained
 from kagaku.models.pretraining.training import Outcome, pretrain
 from kagaku.models.pretraining.validation import total_loss, valid_micro_batches
 from kagaku.outputs import check_job_folder
 from kagaku.pretrain_figures import draw_losses
 from kagaku.pretrain_progress import watching
 from kagaku.pretrain_recipe import PretrainRecipe, load_pretrain_recipe, save_pretrain_recipe
-from kagaku.provenance import collect
+from kagaku.provenance import collect, describe_file
 from kagaku.terminal import Terminal
 
 CONFIG_FILE, PROVENANCE_FILE, SUMMARY_FILE = "config.yaml", "provenance.json", "summary.json"
@@ -126,15 +130,7 @@ def prepare(recipe: PretrainRecipe) -> Prepared:
         InputError: The corpus is damaged, or a weight names no source of it.
     """
     corpus = Corpus.open(Path(recipe.corpus))
-    names = [one.name for one in corpus.manifest.sources]
-    lengths, held_out = (
-        {
-            name: cropped_lengths(corpus.lengths(name, part), recipe.order.row_length)
-            for name in names
-        }
-        for part in (TRAIN, VALID)
-    )
-    order = CorpusOrder(lengths, recipe.order)
+    order = CorpusOrder(_lengths(corpus, recipe, TRAIN), recipe.order)
     inputs = {one.name: one.inputs for one in corpus.manifest.sources}
     modalities = _fitted(corpus, order.sources, inputs, recipe.seed)
     composer = Composer(
@@ -143,9 +139,7 @@ def prepare(recipe: PretrainRecipe) -> Prepared:
         corpus.manifest.descriptors,
         recipe.objectives,
     )
-    valid = valid_micro_batches(
-        held_out, order.sources, recipe.order, recipe.training.valid_micro_batches
-    )
+    valid = held_out_micro_batches(corpus, recipe, order.sources)
     manifest = json.dumps(asdict(corpus.manifest), sort_keys=True, default=str)
     identity = recipe.identity() | {
         "corpus": {
@@ -154,20 +148,48 @@ def prepare(recipe: PretrainRecipe) -> Prepared:
             "order": order.fingerprint()[:16],
         }
     }
+    if recipe.start is not None:
+        weights = weights_folder(recipe.start) / WEIGHTS_FILE
+        identity["start"] = describe_file(weights)["sha256"][:16]
     data = PretrainingData(corpus, order, composer, valid)
     return Prepared(corpus, modalities, data, identity)
 
 
+def held_out_micro_batches(
+    corpus: Corpus, recipe: PretrainRecipe, sources: Sequence[str], most: int | None = None
+) -> tuple[MicroBatch, ...]:
+    """Return fixed micro-batches of held-out samples, up to so many of each source.
+
+    Args:
+        corpus: Where the samples are.
+        recipe: Sizes and seed.
+        sources: Those that are trained on.
+        most: Micro-batches of a source; None takes what the recipe measures while it trains.
+    """
+    if most is None:
+        most = recipe.training.valid_micro_batches
+    return valid_micro_batches(_lengths(corpus, recipe, VALID), sources, recipe.order, most)
+
+
 def make_network(recipe: PretrainRecipe, prepared: Prepared) -> PretrainingNetwork:
-    """Return the network with its first weights, which depend on the seed alone."""
+    """Return the network with its first weights.
+
+    Those that do not come from the weights to start from depend on the seed alone.
+
+    Raises:
+        InputError: The weights to start from are missing, or of another size.
+    """
     descriptors = prepared.corpus.manifest.descriptors
     known = EncoderConfig(name=recipe.name, backbone=recipe.backbone)
     config = replace(known, modalities=tuple(sorted({*known.modalities, *prepared.modalities})))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return PretrainingNetwork(
+        network = PretrainingNetwork(
             Encoder(config), recipe.objectives, 0 if descriptors is None else len(descriptors.names)
         )
+    if recipe.start is not None:
+        start_from(network, load_pretrained(weights_folder(recipe.start)), descriptors)
+    return network
 
 
 def is_first_process() -> bool:
@@ -262,6 +284,16 @@ def show_outcome(
         terminal.say("The time is up. Run the same command again to go on.")
     terminal.say("Fine-tune from these weights with:")
     terminal.command(f"kagaku finetune lab.csv --target NAME --base {folder}")
+
+
+def _lengths(
+    corpus: Corpus, recipe: PretrainRecipe, part: str
+) -> dict[str, Int[np.ndarray, " sample"]]:
+    """Return by source the tokens of each sample of a part, cropped to a row."""
+    return {
+        one.name: cropped_lengths(corpus.lengths(one.name, part), recipe.order.row_length)
+        for one in corpus.manifest.sources
+    }
 
 
 def _fitted(

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from kagaku.bases import SHIPPED
 from kagaku.data.corpora.order import OrderConfig
 from kagaku.errors import InputError
 from kagaku.models import BackboneConfig
@@ -32,6 +33,10 @@ class PretrainRecipe:
 
     output: str
     """The run folder to write; in a recipe, relative to the recipe's folder."""
+
+    start: str | None = None
+    """Weights to go on from: a shipped name, or the folder of a run or a release, in a recipe
+    relative to the recipe's folder. None starts from random ones."""
 
     seed: int = 0
     """Fixes the first weights, the order of samples, and what is hidden."""
@@ -63,9 +68,12 @@ class PretrainRecipe:
         object.__setattr__(self, "order", replace(self.order, seed=self.seed))
 
     def identity(self) -> dict[str, Any]:
-        """Return the settings that decide the run, as JSON values; the corpus has its own."""
+        """Return the settings that decide the run, as JSON values.
+
+        The corpus has its own, and so have the weights to start from.
+        """
         stored = asdict(self)
-        for name in ("name", "corpus", "output"):
+        for name in ("name", "corpus", "output", "start"):
             del stored[name]
         stored["training"] = {name: stored["training"][name] for name in DECIDING}
         return stored
@@ -91,6 +99,9 @@ def load_pretrain_recipe(path: Path, changes: Mapping[str, Any] | None = None) -
             values[name] = str(path.parent / Path(values[name]).expanduser())
         if name in given:
             values[name], places[name] = str(given[name]), f"--{name}"
+    start = values.get("start")
+    if isinstance(start, str) and start not in SHIPPED:
+        values["start"] = str(path.parent / Path(start).expanduser())
     order = values.get("order")
     if isinstance(order, Section) and "seed" in order.values:
         raise InputError(
@@ -116,6 +127,9 @@ def save_pretrain_recipe(recipe: PretrainRecipe, path: Path) -> None:
     corpus = Path(recipe.corpus).expanduser().resolve()
     stored["corpus"] = Path(os.path.relpath(corpus, folder)).as_posix()
     stored["output"] = f"../{folder.name}-again"
+    if recipe.start is not None and recipe.start not in SHIPPED:
+        start = Path(recipe.start).expanduser().resolve()
+        stored["start"] = Path(os.path.relpath(start, folder)).as_posix()
     stored["objectives"] = recipe.objectives.to_json()
     del stored["order"]["seed"]
     partial = path.with_name(f"{path.name}.partial")

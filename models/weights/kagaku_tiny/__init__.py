@@ -1,0 +1,1 @@
+"""The weights of kagaku-tiny; `card.md` says what they are."""
