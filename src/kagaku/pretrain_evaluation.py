@@ -226,8 +226,11 @@ def generated_figures(
             config,
             progress=lambda done, total: progress(done, total, ""),
         )
-    smiles = [pretrained.modalities["molecule"].decode(ids) for ids in drawn]  # type: ignore[attr-defined]
-    figures: dict[str, float] = asdict(generation_scores(smiles, training_molecules(corpus)))
+    decoder: Any = pretrained.modalities["molecule"]
+    smiles = [decoder.decode(ids.tolist()) for ids in drawn]
+    scores = asdict(generation_scores(smiles, training_molecules(corpus)))
+    # Nothing is said of the valid where none is.
+    figures = {name: float(value) for name, value in scores.items() if np.isfinite(value)}
     if wishes.reference is not None:
         figures["Fréchet ChemNet distance"] = frechet_chemnet_distance(
             smiles, reference_molecules(wishes.reference)

@@ -7,11 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -22,14 +20,13 @@ from typer.testing import CliRunner
 from kagaku import train
 from kagaku.bases import load_base
 from kagaku.cli import app
-from kagaku.data.corpora.encoding import encode_sample
-from kagaku.data.corpora.manifest import DescriptorScale, Manifest, SourceInfo
-from kagaku.data.corpora.shards import EncodedSample, write_shards
-from kagaku.data.corpora.storage import save_manifest
+from kagaku.data.corpora.manifest import DescriptorScale
 from kagaku.errors import InputError
-from kagaku.modalities import MODALITIES
-from kagaku.models.pretraining import throughput
+from kagaku.models import Encoder
 from kagaku.models.pretraining.keeper import Pace
+from kagaku.models.pretraining.network import PretrainingNetwork
+from kagaku.models.pretraining.objectives import ObjectiveConfig
+from kagaku.models.pretraining.starting import start_from
 from kagaku.models.pretraining.state import latest_state
 from kagaku.models.pretraining.stored import load_pretrained
 from kagaku.pretrain import is_first_process, run_pretraining
@@ -37,118 +34,13 @@ from kagaku.pretrain_recipe import PretrainRecipe, load_pretrain_recipe
 from kagaku.pretrain_sections import build, read_sections
 from kagaku.terminal import Terminal
 
-RECIPE = """\
-name: made-up
-corpus: corpus
-output: run
-backbone: {dim: 32, depth: 2, heads: 2, hidden: 64}
-order: {row_length: 96, n_rows: 4, micro_batches: 2}
-optimiser: {warmup_steps: 2}
-training:
-  max_steps: 6
-  precision: 32-true
-  compile: never
-  workers: 0
-  valid_micro_batches: 1
-  log_steps: 1
-"""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_machine() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # on a busy machine, threads that wait for each other cost the most
-    with patch.object(throughput, "SECONDS", 0.0):
-        yield
-    torch.set_num_threads(before)
-
-
-def build_corpus(folder: Path) -> None:
-    """Write a small corpus of named molecules with descriptors, and of proteins."""
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    sources: dict[str, tuple[dict[str, str], list[dict[str, str]]]] = {
-        "named": (
-            {"molecule": "molecule", "name": "text"},
-            [{"molecule": "C" * n + "O", "name": f"alcohol of {n} carbons"} for n in range(1, 61)],
-        ),
-        "proteins": (
-            {"protein": "protein"},
-            [
-                {"protein": "".join(rng.choice(list("ACDEFGHIKLMNPQRSTVWY"), n))}
-                for n in rng.integers(10, 90, 60)
-            ],
-        ),
-    }
-    infos = []
-    for name, (inputs, values) in sources.items():
-        modalities = {one: MODALITIES[modality]() for one, modality in inputs.items()}
-        encoded = [
-            EncodedSample(
-                encode_sample(f"{index:06d}", f"{name}:{index}", name, value),
-                np.array([len(modalities[one].tokenize(value[one])) for one in inputs], np.int32),
-                np.array([index, 1.0], np.float32) if name == "named" else None,
-            )
-            for index, value in enumerate(values)
-        ]
-        infos.append(
-            SourceInfo(
-                name=name,
-                origin="made up",
-                version="1",
-                licence="CC0-1.0",
-                inputs=inputs,
-                steps=(),
-                n_tokens=int(sum(one.lengths.sum() for one in encoded[20:])),
-                train=write_shards(iter(encoded[20:]), folder, f"{name}-train", 1 << 20),
-                valid=write_shards(iter(encoded[:20]), folder, f"{name}-valid", 1 << 20),
-            )
-        )
-    scale = DescriptorScale(("length", "one"), (30.0, 1.0), (15.0, 1.0))
-    save_manifest(Manifest("made-up", 0, tuple(infos), scale), folder)
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A recipe beside its corpus."""
-
-    folder: Path
-    """Holds both."""
-
-    recipe: Path
-    """The recipe."""
-
-    def changed(self, **training: object) -> Path:
-        """Write a recipe with other settings of the training, and an output of its own."""
-        values = yaml.safe_load(RECIPE)
-        values["training"] |= training
-        name = "-".join(f"{key}={value}" for key, value in training.items())
-        values["output"] = f"run-{name}"
-        path = self.folder / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(values))
-        return path
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    folder = tmp_path_factory.mktemp("bench")
-    build_corpus(folder / "corpus")
-    (folder / "recipe.yaml").write_text(RECIPE)
-    return Bench(folder, folder / "recipe.yaml")
-
-
-@pytest.fixture(scope="module")
-def run(bench: Bench) -> Path:
-    """A finished run."""
-    return run_pretraining(bench.recipe)
-
 
 def steps(folder: Path) -> pd.DataFrame:
     table = pd.read_csv(folder / "steps.csv")
     return table.drop(columns=["seconds", "tokens_per_second"])
 
 
-def test_a_run_leaves_everything_that_is_needed_later(run: Path, bench: Bench) -> None:
+def test_a_run_leaves_everything_that_is_needed_later(run: Path, bench: Any) -> None:
     names = {one.name for one in run.iterdir()}
     assert {
         "config.yaml",
@@ -194,7 +86,7 @@ def test_the_stored_recipe_starts_the_same_run_again(run: Path) -> None:
 
 
 def test_time_stops_a_run_and_the_same_command_goes_on(
-    bench: Bench, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bench: Any, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["pretrain", str(bench.recipe), "--output", str(tmp_path / "mine")]
     stopped = CliRunner().invoke(app, [*words, "--max-minutes", "0"], catch_exceptions=False)
@@ -209,7 +101,7 @@ def test_time_stops_a_run_and_the_same_command_goes_on(
 
 
 def test_a_signal_leaves_the_state_and_the_exit_of_a_stop(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def step_and_interrupt(pace: Pace, n_tokens: int) -> float:
         os.kill(os.getpid(), signal.SIGUSR1)
@@ -223,16 +115,52 @@ def test_a_signal_leaves_the_state_and_the_exit_of_a_stop(
     assert not (tmp_path / "mine" / "encoder.json").exists()
 
 
-def test_another_recipe_is_refused_in_the_same_folder(bench: Bench, run: Path) -> None:
+def test_a_run_can_start_from_the_weights_of_another(bench: Any, run: Path) -> None:
+    recipe = bench.written({"start": str(run), "training": {"max_steps": 1}})
+    folder = run_pretraining(recipe)
+    before, after = (pd.read_csv(one / "valid.csv") for one in (run, folder))
+    ended = before[before["step"] == before["step"].max()].set_index(["source", "loss"])["value"]
+    began = after[after["step"] == 0].set_index(["source", "loss"])["value"]
+    # The same weights on the same held-out samples.
+    pd.testing.assert_series_equal(began, ended, rtol=1e-5)
+    stored = yaml.safe_load((folder / "config.yaml").read_text())
+    assert (folder / stored["start"]).resolve() == run.resolve()
+    identity = json.loads((folder / "provenance.json").read_text())["identity"]
+    assert len(identity["start"]) == 16
+
+
+def test_other_sizes_cannot_go_on_from_the_weights(bench: Any, run: Path) -> None:
+    recipe = bench.written({"start": str(run), "backbone": {"dim": 64}})
+    with pytest.raises(InputError, match=r"dim=64.*weights to start from have.*dim=32"):
+        run_pretraining(recipe)
+
+
+def test_weights_to_start_from_must_be_there(bench: Any) -> None:
+    with pytest.raises(InputError, match="there are no weights named"):
+        run_pretraining(bench.written({"start": "nowhere"}))
+
+
+def test_a_head_for_other_descriptors_starts_anew(run: Path) -> None:
+    given = load_pretrained(run)
+    config = given.network.encoder.config
+    network = PretrainingNetwork(Encoder(config), ObjectiveConfig(), 2)
+    other = DescriptorScale(("width", "one"), (0.0, 0.0), (1.0, 1.0))
+    new = start_from(network, given, other)
+    assert new == sorted(name for name in network.state_dict() if "descriptor_head" in name)
+    own, theirs = network.state_dict(), given.network.state_dict()
+    assert all(torch.equal(own[name], theirs[name]) for name in own if name not in new)
+
+
+def test_another_recipe_is_refused_in_the_same_folder(bench: Any, run: Path) -> None:
     with pytest.raises(InputError, match=r"training\.max_steps was 6 and is now 7"):
         run_pretraining(bench.recipe, max_steps=7)
     assert run.exists()
 
 
 def test_another_corpus_is_refused_in_the_same_folder(
-    bench: Bench, run: Path, tmp_path: Path
+    bench: Any, run: Path, tmp_path: Path
 ) -> None:
-    build_corpus(tmp_path / "other")
+    bench.build_corpus(tmp_path / "other")
     manifest = tmp_path / "other/manifest.json"
     manifest.write_text(manifest.read_text().replace("CC0-1.0", "CC-BY-4.0"))
     with pytest.raises(InputError, match=r"corpus\.manifest was \w+ and is now \w+"):
@@ -240,7 +168,7 @@ def test_another_corpus_is_refused_in_the_same_folder(
     assert run.exists()
 
 
-def test_a_folder_with_other_things_is_refused(bench: Bench, tmp_path: Path) -> None:
+def test_a_folder_with_other_things_is_refused(bench: Any, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match=r"holds other files.*Choose an empty"):
         run_pretraining(bench.recipe, output=tmp_path)
@@ -248,7 +176,7 @@ def test_a_folder_with_other_things_is_refused(bench: Bench, tmp_path: Path) -> 
         run_pretraining(bench.recipe, output=tmp_path / "notes.txt")
 
 
-def test_plots_can_be_drawn_at_any_time(bench: Bench, run: Path, tmp_path: Path) -> None:
+def test_plots_can_be_drawn_at_any_time(bench: Any, run: Path, tmp_path: Path) -> None:
     (run / "losses.png").unlink()
     answer = CliRunner().invoke(app, ["pretrain", str(bench.recipe), "--plots"])
     assert answer.exit_code == 0
@@ -262,7 +190,7 @@ def test_plots_can_be_drawn_at_any_time(bench: Bench, run: Path, tmp_path: Path)
 
 
 def test_what_is_read_how_often_is_shown_first(
-    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bench: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_pretraining(bench.recipe, output=tmp_path / "a", max_minutes=0.0, terminal=Terminal())
     told = capsys.readouterr().err
@@ -371,7 +299,7 @@ def start() -> Iterator[Start]:
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
 def test_two_processes_give_the_losses_of_one(
-    bench: Bench, run: Path, start: Start, strategy: str
+    bench: Any, run: Path, start: Start, strategy: str
 ) -> None:
     recipe = bench.changed(strategy=strategy, devices=2)
     process = start(recipe)
@@ -385,7 +313,7 @@ def test_two_processes_give_the_losses_of_one(
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
 def test_a_killed_process_and_a_restart_give_the_same_losses(
-    bench: Bench, run: Path, start: Start, strategy: str
+    bench: Any, run: Path, start: Start, strategy: str
 ) -> None:
     recipe = bench.changed(strategy=strategy, devices=2, save_minutes=0.0)
     folder = Path(load_pretrain_recipe(recipe).output)
@@ -406,8 +334,8 @@ def test_a_killed_process_and_a_restart_give_the_same_losses(
 
 
 @pytest.mark.slow
-def test_a_run_of_two_processes_goes_on_in_one(bench: Bench, run: Path, start: Start) -> None:
-    values = yaml.safe_load(RECIPE)
+def test_a_run_of_two_processes_goes_on_in_one(bench: Any, run: Path, start: Start) -> None:
+    values = bench.settings()
     values["output"] = "run-shrunk"
     values["training"] |= {"strategy": "fsdp2", "devices": 2, "max_minutes": 0.0}
     path = bench.folder / "shrunk.yaml"
