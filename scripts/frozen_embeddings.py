@@ -4,8 +4,9 @@
 
 Each task keeps its published split. A linear readout and a Gaussian process are fitted on the
 training part, on the classical features of the domain, on embeddings of an untrained encoder of
-the same size, on those of the base, and on classical features and the base together. Nothing is
-chosen on the test part. Finished tasks are kept, so the script can be stopped and run again.
+the same size, on those of the base, and on classical features with each. Nothing is chosen on the
+test part. Finished scores are kept, so the script can be stopped and run again. ``transfer.json``
+is what a release's card is made from: copy it into the release, and release it again.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import gzip
 import json
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kagaku.bases import load_base
+from kagaku.bases import load_base, weights_folder
 from kagaku.data import Records, Schema, grid_records, infer_schema, parse_records
 from kagaku.data.grids import grid_from_dataset
 from kagaku.data.records import TargetValues
@@ -29,6 +30,9 @@ from kagaku.data.schema import Input, Target
 from kagaku.data.table import table_from_frame
 from kagaku.modalities.checking import check_records, fit_modalities, make_modalities
 from kagaku.models import Encoder, untrained_encoder
+from kagaku.models.checkpoint import WEIGHTS_FILE
+from kagaku.pretrain_card import TRANSFER_FILE
+from kagaku.provenance import describe_file
 from kagaku.science_tasks.candidates import row_weights
 from kagaku.science_tasks.embeddings import EmbeddingFeatures
 from kagaku.science_tasks.features import FeatureBlock
@@ -245,29 +249,47 @@ def score(task: Task, blocks: list[FeatureBlock], name: str) -> float:
     return next(one.value for one in found if one.name == task.metric)
 
 
-def run_task(name: str, data: Path, encoders: dict[str, Encoder]) -> dict[str, object]:
-    """Return the scores of every readout on every set of features."""
+def run_task(
+    name: str, data: Path, encoders: dict[str, Encoder], kept: dict[str, object]
+) -> Iterator[dict[str, object]]:
+    """Yield what is known of a task after each new score.
+
+    Args:
+        name: Of the task.
+        data: The folder of benchmark files.
+        encoders: By label, whose embeddings are tried.
+        kept: What is known already.
+    """
+    sets = ["classical", *(f"{plus}{one}" for one in encoders for plus in ("", "classical + "))]
+    missing = [
+        (features, readout)
+        for features in sets
+        for readout in READOUT_NAMES
+        if f"{readout}: {features}" not in kept
+    ]
+    if not missing:
+        return
     whole = TASKS[name](data)
     task = cut(whole)
     learnt_from = task.records.subset(task.train)
-    classical = feature_blocks(task.records, fit_featurizers(learnt_from))
+    blocks = {"classical": feature_blocks(task.records, fit_featurizers(learnt_from))}
     modalities = fit_modalities(learnt_from)
-    sets: dict[str, list[FeatureBlock]] = {"classical": classical}
-    for label, encoder in encoders.items():
-        _, learned = EmbeddingFeatures.fit(encoder, modalities, task.records, task.train)
-        sets[label] = learned
-        sets[f"classical + {label}"] = [*classical, *learned]
-    result: dict[str, object] = {
+    known = kept | {
         "task": name,
         "metric": task.metric,
         "n_train": len(task.train),
         "n_test": len(task.test),
         "is_cut": len(task.test) < len(whole.test) or len(task.train) < len(whole.train),
     }
-    for features, blocks in sets.items():
-        for readout in READOUT_NAMES:
-            result[f"{readout}: {features}"] = score(task, blocks, readout)
-    return result
+    for features, readout in missing:
+        label = features.removeprefix("classical + ")
+        if label not in blocks:
+            _, blocks[label] = EmbeddingFeatures.fit(
+                encoders[label], modalities, task.records, task.train
+            )
+        chosen = blocks[label] if label == features else [*blocks["classical"], *blocks[label]]
+        known[f"{readout}: {features}"] = score(task, chosen, readout)
+        yield known
 
 
 def main() -> None:
@@ -279,16 +301,22 @@ def main() -> None:
     arguments = parser.parse_args()
     data = Path(os.environ["KAGAKU_DATA"])
     base = load_base(arguments.base)
+    folder = weights_folder(arguments.base)
     encoders = {"untrained": untrained_encoder(base.config), "base": base}
     arguments.output.mkdir(parents=True, exist_ok=True)
-    rows = []
+    tasks = []
     for name in arguments.tasks:
-        kept = arguments.output / f"{name.replace(' ', '_')}.json"
-        if not kept.exists():
-            kept.write_text(json.dumps(run_task(name, data, encoders)))
-        rows.append(json.loads(kept.read_text()))
-        print(json.dumps(rows[-1]), flush=True)
-    print(pd.DataFrame(rows).set_index("task").round(3).T.to_string())
+        path = arguments.output / f"{name.replace(' ', '_')}.json"
+        known: dict[str, object] = json.loads(path.read_text()) if path.exists() else {}
+        for now in run_task(name, data, encoders, known):
+            path.write_text(json.dumps(now))
+            known = now
+        tasks.append(known)
+        print(json.dumps(known), flush=True)
+    weights = describe_file(folder / WEIGHTS_FILE)["sha256"]
+    stored = json.dumps({"weights": weights, "tasks": tasks}, indent=1)
+    (arguments.output / TRANSFER_FILE).write_text(stored)
+    print(pd.DataFrame(tasks).set_index("task").round(3).T.to_string())
 
 
 if __name__ == "__main__":
