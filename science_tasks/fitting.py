@@ -47,7 +47,7 @@ ProgressCallback = Callable[[int, int, str], None]
 
 NETWORK_SECONDS = 60.0
 """`auto` leaves full fine-tuning out if it would take longer than this, and says how long. An
-answer within minutes is worth more to most than the last percent; a user's own limit replaces it."""
+answer within minutes is worth more to most than the last percent; a user's limit replaces this."""
 
 TRAINING_COST = 3.5
 """Time of a training step over that of a frozen embedding of the same records: a backward pass
