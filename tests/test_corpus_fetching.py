@@ -149,3 +149,57 @@ def test_a_damaged_or_foreign_archive_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no file 'moses/data/\*.csv'. Version 0.3.1 was"):
         fetch(WHEEL, tmp_path, foreign)
     assert not is_fetched(WHEEL, tmp_path)
+
+
+SIMULATION = Package(
+    "simulation", "jcm", "3.0.0", 560, ("segment-*.nc",), program="simulate_speedy.py", n_minutes=1
+)
+
+
+def simulating(made: int, said: Commands, code: int = 0) -> Run:
+    """Return what plays Python and pip; the program writes some segments, then ends."""
+
+    def run(command: Sequence[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+        del folder
+        said.append(list(command))
+        if "venv" in command:
+            Path(command[-1]).mkdir()
+        if command[1].endswith("simulate_speedy.py"):
+            for number in range(made):
+                (Path(command[2]) / f"segment-{number:02d}.nc").touch()
+            return done(code, "out of memory")
+        return done()
+
+    return run
+
+
+def test_a_simulation_runs_in_an_environment_of_its_own_that_does_not_stay(
+    tmp_path: Path, said: Commands
+) -> None:
+    assert not is_fetched(SIMULATION, tmp_path)
+    fetched = fetch(SIMULATION, tmp_path, simulating(2, said))
+    assert files(fetched.folder) == {"segment-00.nc", "segment-01.nc", ".version"}
+    assert [one.name for one in fetched.folder.parent.iterdir()] == [fetched.folder.name]
+    assert fetched.version.startswith("3.0.0, program ")
+    assert said[1][-1] == "jcm==3.0.0"
+    assert is_fetched(SIMULATION, tmp_path)
+    assert fetch(SIMULATION, tmp_path, simulating(0, said)) == fetched
+    assert len(said) == 3
+
+
+def test_a_stopped_simulation_goes_on_with_what_is_there(tmp_path: Path, said: Commands) -> None:
+    with pytest.raises(InputError, match=r"simulation with jcm failed \(out of memory\)"):
+        fetch(SIMULATION, tmp_path, simulating(1, said, code=1))
+    fetched = fetch(SIMULATION, tmp_path, simulating(0, said))
+    assert files(fetched.folder) == {"segment-00.nc", ".version"}
+    assert ["venv" in one for one in said] == [True, False, False, False]
+
+
+def test_a_simulation_that_writes_nothing_is_told(tmp_path: Path, said: Commands) -> None:
+    with pytest.raises(InputError, match=r"simulate_speedy\.py wrote no file 'segment-\*\.nc'"):
+        fetch(SIMULATION, tmp_path, simulating(0, said))
+
+
+def test_a_simulation_and_the_package_it_runs_are_told_apart() -> None:
+    assert SIMULATION.key == "jcm simulation"
+    assert WHEEL.key == "molsets"

@@ -12,7 +12,14 @@ BEWARE = ROOT / "docs" / "beware.md"
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 # What a page names in backticks: a path with a folder, or a file of the front door.
 NAMED = re.compile(r"`(?P<path>[\w./-]+(?:/|\.(?:py|yaml|yml|toml|md|jinja|csv|json)))`")
-MADE_BY_A_RUN = {"predictions.parquet", "report.html", "rejected.csv", "config.yaml", "schema.json"}
+MADE_BY_A_RUN = {
+    "evaluation.json",
+    "predictions.parquet",
+    "report.html",
+    "rejected.csv",
+    "config.yaml",
+    "schema.json",
+}
 
 
 def exists(named: str) -> bool:

@@ -1,6 +1,7 @@
 """Fine-tuning from the front door: every kind of target, input and method, on the samples."""
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +13,10 @@ import pytest
 import xarray as xr
 
 import kagaku
+from kagaku.bases import load_base
 from kagaku.errors import InputError
+from kagaku.science_tasks import fitting
+from kagaku.science_tasks.fitting import FitSettings
 
 Make = Callable[[str], Any]
 Quickly = Callable[[], ExitStack]
@@ -121,8 +125,14 @@ def test_classes_have_probabilities_that_sum_to_one_and_a_set_with_the_answer(ma
 def test_auto_says_why_full_fine_tuning_was_not_tried(made: Make) -> None:
     found = made("binary").run.metrics["targets"]["soluble"]
     (row,) = [one for one in found["candidates"] if one["name"] == "full fine-tuning"]
-    assert "too few to teach it" in row["note"]
+    assert re.search(r"not tried: about \d+ minutes; ask for it with --method full", row["note"])
     assert found["classes"] == ["no", "yes"]
+
+
+def test_an_encoder_that_has_learnt_nothing_is_not_trained_on_few_records() -> None:
+    why = fitting._why_no_network(load_base("untrained-tiny"), 500, 0.001, FitSettings())
+    assert "untrained-tiny has learnt nothing yet, and 500 records are too few to teach it" in why
+    assert not fitting._why_no_network(load_base(None), 500, 0.001, FitSettings())
 
 
 def test_bounds_and_gaps_are_counted_and_each_target_keeps_its_own_rows(made: Make) -> None:

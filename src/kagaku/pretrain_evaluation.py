@@ -48,6 +48,9 @@ COUNTED = 20_000
 PAIRED = 1_000
 """Held-out samples of each source among which pairs are looked for."""
 
+REFERENCES = 10_000
+"""Molecules of a reference that are compared with; of more, so many are drawn with seed 0."""
+
 COUNTED_MODALITIES = ("molecule", "protein")
 """Modalities whose hidden tokens are also guessed from how common they are, and from neighbours."""
 
@@ -193,6 +196,8 @@ def table_figures(subject: _Subject, path: Path) -> dict[str, dict[str, float]]:
             fix="Give a table with, for instance, SMILES and descriptions.",
             where=str(path),
         )
+    # The other columns may hold what the network has never heard of.
+    schema = infer_schema(table, targets=[], inputs=list(sides))
     records, _ = parse_records(table, schema, with_targets=False)
     records, _ = check_records(records, modalities)
     one, two = (kinds[side] for side in sides)
@@ -232,9 +237,9 @@ def generated_figures(
     # Nothing is said of the valid where none is.
     figures = {name: float(value) for name, value in scores.items() if np.isfinite(value)}
     if wishes.reference is not None:
-        figures["Fréchet ChemNet distance"] = frechet_chemnet_distance(
-            smiles, reference_molecules(wishes.reference)
-        )
+        reference = reference_molecules(wishes.reference)
+        figures["Fréchet ChemNet distance"] = frechet_chemnet_distance(smiles, reference)
+        figures["reference molecules"] = float(len(reference))
     return figures
 
 
@@ -251,7 +256,7 @@ def training_molecules(corpus: Corpus) -> set[str]:
 
 
 def reference_molecules(path: Path) -> list[str]:
-    """Return the molecules of a table's first column of SMILES.
+    """Return molecules of a table's first column of SMILES, `REFERENCES` at most.
 
     Raises:
         InputError: No column is named or reads like SMILES.
@@ -261,7 +266,8 @@ def reference_molecules(path: Path) -> list[str]:
         cells = frame[name].dropna().astype(str)
         first = cells.head(20)
         if len(first) and all(canonical_or_none(one) is not None for one in first):
-            return cells.tolist()
+            drawn = cells.sample(min(len(cells), REFERENCES), random_state=0)
+            return [str(one) for one in drawn]
     raise InputError(
         "no column holds molecules", fix="Give a table with a column of SMILES.", where=str(path)
     )

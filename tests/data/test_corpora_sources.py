@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from kagaku.data.corpora.raw import Deferred, RawSample
-from kagaku.data.corpora.sources import SOURCES, Source
+from kagaku.data.corpora.sources import SOURCES, Source, simulate_speedy
 from kagaku.data.corpora.sources.chemicals import names_text
 from kagaku.data.corpora.sources.passages import passages
 from kagaku.data.records import Field, Quantity
@@ -25,7 +25,7 @@ def read(name: str, folder: Path) -> list[RawSample]:
 
 def opened(name: str, folder: Path) -> Source:
     packages = SOURCES[name].packages
-    return SOURCES[name]({package.name: folder for package in packages})
+    return SOURCES[name]({package.key: folder for package in packages})
 
 
 def place(folder: Path, path: str) -> Path:
@@ -44,6 +44,8 @@ def test_every_source_says_what_it_needs_and_gives() -> None:
             assert package.n_megabytes > 0
             assert package.files
             assert (package.manager == "apt") == (package.form == "deb")
+            assert (package.manager == "simulation") == bool(package.program)
+            assert (package.manager == "simulation") == bool(package.n_minutes)
 
 
 def test_moses_holds_its_test_sets_out(tmp_path: Path) -> None:
@@ -365,6 +367,42 @@ def test_longitudes_beyond_a_whole_turn_are_brought_back(tmp_path: Path) -> None
     assert field.longitudes.tolist() == sorted((east % 360).tolist())
     np.testing.assert_array_equal(field.values[0, 0] % 360, field.longitudes)
     assert field.names == ("eastward_wind", "northward_wind")
+
+
+def test_simulated_weather_is_paired_with_later_weather(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    n_times = (simulate_speedy.SPIN_UP_DAYS + simulate_speedy.DAYS) * 24 // simulate_speedy.HOURS
+    times = np.datetime64("2001-01-01", "ns") + np.arange(n_times) * np.timedelta64(6, "h")
+    values = rng.normal(size=(n_times, 6, 4)).astype(np.float32)
+    coordinates = {
+        "time": times,
+        "lon": np.arange(6) * 60.0,
+        "lat": [45.0, 15.0, -15.0, -45.0],
+        "hybrid_a_full": 0.0,
+    }
+    data = xr.Dataset(
+        dict.fromkeys(simulate_speedy.NAMES, (("time", "lon", "lat"), values))
+        | {"humidity.rh": (("time", "lon", "lat"), values)},
+        coordinates,
+    )
+    for number in range(simulate_speedy.N_SEGMENTS):
+        simulate_speedy.write(data, tmp_path / simulate_speedy.segment_file(number))
+    samples = read("simulated-weather", tmp_path)
+    assert len(samples) == SOURCES["simulated-weather"].n_about
+    assert len({one.name for one in samples}) == len(samples)
+    first, second = samples[0].inputs, samples[1].inputs
+    assert (first["climate"].names, first["climate"].units) == (("air_temperature",), ("K",))
+    spin_up = simulate_speedy.SPIN_UP_DAYS * 4
+    # South comes first in the file, longitudes second on each field.
+    np.testing.assert_allclose(first["climate"].values[0], values[spin_up].T[::-1])
+    np.testing.assert_allclose(first["later"].values[0], values[spin_up + 1].T[::-1])
+    assert first["lead"] == Quantity("lead time", 0.25, "day")
+    assert second["lead"] == Quantity("lead time", 0.5, "day")
+    assert samples[0].groups == ("simulated segment 0, block 0",)
+    assert samples[19].groups == ("simulated segment 0, block 0", "simulated segment 0, block 1")
+    winds = [one for one in samples if len(one.inputs["climate"].names) == 2]
+    assert len(winds) * 2 == len(samples)
+    assert set(samples[79].inputs) == {"climate"}  # nothing is left after the last hours
 
 
 def test_digits_are_images_with_names(tmp_path: Path) -> None:

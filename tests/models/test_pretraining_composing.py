@@ -358,9 +358,9 @@ def test_images_ask_for_pixels_but_not_beyond_their_edge() -> None:
     made = composer(**{**SURE, "hidden": {"image": 0.5}})
     batch = made.compose(one_each(SAMPLES["photographs"][:1]), row_length=64, seed=0)
     asked = batch.reconstructed["image"]
-    assert asked.weights.shape == (6, 4 * 16 * 16)
-    # Three channels of four; the patches below and to the right are cut off by the edge.
-    sizes = {(rows * columns * 3) for rows in (16, 8) for columns in (16, 2)}
+    assert asked.weights.shape == (8, 4 * 16 * 16)
+    # Three channels of four; 40 x 50 pixels become 51 x 64, so the patches below are cut off.
+    sizes = {rows * 16 * 3 for rows in (16, 3)}
     assert set(asked.weights.sum(dim=1).int().tolist()) <= sizes
 
 

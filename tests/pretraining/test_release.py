@@ -15,7 +15,7 @@ from kagaku.bases import load_base
 from kagaku.cli import app
 from kagaku.errors import InputError
 from kagaku.models.pretraining.stored import load_pretrained
-from kagaku.pretrain_evaluation import EvaluationWishes, evaluate_weights
+from kagaku.pretrain_evaluation import EvaluationWishes, evaluate_weights, reference_molecules
 from kagaku.release import halved, refresh, release_weights, thinned, verify_release
 
 
@@ -29,7 +29,8 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pairs") / "pairs.csv"
     smiles = ["CCO", "CCCO", "CCCCO", "CCCCCO", "c1ccccc1O", "CC(=O)OC"]
     text = [f"a molecule that is written as number {place} of a list" for place in range(6)]
-    pd.DataFrame({"smiles": [*smiles, "CCO"], "told": [*text, text[0]]}).to_csv(path, index=False)
+    table = {"number": range(7), "smiles": [*smiles, "CCO"], "told": [*text, text[0]]}
+    pd.DataFrame(table).to_csv(path, index=False)
     return path
 
 
@@ -175,6 +176,15 @@ def test_tables_that_are_no_pairs_are_refused(run: Path, bench: Any, tmp_path: P
         )
     with pytest.raises(InputError, match="there is no such file"):
         evaluate_weights(run, wishes=EvaluationWishes(reference=tmp_path / "none.csv"))
+
+
+def test_a_reference_is_found_by_what_its_columns_hold(tmp_path: Path) -> None:
+    path = tmp_path / "reference.csv"
+    pd.DataFrame({"note": ["one", "two"], "structure": ["CCO", "c1ccccc1"]}).to_csv(path)
+    assert sorted(reference_molecules(path)) == ["CCO", "c1ccccc1"]
+    pd.DataFrame({"note": ["one", "two"]}).to_csv(path, index=False)
+    with pytest.raises(InputError, match="no column holds molecules"):
+        reference_molecules(path)
 
 
 def test_the_verbs_do_the_same(run: Path, bench: Any, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from kagaku.data.corpora.sources import (
     moses,
     pdb_components,
     pubmed,
+    speedy,
     swissprot,
 )
 from kagaku.data.corpora.sources.base import SOURCES, Package, Source
@@ -25,5 +26,6 @@ __all__ = [
     "moses",
     "pdb_components",
     "pubmed",
+    "speedy",
     "swissprot",
 ]

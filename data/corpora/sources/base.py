@@ -16,8 +16,9 @@ from kagaku.registry import Registry
 class Package:
     """A published package that holds data."""
 
-    manager: Literal["pip", "apt"]
-    """Who fetches it."""
+    manager: Literal["pip", "apt", "simulation"]
+    """Who fetches it; ``"simulation"`` installs it with pip into an environment of its own, and
+    runs a program there that makes the files."""
 
     name: str
     """What its registry calls it."""
@@ -35,6 +36,18 @@ class Package:
     form: Literal["wheel", "sdist", "deb"] = "wheel"
     """Which of its files to fetch."""
 
+    program: str = ""
+    """For a simulation, the file beside the sources that is run with the folder to write into. It
+    goes on where it was stopped."""
+
+    n_minutes: int = 0
+    """For a simulation, how long it was seen to take on two cores."""
+
+    @property
+    def key(self) -> str:
+        """What tells it apart from other packages: a simulation from the package that it runs."""
+        return f"{self.name} simulation" if self.manager == "simulation" else self.name
+
 
 class Source(ABC):
     """Reads samples from unpacked packages.
@@ -43,7 +56,7 @@ class Source(ABC):
     samples in the same order. It checks nothing: cleaning does, and counts what it drops.
 
     Args:
-        folders: By package name, where it was unpacked.
+        folders: By package (`Package.key`), where it was unpacked.
     """
 
     packages: ClassVar[tuple[Package, ...]]

@@ -50,7 +50,7 @@ class SeaSurface(Source):
         """Yield pairs of fields."""
         path = self.file("jcm", "jcm/data/bc/t30/anom/sea_surface_temperature_anomaly.nc")
         names = {"ssta": ("surface_temperature_anomaly", "K")}
-        fields, years = monthly_fields(path, names, self.last_year)
+        fields, years = fields_of(path, names, self.last_year)
         is_sea = _is_sea(fields)
         masked = [replace(one, values=np.where(is_sea, one.values, np.nan)) for one in fields]
         yield from pairs("sea-surface", masked, years)
@@ -85,7 +85,7 @@ class NavyWinds(Source):
         """Yield pairs of fields, both wind components in each."""
         path = self.file("ferret-datasets", "usr/share/ferret-vis/data/monthly_navy_winds.cdf")
         names = {"UWND": ("eastward_wind", "m s-1"), "VWND": ("northward_wind", "m s-1")}
-        yield from pairs("navy-winds", *monthly_fields(path, names))
+        yield from pairs("navy-winds", *fields_of(path, names))
 
 
 def pairs(source: str, fields: list[Field], years: list[int]) -> Iterator[RawSample]:
@@ -110,7 +110,7 @@ def pairs(source: str, fields: list[Field], years: list[int]) -> Iterator[RawSam
         yield RawSample(f"month/{month}", inputs, tuple(dict.fromkeys(groups)))
 
 
-def monthly_fields(
+def fields_of(
     path: Path, names: Mapping[str, tuple[str, str]], last_year: int | None = None
 ) -> tuple[list[Field], list[int]]:
     """Return (the fields of a file, the year of each).
