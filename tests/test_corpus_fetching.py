@@ -5,6 +5,7 @@ import subprocess
 import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,16 @@ def test_what_was_fetched_is_not_fetched_again(
     assert is_fetched(WHEEL, tmp_path)
     assert fetch(WHEEL, tmp_path, clients).version == "0.3.1"
     assert len(said) == 1
+
+
+def test_a_package_of_which_more_is_needed_now_is_fetched_again(
+    tmp_path: Path, clients: Run, said: Commands
+) -> None:
+    fetch(WHEEL, tmp_path, clients)
+    more = replace(WHEEL, files=(*WHEEL.files, "moses/*.py"))
+    assert not is_fetched(more, tmp_path)
+    assert "moses/code.py" in files(fetch(more, tmp_path, clients).folder)
+    assert len(said) == 2
 
 
 def test_a_missing_client_is_told(tmp_path: Path) -> None:

@@ -156,6 +156,8 @@ class Planner:
         if share == 0:
             return None
         modality = self.modalities[given.modality]
+        if not modality.vocabulary_size and len(given.tokens) == 1:
+            return np.array([rng.random() < share])  # a number is hidden whole or not at all
         if not modality.vocabulary_size:
             return hidden_blocks(given.tokens.positions, share, rng)
         length = self.config.span_length if rng.random() < self.config.in_spans else 1.0

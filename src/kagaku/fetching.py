@@ -51,7 +51,7 @@ def fetch(package: Package, cache: Path, run: Run | None = None) -> Fetched:
         InputError: The client is missing or fails, or the package lacks the files.
     """
     folder = _folder(package, cache)
-    if (folder / VERSION_FILE).is_file():
+    if is_fetched(package, cache):
         return Fetched(folder, (folder / VERSION_FILE).read_text(encoding="utf-8").strip())
     folder.parent.mkdir(parents=True, exist_ok=True)
     if package.manager == "simulation":
@@ -74,8 +74,10 @@ def fetch(package: Package, cache: Path, run: Run | None = None) -> Fetched:
 
 
 def is_fetched(package: Package, cache: Path) -> bool:
-    """Return whether a package is in the cache."""
-    return (_folder(package, cache) / VERSION_FILE).is_file()
+    """Return whether a package is in the cache, with all files that are needed now."""
+    folder = _folder(package, cache)
+    has_files = all(any(folder.glob(pattern)) for pattern in package.files)
+    return has_files and (folder / VERSION_FILE).is_file()
 
 
 def _folder(package: Package, cache: Path) -> Path:

@@ -13,7 +13,7 @@ import xarray as xr
 
 from kagaku.data.corpora.raw import Deferred, RawSample
 from kagaku.data.corpora.sources import SOURCES, Source, simulate_speedy
-from kagaku.data.corpora.sources.chemicals import names_text
+from kagaku.data.corpora.sources.chemicals import TABLES, names_text
 from kagaku.data.corpora.sources.passages import passages
 from kagaku.data.records import Field, Quantity
 from kagaku.errors import InputError
@@ -74,6 +74,30 @@ def test_chemicals_come_alone_and_with_their_names(tmp_path: Path) -> None:
         "molecule": "CCO",
         "text": "ethanol (C2H6O); ethyl alcohol; unii-3k9958v90m; tecsol c",
     }
+
+
+def test_chemicals_come_with_what_tables_have_of_them(tmp_path: Path) -> None:
+    rows = [["702", "64-17-5", "C2H6O", "46.07", "CCO", "InChI", "KEY", "ethanol"],
+            ["280", "124-38-9", "CO2", "44.01", "O=C=O", "InChI", "KEY", "carbon dioxide"],
+            ["1", "1-1-1", "CH4", "16.0", "C", "InChI", "KEY", "methane"]]  # fmt: skip
+    for size in ("small", "large"):
+        file = place(tmp_path, f"chemicals/Identifiers/chemical identifiers pubchem {size}.tsv")
+        file.write_text("".join("\t".join(row) + "\n" for row in rows))
+    cells = {"melting point": "159.05", "boiling point": "351.39"}
+    for name, (table, column, _) in TABLES.items():
+        value = cells.get(name, "")
+        text = f"CAS\tNote\t{column}\n64-17-5\tx\t{value}\n124-38-9\tx\tnan\n"
+        place(tmp_path, f"chemicals/{table}").write_text(text)
+    assert read("chemical-properties", tmp_path) == [
+        RawSample(
+            "702",
+            {
+                "molecule": "CCO",
+                "melting point": Quantity("melting point", 159.05, "K"),
+                "boiling point": Quantity("boiling point", 351.39, "K"),
+            },
+        )
+    ]
 
 
 def test_a_chemical_without_a_common_name_is_called_by_iupacs() -> None:

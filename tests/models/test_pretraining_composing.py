@@ -30,6 +30,7 @@ INPUTS = {
     "named": {"molecule": "molecule", "text": "text"},
     "climate": {"climate": "climate", "lead": "quantity", "later": "climate"},
     "photographs": {"image": "image", "text": "text"},
+    "measured": {"molecule": "molecule", "boiling point": "quantity"},
 }
 SMILES = ("CCO", "c1ccccc1C(=O)O", "CC(=O)Nc1ccc(O)cc1", "CN1C=NC2=C1C(=O)N(C)C(=O)N2C", "CCCCCCCC")
 SURE = {
@@ -67,6 +68,9 @@ def inputs_of(source: str, index: int) -> dict[str, Any]:
     if source == "photographs":
         pixels = rng.integers(0, 255, (40, 50, 3)).astype(np.uint8)
         return {"image": pixels, "text": f"the nebula number {index}"}
+    if source == "measured":
+        boiling_point = Quantity("boiling point", 350.0 + 10 * index, "K")
+        return {"molecule": smiles, "boiling point": boiling_point}
     lead = Quantity("lead time", 30.0 + index, "day")
     return {"climate": field(index), "lead": lead, "later": field(index + 1)}
 
@@ -352,6 +356,20 @@ def test_fields_that_are_not_forecast_are_encoded_apart_with_hidden_blocks() -> 
     batch = made.compose(one_each(SAMPLES["climate"][:3]), row_length=256, seed=0)
     assert record_lengths(batch) == [72] * 6
     assert len(batch.reconstructed["climate"].token) == 6 * 36
+
+
+@pytest.mark.parametrize(("share", "least", "most"), [(0.0, 0, 0), (0.5, 2, 10), (1.0, 12, 12)])
+def test_a_measured_number_is_asked_for_by_chance_and_as_a_whole(
+    share: float, least: int, most: int
+) -> None:
+    made = composer(**{**SURE, "hidden": {"quantity": share}})
+    batch = made.compose(one_each(SAMPLES["measured"]), row_length=64, seed=0)
+    asked = batch.reconstructed.get("quantity")
+    assert least <= (0 if asked is None else len(asked.token)) <= most
+    shown = batch.packed.values["quantity"]
+    if asked is not None:
+        assert asked.values.shape == (len(asked.token), 1)
+        assert int((shown == 0).all(dim=1).sum()) == len(asked.token)
 
 
 def test_images_ask_for_pixels_but_not_beyond_their_edge() -> None:
