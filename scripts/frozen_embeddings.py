@@ -24,6 +24,7 @@ import xarray as xr
 
 from kagaku.bases import load_base, weights_folder
 from kagaku.data import Records, Schema, grid_records, infer_schema, parse_records
+from kagaku.data.corpora.storage import write_json
 from kagaku.data.grids import grid_from_dataset
 from kagaku.data.records import TargetValues
 from kagaku.data.schema import Input, Target
@@ -32,7 +33,7 @@ from kagaku.modalities.checking import check_records, fit_modalities, make_modal
 from kagaku.models import Encoder, untrained_encoder
 from kagaku.models.checkpoint import WEIGHTS_FILE
 from kagaku.pretrain_card import TRANSFER_FILE
-from kagaku.provenance import describe_file
+from kagaku.provenance import sha256
 from kagaku.science_tasks.candidates import row_weights
 from kagaku.science_tasks.embeddings import EmbeddingFeatures
 from kagaku.science_tasks.features import FeatureBlock
@@ -301,21 +302,22 @@ def main() -> None:
     arguments = parser.parse_args()
     data = Path(os.environ["KAGAKU_DATA"])
     base = load_base(arguments.base)
-    folder = weights_folder(arguments.base)
+    weights = sha256(weights_folder(arguments.base) / WEIGHTS_FILE)
+    most = [MOST_TRAIN, MOST_TEST]
     encoders = {"untrained": untrained_encoder(base.config), "base": base}
     arguments.output.mkdir(parents=True, exist_ok=True)
     tasks = []
     for name in arguments.tasks:
         path = arguments.output / f"{name.replace(' ', '_')}.json"
         known: dict[str, object] = json.loads(path.read_text()) if path.exists() else {}
+        if known.get("weights") != weights or known.get("most") != most:
+            known = {"weights": weights, "most": most}  # what is kept is of something else
         for now in run_task(name, data, encoders, known):
-            path.write_text(json.dumps(now))
+            write_json(now, path)
             known = now
         tasks.append(known)
         print(json.dumps(known), flush=True)
-    weights = describe_file(folder / WEIGHTS_FILE)["sha256"]
-    stored = json.dumps({"weights": weights, "tasks": tasks}, indent=1)
-    (arguments.output / TRANSFER_FILE).write_text(stored)
+    write_json({"weights": weights, "tasks": tasks}, arguments.output / TRANSFER_FILE)
     print(pd.DataFrame(tasks).set_index("task").round(3).T.to_string())
 
 

@@ -163,8 +163,9 @@ def test_a_damaged_or_foreign_archive_is_told(tmp_path: Path) -> None:
 
 
 SIMULATION = Package(
-    "simulation", "jcm", "3.0.0", 560, ("segment-*.nc",), program="simulate_speedy.py", n_minutes=1
-)
+    "simulation", "jcm", "3.0.0", 560, ("segment-00.nc", "segment-01.nc"),
+    program="simulate_speedy.py", n_minutes=1,
+)  # fmt: skip
 
 
 def simulating(made: int, said: Commands, code: int = 0) -> Run:
@@ -201,14 +202,15 @@ def test_a_simulation_runs_in_an_environment_of_its_own_that_does_not_stay(
 def test_a_stopped_simulation_goes_on_with_what_is_there(tmp_path: Path, said: Commands) -> None:
     with pytest.raises(InputError, match=r"simulation with jcm failed \(out of memory\)"):
         fetch(SIMULATION, tmp_path, simulating(1, said, code=1))
-    fetched = fetch(SIMULATION, tmp_path, simulating(0, said))
-    assert files(fetched.folder) == {"segment-00.nc", ".version"}
+    fetched = fetch(SIMULATION, tmp_path, simulating(2, said))
+    assert files(fetched.folder) == {"segment-00.nc", "segment-01.nc", ".version"}
     assert ["venv" in one for one in said] == [True, False, False, False]
 
 
-def test_a_simulation_that_writes_nothing_is_told(tmp_path: Path, said: Commands) -> None:
-    with pytest.raises(InputError, match=r"simulate_speedy\.py wrote no file 'segment-\*\.nc'"):
-        fetch(SIMULATION, tmp_path, simulating(0, said))
+def test_a_simulation_that_writes_too_little_is_told(tmp_path: Path, said: Commands) -> None:
+    with pytest.raises(InputError, match=r"simulate_speedy\.py wrote no file 'segment-01\.nc'"):
+        fetch(SIMULATION, tmp_path, simulating(1, said))
+    assert not is_fetched(SIMULATION, tmp_path)
 
 
 def test_a_simulation_and_the_package_it_runs_are_told_apart() -> None:

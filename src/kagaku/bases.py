@@ -27,14 +27,17 @@ def load_base(name: str | None) -> Encoder:
     Raises:
         InputError: There is no such name or folder.
     """
-    return untrained_encoder() if name == UNTRAINED else load_encoder(weights_folder(name))
+    if name == UNTRAINED:
+        return untrained_encoder()
+    return load_encoder(weights_folder(name, also=(UNTRAINED,)))
 
 
-def weights_folder(name: str | Path | None) -> Path:
+def weights_folder(name: str | Path | None, *, also: tuple[str, ...] = ()) -> Path:
     """Return the folder of pretrained weights.
 
     Args:
         name: One of `SHIPPED`, or a folder; None takes the default.
+        also: Further names that the caller knows, for the advice.
 
     Raises:
         InputError: There is no such name or folder.
@@ -46,5 +49,5 @@ def weights_folder(name: str | Path | None) -> Path:
         return Path(name)
     raise InputError(
         f"there are no weights named {name!r}, and no folder of that name",
-        fix=did_you_mean(name, [*SHIPPED, UNTRAINED]),
+        fix=did_you_mean(Path(name).name, [*SHIPPED, *also]),
     )

@@ -241,7 +241,9 @@ def pretrain(
 
 @app.command()
 def evaluate(
-    weights: Annotated[Path, typer.Argument(help="A pretraining's run folder, or a release.")],
+    weights: Annotated[
+        str, typer.Argument(help="A pretraining's run folder, a release, or a weights name.")
+    ],
     corpus: Annotated[
         Path | None, typer.Option(help="Folder of the corpus, in place of the recipe's.")
     ] = None,
@@ -294,13 +296,17 @@ def generate(
     top_p: Annotated[
         float, typer.Option(help="Draw from the likeliest tokens of this probability together.")
     ] = 1.0,
+    longest: Annotated[
+        int | None, typer.Option(help="Tokens after which a value is cut. Default: by modality.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Fixes what is drawn.")] = 0,
 ) -> None:
     """Write new molecules, proteins or texts, from nothing or from what is given."""
-    from kagaku.generation import generate_to_file
+    from kagaku.generation import LONGEST, generate_to_file
     from kagaku.models.pretraining.sampling import SamplingConfig
 
-    config = SamplingConfig(temperature=temperature, top_p=top_p, seed=seed)
+    most = longest or LONGEST.get(modality, 128)
+    config = SamplingConfig(temperature, top_p, most_tokens=most, seed=seed)
     generate_to_file(
         modality, output, weights=weights, given=given or (), number=number, config=config
     )

@@ -9,8 +9,8 @@ from kagaku.data.records import Field, Quantity
 from kagaku.modalities import MODALITIES, Modality
 from kagaku.science_tasks.chemistry.descriptors import DESCRIPTORS, VERSION, descriptors
 
-TOOLS_VERSION = 1
-"""Raised whenever a modality's check changes what it returns."""
+TOOLS_VERSION = 2
+"""Raised whenever a modality's check changes what it returns, or tokenising how many tokens."""
 
 
 class ModalityTools:

@@ -17,10 +17,7 @@ from tempfile import TemporaryDirectory
 
 from kagaku.data.corpora.sources import Package
 from kagaku.errors import InputError
-from kagaku.simulating import simulate, simulation_folder
-
-VERSION_FILE = ".version"
-"""Beside the unpacked files: the version that was fetched."""
+from kagaku.simulating import VERSION_FILE, simulate, simulation_folder, version_of
 
 LAST_LINES = 3
 """Lines of a failed client's output that are shown."""
@@ -58,9 +55,7 @@ def fetch(package: Package, cache: Path, run: Run | None = None) -> Fetched:
         simulate(
             package, folder, lambda command, place: _call(command, place, package, run or _run)
         )
-        version = f"{package.version}, program {folder.name.rpartition('-')[2]}"
-        (folder / VERSION_FILE).write_text(version + "\n", encoding="utf-8")
-        return Fetched(folder, version)
+        return Fetched(folder, version_of(package))
     with TemporaryDirectory(prefix=f"{package.name}-", dir=folder.parent) as scratch:
         archive = _download(package, Path(scratch), run or _run)
         unpacked = Path(scratch) / "unpacked"

@@ -10,6 +10,7 @@ from kagaku.bases import weights_folder
 from kagaku.data.records import Quantity
 from kagaku.errors import InputError
 from kagaku.modalities import Modality
+from kagaku.modalities.sequence import END_ID
 from kagaku.models.pretraining.properties import PROPERTIES
 from kagaku.models.pretraining.sampling import SamplingConfig, prefix_of, sample_tokens
 from kagaku.models.pretraining.stored import load_pretrained
@@ -19,6 +20,9 @@ from kagaku.science_tasks.generation_metrics import canonical_or_none
 from kagaku.terminal import Terminal
 
 WRITABLE = (".csv", ".parquet")
+
+LONGEST = {"molecule": 128, "protein": 512, "text": 256}
+"""By modality, tokens after which a value is cut, unless the user says otherwise."""
 
 GIVEN_KINDS = ("molecule", "protein", "text")
 """Modalities whose raw value can be written on a command line."""
@@ -35,9 +39,10 @@ def generate(
 ) -> pd.DataFrame:
     """Return new values of a modality, one a row.
 
-    The column is called as the modality. Molecules have two more: ``canonical``, RDKit's SMILES,
-    empty where what was generated is no molecule, and ``is_valid``. Nothing is left out, so that
-    the share of valid ones can be seen.
+    The column is called as the modality; ``is_whole`` tells whether the value ended by itself
+    before it was cut at ``config.most_tokens``. Molecules have two more: ``canonical``, RDKit's
+    SMILES, empty where what was generated is no molecule, and ``is_valid``. Nothing is left out, so
+    that the share of valid ones can be seen.
 
     Args:
         modality: ``"molecule"``, ``"protein"`` or ``"text"``.
@@ -53,7 +58,7 @@ def generate(
 
     Example:
         >>> generate("molecule", number=2).columns.tolist()
-        ['molecule', 'canonical', 'is_valid']
+        ['molecule', 'is_whole', 'canonical', 'is_valid']
     """
     if number < 1:
         raise InputError(f"number must be at least 1, got {number}", fix="Ask for 1 or more.")
@@ -71,6 +76,7 @@ def generate(
         )
     decoder: Any = pretrained.modalities[modality]
     frame = pd.DataFrame({modality: [decoder.decode(ids.tolist()) for ids in drawn]})
+    frame["is_whole"] = [int(ids[-1]) == END_ID for ids in drawn]
     if modality == "molecule":
         frame["canonical"] = [canonical_or_none(one) for one in frame[modality]]
         frame["is_valid"] = frame["canonical"].notna()
@@ -136,6 +142,10 @@ def generate_to_file(
     else:
         frame.to_parquet(partial, index=False)
     partial.replace(output)
+    if cut := int((~frame["is_whole"]).sum()):
+        terminal.say(
+            f"{cut:,} of {len(frame):,} were cut at {config.most_tokens} tokens; --longest sets it."
+        )
     if "is_valid" in frame:
         valid = frame["canonical"].dropna()
         terminal.say(

@@ -1,12 +1,12 @@
 """`kagaku pretrain`: from a recipe and a corpus to a run folder with weights to fine-tune."""
 
+import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from kagaku.bases import weights_folder
 from kagaku.data.corpora.corpus import Corpus
 from kagaku.data.corpora.manifest import TRAIN, VALID
 from kagaku.data.corpora.order import CorpusOrder, MicroBatch
-from kagaku.data.corpora.storage import MANIFEST
+from kagaku.data.corpora.storage import MANIFEST, write_json
 from kagaku.modalities import Modality
-from kagaku.models import Encoder, EncoderConfig
+from kagaku.models import Encoder, EncoderConfig, load_encoder
 from kagaku.models.checkpoint import WEIGHTS_FILE
 from kagaku.models.pretraining.composing import Composer, cropped_lengths
 from kagaku.models.pretraining.fitting import fit_pretraining_modalities
@@ -36,10 +36,13 @@ from kagaku.outputs import check_job_folder
 from kagaku.pretrain_figures import draw_losses
 from kagaku.pretrain_progress import watching
 from kagaku.pretrain_recipe import PretrainRecipe, load_pretrain_recipe, save_pretrain_recipe
-from kagaku.provenance import collect, describe_file
+from kagaku.provenance import collect, sha256
 from kagaku.terminal import Terminal
 
 CONFIG_FILE, PROVENANCE_FILE, SUMMARY_FILE = "config.yaml", "provenance.json", "summary.json"
+
+START_FILE = "start.json"
+"""In the folder of a run that started from other weights: which, and what those learnt from."""
 
 FITTED_SAMPLES = 1_000
 """Samples of each source from which the modalities learn their scales."""
@@ -99,15 +102,27 @@ def run_pretraining(
         check_job_folder(folder, mark=CONFIG_FILE, what="run")
     shown.say(f"Opening the corpus {recipe.corpus}")
     prepared = prepare(recipe)
+    network = make_network(recipe, prepared)
+    start = None if recipe.start is None else start_of(recipe.start)
+    if start is not None:
+        prepared = replace(prepared, identity=prepared.identity | {"start": start["sha256"][:16]})
+        new = start_from(
+            network,
+            load_pretrained(weights_folder(recipe.start)),
+            prepared.corpus.manifest.descriptors,
+        )
+        shown.say(f"Starting from {start['name']}" + (f"; anew: {', '.join(new)}" if new else ""))
     show_plan(recipe, prepared, shown)
     if is_first_process():
         folder.mkdir(parents=True, exist_ok=True)
         if latest_state(folder) is None:
             save_pretrain_recipe(recipe, folder / CONFIG_FILE)
             shutil.copyfile(prepared.corpus.folder / MANIFEST, folder / MANIFEST)
+            if start is not None:
+                write_json(start, folder / START_FILE)
     with watching(shown) as watcher:
         outcome = pretrain(
-            make_network(recipe, prepared),
+            network,
             prepared.data,
             recipe.optimiser,
             recipe.training,
@@ -144,13 +159,10 @@ def prepare(recipe: PretrainRecipe) -> Prepared:
     identity = recipe.identity() | {
         "corpus": {
             "name": corpus.manifest.name,
-            "manifest": sha256(manifest.encode()).hexdigest()[:16],
+            "manifest": hashlib.sha256(manifest.encode()).hexdigest()[:16],
             "order": order.fingerprint()[:16],
         }
     }
-    if recipe.start is not None:
-        weights = weights_folder(recipe.start) / WEIGHTS_FILE
-        identity["start"] = describe_file(weights)["sha256"][:16]
     data = PretrainingData(corpus, order, composer, valid)
     return Prepared(corpus, modalities, data, identity)
 
@@ -172,24 +184,32 @@ def held_out_micro_batches(
 
 
 def make_network(recipe: PretrainRecipe, prepared: Prepared) -> PretrainingNetwork:
-    """Return the network with its first weights.
-
-    Those that do not come from the weights to start from depend on the seed alone.
-
-    Raises:
-        InputError: The weights to start from are missing, or of another size.
-    """
+    """Return the network with random weights, which depend on the seed alone."""
     descriptors = prepared.corpus.manifest.descriptors
     known = EncoderConfig(name=recipe.name, backbone=recipe.backbone)
     config = replace(known, modalities=tuple(sorted({*known.modalities, *prepared.modalities})))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        network = PretrainingNetwork(
+        return PretrainingNetwork(
             Encoder(config), recipe.objectives, 0 if descriptors is None else len(descriptors.names)
         )
-    if recipe.start is not None:
-        start_from(network, load_pretrained(weights_folder(recipe.start)), descriptors)
-    return network
+
+
+def start_of(name: str) -> dict[str, Any]:
+    """Return which weights a run starts from, and the manifest of what these learnt from.
+
+    Raises:
+        InputError: There are no weights of that name, and no such folder.
+    """
+    folder = weights_folder(name)
+    manifests = [one for one in (START_FILE, MANIFEST) if (folder / one).is_file()]
+    stored = {one: json.loads((folder / one).read_text(encoding="utf-8")) for one in manifests}
+    return {
+        "name": load_encoder(folder).config.name,
+        "sha256": sha256(folder / WEIGHTS_FILE),
+        "manifest": stored.get(MANIFEST),
+        "before": stored.get(START_FILE),
+    }
 
 
 def is_first_process() -> bool:
@@ -254,12 +274,13 @@ def write_results(
             for (source, name), (value, count) in sorted(outcome.held_out.items())
         },
     }
-    if outcome.held_out or not (folder / SUMMARY_FILE).is_file():
-        _write_json(folder / SUMMARY_FILE, summary)
-    _write_json(
-        folder / PROVENANCE_FILE,
+    if _steps_told(folder) == counters.step:
+        return  # nothing was trained, so this call made nothing
+    write_json(summary, folder / SUMMARY_FILE)
+    write_json(
         collect([folder / MANIFEST, folder / CONFIG_FILE], started)
         | {"identity": prepared.identity},
+        folder / PROVENANCE_FILE,
     )
 
 
@@ -314,7 +335,9 @@ def _fitted(
     )
 
 
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")
-    partial.replace(path)
+def _steps_told(folder: Path) -> int | None:
+    """Return how many steps the summary tells of; None if there is none."""
+    path = folder / SUMMARY_FILE
+    if not path.is_file():
+        return None
+    return int(json.loads(path.read_text(encoding="utf-8"))["steps"])

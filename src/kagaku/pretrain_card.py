@@ -2,21 +2,22 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
+from kagaku.bases import SHIPPED
 from kagaku.data.corpora.manifest import Manifest
 from kagaku.data.corpora.storage import load_manifest
 from kagaku.errors import InputError
 from kagaku.models.checkpoint import WEIGHTS_FILE
 from kagaku.models.pretraining.logs import VALID_FILE
-from kagaku.pretrain import CONFIG_FILE, PROVENANCE_FILE, SUMMARY_FILE
+from kagaku.pretrain import CONFIG_FILE, PROVENANCE_FILE, START_FILE, SUMMARY_FILE
 from kagaku.pretrain_figures import PNG_FILE
 from kagaku.pretrain_recipe import PretrainRecipe, load_pretrain_recipe
+from kagaku.provenance import sha256
 
 CARD_FILE = "card.md"
 
@@ -54,10 +55,11 @@ def write_pretrain_card(folder: Path) -> Path:
         f"# {recipe.name}",
         _opening(recipe, summary, provenance),
         "## Use",
-        _use(recipe),
+        _use(recipe, folder),
         "## What it learnt from",
         _corpus_table(manifest, summary),
         _left_out(manifest),
+        _before(folder),
         "## How it was trained",
         _training(recipe, summary, provenance),
         _curves(folder),
@@ -68,13 +70,23 @@ def write_pretrain_card(folder: Path) -> Path:
         "## What it cannot do",
         _limits(summary),
         "## How to get these figures again",
-        _again(),
+        _again(recipe, manifest, evaluation),
     ]
     path = folder / CARD_FILE
     partial = path.with_name(f"{CARD_FILE}.partial")
     partial.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
     partial.replace(path)
     return path
+
+
+def shown(value: float) -> str:
+    """Return a number as a table shows it: counts whole, others with four digits.
+
+    Example:
+        >>> shown(10000.0), shown(0.123456)
+        ('10,000', '0.1235')
+    """
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
 
 
 def _opening(
@@ -91,13 +103,14 @@ def _opening(
     )
 
 
-def _use(recipe: PretrainRecipe) -> str:
+def _use(recipe: PretrainRecipe, folder: Path) -> str:
+    name = recipe.name if recipe.name in SHIPPED else folder.name
     return (
         "For fine-tuning, as frozen features, for generating and for going on with pretraining:\n\n"
         "```bash\n"
-        f"kagaku finetune lab.csv --target NAME --base {recipe.name} --output run\n"
-        f"kagaku embed lab.csv --model {recipe.name} --output vectors.parquet\n"
-        f"kagaku generate molecule --weights {recipe.name} --output molecules.csv\n"
+        f"kagaku finetune lab.csv --target NAME --base {name} --output run\n"
+        f"kagaku embed lab.csv --model {name} --output vectors.parquet\n"
+        f"kagaku generate molecule --weights {name} --output molecules.csv\n"
         "```"
     )
 
@@ -128,6 +141,28 @@ def _left_out(manifest: Manifest) -> str:
         else "No sample was removed for the sake of a benchmark."
     )
     return " ".join([text, *manifest.notes])
+
+
+def _before(folder: Path) -> str:
+    """Return what the weights that the run started from had learnt from; empty without any."""
+    if not (folder / START_FILE).is_file():
+        return ""
+    start: Mapping[str, Any] | None = _read(folder / START_FILE)
+    blocks = []
+    while start is not None:
+        told = f"It started from the weights {start['name']} (sha256 `{start['sha256'][:16]}`)"
+        if (stored := start["manifest"]) is None:
+            blocks.append(f"{told}, whose folder did not say what they had learnt from.")
+        else:
+            rows = [
+                [one["name"], f"{one['n_tokens']:,}", f"{one['origin']} {one['version']}",
+                 one["licence"]]
+                for one in stored["sources"]
+            ]  # fmt: skip
+            columns = ["source", "tokens", "from", "licence"]
+            blocks.append(f"{told}, whose corpus had\n\n{_table(columns, rows)}")
+        start = start["before"]
+    return "\n\n".join(blocks)
 
 
 def _training(
@@ -167,7 +202,7 @@ def _curves(folder: Path) -> str:
 def _knowledge(evaluation: Mapping[str, Any]) -> str:
     parts = evaluation.get("parts", {})
     if not parts:
-        return "Not measured yet: `kagaku evaluate`."
+        return _unmeasured(evaluation, "kagaku evaluate")
     blocks = []
     counted = {
         name.removeprefix("neighbours: "): found
@@ -196,7 +231,7 @@ def _knowledge(evaluation: Mapping[str, Any]) -> str:
         )
     pairs = [
         [
-            name.removeprefix("pairs: "),
+            name.replace("pairs: ", "held out of ").replace("table: ", ""),
             direction,
             f"{scores['pairs']:,.0f}",
             f"{scores['recall@1']:.1%}",
@@ -205,27 +240,34 @@ def _knowledge(evaluation: Mapping[str, Any]) -> str:
             f"{scores['mean reciprocal rank']:.3f}",
         ]
         for name, found in parts.items()
-        if name.startswith("pairs: ")
+        if name.startswith(("pairs: ", "table: "))
         for direction, scores in found.items()
     ]
     if pairs:
-        columns = ["held-out pairs", "direction", "pairs", "first", "first ten", "chance", "MRR"]
-        blocks.append("What belongs together, found among all pairs:\n\n" + _table(columns, pairs))
-    if made := parts.get("generated"):
+        columns = ["pairs of", "direction", "number", "first", "first ten", "chance", "MRR"]
         blocks.append(
-            "Molecules generated from nothing (temperature 1):\n\n"
-            + _table(["measure", "value"], [[key, f"{value:,.4g}"] for key, value in made.items()])
+            "How often the partner of a value comes first, or among ten, of all partners:\n\n"
+            + _table(columns, pairs)
+        )
+    if made := parts.get("generated"):
+        on = evaluation["measured_on"]["generated"].rpartition("compared with ")[2].split(" ")[0]
+        blocks.append(
+            f"Molecules generated from nothing (temperature 1), compared with {on}:\n\n"
+            + _table(["measure", "value"], [[key, shown(value)] for key, value in made.items()])
         )
     if held_out := parts.get("held-out"):
-        rows = [[key, f"{value:.4g}"] for key, value in held_out.items()]
-        blocks.append("All held-out figures:\n\n" + _table(["figure", "value"], rows))
+        rows = [[key, shown(value)] for key, value in held_out.items()]
+        blocks.append(
+            "All held-out figures, over all sources together:\n\n"
+            + _table(["figure", "value"], rows)
+        )
     return "\n\n".join(blocks)
 
 
 def _transfer(transfer: Mapping[str, Any]) -> str:
     tasks = transfer.get("tasks", [])
     if not tasks:
-        return "Not measured yet: `scripts/frozen_embeddings.py`."
+        return _unmeasured(transfer, "scripts/frozen_embeddings.py")
     sets = ("classical", "untrained", "base", "classical + untrained", "classical + base")
     readouts = list(dict.fromkeys(key.partition(": ")[0] for key in tasks[0] if ": " in key))
     rows = [
@@ -238,17 +280,29 @@ def _transfer(transfer: Mapping[str, Any]) -> str:
         for readout in readouts
     ]
     columns = ["task", "readout", *(one.replace("base", "this model") for one in sets)]
+    if unknown := {task["metric"] for task in tasks} - {*HIGHER_IS_BETTER, "RMSE"}:
+        raise InputError(
+            f"whether more {sorted(unknown)[0]} is better is not known",
+            fix="Name it in pretrain_card.HIGHER_IS_BETTER, or measure the RMSE.",
+        )
     beaten = sum(_is_better(task, readout, "base", "untrained") for task, readout in _both(tasks))
     helped = sum(
         _is_better(task, readout, "classical + base", "classical") for task, readout in _both(tasks)
     )
     total = len(_both(tasks))
     return (
-        f"Test scores of the same readout on different features, nothing fine-tuned. Alone, the "
+        f"Test scores of the same readout on different features, nothing fine-tuned; one seed, and "
+        f"small differences mean nothing. Alone, the "
         f"embeddings beat an untrained encoder's in {beaten} of {total} rows; beside the classical "
         f"features they improve on these alone in {helped} of {total}. RMSE: lower is better; "
         f"{', '.join(HIGHER_IS_BETTER)}: higher is better.\n\n" + _table(columns, rows)
     )
+
+
+def _unmeasured(stored: Mapping[str, Any], how: str) -> str:
+    if stored.get("other"):
+        return f"The figures beside this card are of other weights; measure these: `{how}`."
+    return f"Not measured yet: `{how}`."
 
 
 def _both(tasks: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str]]:
@@ -263,24 +317,40 @@ def _is_better(task: Mapping[str, Any], readout: str, one: str, other: str) -> b
 
 
 def _limits(summary: Mapping[str, Any]) -> str:
+    millions = summary["tokens"] / 1e6
     return (
-        f"It is small and has seen {summary['tokens'] / 1e6:.0f} million tokens. It writes no "
-        "text worth reading, knows no protein structure, and forecasts no weather; what it "
-        "generates follows its corpus and is neither checked for stability nor for safety. Judge "
-        "it by the table above: where classical features alone do as well, use those. Whether a "
-        "prediction built on it can be trusted is measured anew in each fine-tuning.\n\n"
+        f"It has seen {millions:,.0f} million tokens; language models are trained on a hundred "
+        "thousand times as many. It writes no text worth reading, knows no protein structure, and "
+        "forecasts no weather; what it generates follows its corpus and is neither checked for "
+        "stability nor for safety. Judge it by the tables above: where classical features alone do "
+        "as well, use those. Whether a prediction built on it can be trusted is measured anew in "
+        "each fine-tuning.\n\n"
         "The weights are numbers computed from the sources above, whose licences differ; abstracts "
         "and photographs belong to their owners and are not passed on here."
     )
 
 
-def _again() -> str:
+def _again(recipe: PretrainRecipe, manifest: Manifest, evaluation: Mapping[str, Any]) -> str:
+    """Return the commands that lead to the same figures."""
+    wishes = [
+        f" --pairs {name.removeprefix('table: ')}"
+        for name in evaluation.get("parts", {})
+        if name.startswith("table: ")
+    ]
+    if on := evaluation.get("measured_on", {}).get("generated"):
+        wishes.append(f" --molecules {on.split(' ')[0]}")
+        compared = on.rpartition("compared with ")[2].split(" ")[0]
+        wishes += [] if compared == "nothing" else [f" --reference {compared}"]
+    corpus = f"corpora/{manifest.name}"
     return (
+        "The corpus is built with the recipe of its sources (for kagaku-tiny "
+        "`configs/corpus_tiny.yaml`), with the benchmark files in the folder that `KAGAKU_DATA` "
+        "names if `manifest.json` says that they were held out.\n\n"
         "```bash\n"
-        "kagaku corpus build configs/corpus_tiny.yaml --output corpora/tiny\n"
-        f"kagaku pretrain {CONFIG_FILE} --corpus corpora/tiny --output run\n"
-        "kagaku release run --output released\n"
-        "kagaku evaluate released --corpus corpora/tiny\n"
+        f"kagaku corpus build RECIPE --output {corpus}\n"
+        f"kagaku pretrain {CONFIG_FILE} --corpus {corpus} --output run\n"
+        f"kagaku release run --output {recipe.name}\n"
+        f"kagaku evaluate {recipe.name} --corpus {corpus}{''.join(wishes)}\n"
         "```"
     )
 
@@ -303,13 +373,12 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _of_these_weights(folder: Path, name: str) -> dict[str, Any]:
-    """Return what a file says, if it is there and about the weights in the folder."""
+    """Return what a file says of the weights in the folder; empty if it is not there."""
     if not (folder / name).is_file():
         return {}
     stored = _read(folder / name)
-    with (folder / WEIGHTS_FILE).open("rb") as stream:
-        checksum = file_digest(stream, "sha256").hexdigest()
-    return stored if stored.get("weights") == checksum else {}
+    is_of_these = stored.get("weights") == sha256(folder / WEIGHTS_FILE)
+    return stored if is_of_these else {"other": True}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from pathlib import Path
 from kagaku.data.corpora.sources import Package
 from kagaku.errors import InputError
 
+VERSION_FILE = ".version"
+"""Beside the files: the version of the package, and of the program."""
+
 READY_FILE = "ready"
 """In the environment: that the package is installed whole."""
 
@@ -25,8 +28,12 @@ Call = Callable[[Sequence[str], Path], None]
 
 def simulation_folder(package: Package, cache: Path) -> Path:
     """Return where a simulation's files lie; another program has another folder."""
-    checksum = hashlib.sha256(_program(package).read_bytes()).hexdigest()[:8]
-    return cache / package.manager / f"{package.name}-{package.version}-{checksum}"
+    return cache / package.manager / f"{package.name}-{package.version}-{_checksum(package)}"
+
+
+def version_of(package: Package) -> str:
+    """Return what the manifest says of a simulation's version."""
+    return f"{package.version}, program {_checksum(package)}"
 
 
 def simulate(package: Package, folder: Path, call: Call) -> None:
@@ -59,9 +66,14 @@ def simulate(package: Package, folder: Path, call: Call) -> None:
                 fix="Run the same command again, or leave its sources out of the recipe.",
                 where=str(made),
             )
+    (made / VERSION_FILE).write_text(version_of(package) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     made.replace(folder)
     shutil.rmtree(building, ignore_errors=True)
+
+
+def _checksum(package: Package) -> str:
+    return hashlib.sha256(_program(package).read_bytes()).hexdigest()[:8]
 
 
 def _program(package: Package) -> Path:

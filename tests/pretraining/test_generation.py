@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from rdkit import Chem
 from typer.testing import CliRunner
 
 from kagaku.cli import app
@@ -18,9 +19,20 @@ KNOWN: dict[str, Any] = {name: MODALITIES[name]() for name in ("molecule", "text
 
 def test_molecules_come_with_whether_they_are_any(run: Path) -> None:
     frame = generate("molecule", weights=str(run), number=5, config=SamplingConfig(most_tokens=12))
-    assert frame.columns.tolist() == ["molecule", "canonical", "is_valid"]
-    assert (frame["is_valid"] == frame["canonical"].notna()).all()
+    assert frame.columns.tolist() == ["molecule", "is_whole", "canonical", "is_valid"]
     assert len(frame) == 5
+    for one in frame.itertuples():
+        assert one.is_valid == (bool(one.molecule) and Chem.MolFromSmiles(one.molecule) is not None)
+
+
+def test_values_that_do_not_end_are_told_from_whole_ones(run: Path) -> None:
+    short, long = (
+        generate("text", weights=str(run), number=8, config=SamplingConfig(most_tokens=most))
+        for most in (2, 400)
+    )
+    # One token between the start and the cut: only an end at once is whole.
+    assert (short["is_whole"] == (short["text"] == "")).all()
+    assert long["is_whole"].mean() >= short["is_whole"].mean()
 
 
 def test_what_is_given_changes_what_comes_out_and_the_seed_fixes_it(run: Path) -> None:

@@ -1,6 +1,7 @@
 """`kagaku evaluate` and `kagaku release`: figures of pretrained weights, and what is published."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import yaml
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from kagaku import pretrain_evaluation
 from kagaku.bases import load_base
 from kagaku.cli import app
 from kagaku.errors import InputError
 from kagaku.models.pretraining.stored import load_pretrained
-from kagaku.pretrain_evaluation import EvaluationWishes, evaluate_weights, reference_molecules
+from kagaku.pretrain import run_pretraining
+from kagaku.pretrain_evaluation import EvaluationWishes, evaluate_weights
+from kagaku.pretrain_measures import reference_molecules
 from kagaku.release import halved, refresh, release_weights, thinned, verify_release
 
 
@@ -29,7 +33,12 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pairs") / "pairs.csv"
     smiles = ["CCO", "CCCO", "CCCCO", "CCCCCO", "c1ccccc1O", "CC(=O)OC"]
     text = [f"a molecule that is written as number {place} of a list" for place in range(6)]
-    table = {"number": range(7), "smiles": [*smiles, "CCO"], "told": [*text, text[0]]}
+    # The last two rows are no new pairs: one stands above, one is no molecule.
+    table = {
+        "number": range(8),
+        "smiles": [*smiles, "CCO", "C1CC("],
+        "told": [*text, text[0], "a broken one"],
+    }
     pd.DataFrame(table).to_csv(path, index=False)
     return path
 
@@ -67,7 +76,7 @@ def test_evaluation_gives_every_part_its_figures(evaluated: dict[str, Any]) -> N
         "neighbours: molecule",
         "neighbours: protein",
         "pairs: named",
-        "pairs: pairs.csv",
+        "table: pairs.csv",
         "generated",
     }
     counted = evaluated["neighbours: protein"]
@@ -75,28 +84,61 @@ def test_evaluation_gives_every_part_its_figures(evaluated: dict[str, Any]) -> N
     # Twenty residues drawn evenly: nothing can be learnt beyond one in twenty, or about.
     assert counted["unigram loss"] == pytest.approx(3.0, abs=0.1)
     # The molecule that stands twice is asked for once.
-    assert evaluated["pairs: pairs.csv"]["molecule to text"]["pairs"] == 6
-    assert evaluated["pairs: pairs.csv"]["text to molecule"]["chance recall@1"] == pytest.approx(
+    assert evaluated["table: pairs.csv"]["molecule to text"]["pairs"] == 6
+    assert evaluated["table: pairs.csv"]["text to molecule"]["chance recall@1"] == pytest.approx(
         1 / 6
     )
     assert evaluated["generated"]["n_generated"] == 20
 
 
-def test_an_evaluation_of_the_same_weights_goes_on(
-    released: Path, bench: Any, evaluated: dict[str, Any]
+def test_an_evaluation_goes_on_and_measures_anew_what_changed(
+    released: Path, bench: Any, pairs: Path, evaluated: dict[str, Any]
 ) -> None:
-    path = released / "evaluation.json"
+    path, corpus = released / "evaluation.json", bench.folder / "corpus"
     stored = json.loads(path.read_text())
     assert stored["parts"] == evaluated
     stored["parts"]["held-out"] = {"kept": 1.0}
-    del stored["parts"]["pairs: named"]
     path.write_text(json.dumps(stored))
-    again = evaluate_weights(released, corpus=bench.folder / "corpus")
-    assert again["held-out"] == {"kept": 1.0}
-    assert again["pairs: named"] == evaluated["pairs: named"]
-    path.write_text(json.dumps({"weights": "others", "parts": {"held-out": {"kept": 1.0}}}))
-    fresh = evaluate_weights(released, corpus=bench.folder / "corpus")
-    assert fresh["held-out"] == evaluated["held-out"]
+    assert evaluate_weights(released, corpus=corpus)["held-out"] == {"kept": 1.0}
+    again = evaluate_weights(released, corpus=corpus, wishes=EvaluationWishes(n_molecules=10))
+    assert again["generated"]["n_generated"] == 10
+    before = pairs.read_text()
+    pairs.write_text("".join(before.splitlines(keepends=True)[:5]))
+    fewer = evaluate_weights(released, corpus=corpus, wishes=EvaluationWishes(pairs=(pairs,)))
+    assert fewer["table: pairs.csv"]["molecule to text"]["pairs"] == 4
+    pairs.write_text(before)
+    path.write_text(json.dumps({"weights": "others", "parts": {}, "measured_on": {}}))
+    wishes = EvaluationWishes(pairs=(pairs,), n_molecules=20)
+    assert evaluate_weights(released, corpus=corpus, wishes=wishes) == evaluated
+    verify_release(released)
+
+
+def test_card_and_checksums_are_right_after_each_part(
+    released: Path, bench: Any, monkeypatch: pytest.MonkeyPatch, evaluated: dict[str, Any]
+) -> None:
+    path = released / "evaluation.json"
+    whole = path.read_bytes()
+    path.unlink()
+
+    def stopped(*_: object) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pretrain_evaluation, "neighbour_figures", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_weights(released, corpus=bench.folder / "corpus")
+    verify_release(released)
+    assert json.loads(path.read_text())["parts"].keys() == {"held-out"}
+    assert evaluated
+    path.write_bytes(whole)
+    refresh(released)
+
+
+def test_another_corpus_is_refused(run: Path, bench: Any, tmp_path: Path) -> None:
+    bench.build_corpus(tmp_path / "other")
+    manifest = tmp_path / "other/manifest.json"
+    manifest.write_text(manifest.read_text().replace("CC0-1.0", "CC-BY-4.0"))
+    with pytest.raises(InputError, match="another corpus than the weights were trained on"):
+        evaluate_weights(run, corpus=tmp_path / "other")
 
 
 def test_the_card_tells_corpora_figures_and_limits(
@@ -133,7 +175,9 @@ def test_the_card_leaves_out_what_other_weights_scored(released: Path) -> None:
     assert "improve on these alone in 0 of 1" in told
     (released / "transfer.json").write_text(json.dumps({"weights": "x", "tasks": [task]}))
     refresh(released)
-    assert "ESOL" not in (released / "card.md").read_text()
+    told = (released / "card.md").read_text()
+    assert "ESOL" not in told
+    assert "are of other weights" in told
     (released / "transfer.json").unlink()
     refresh(released)
 
@@ -154,10 +198,58 @@ def test_what_cannot_be_released_is_told(run: Path, tmp_path: Path) -> None:
         release_weights(tmp_path, tmp_path / "out")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="holds other files"):
+    with pytest.raises(InputError, match="holds something other than a release"):
         release_weights(run, tmp_path / "mine")
+    with pytest.raises(InputError, match="cannot be released into its own folder"):
+        release_weights(run, run)
+    shutil.copytree(run, tmp_path / "copied")
+    with pytest.raises(InputError, match="holds something other than a release"):
+        release_weights(run, tmp_path / "copied")
+    summary = json.loads((run / "summary.json").read_text())
+    (tmp_path / "copied/summary.json").write_text(json.dumps(summary | {"steps": 5}))
+    with pytest.raises(InputError, match="5 of 6 steps are done"):
+        release_weights(tmp_path / "copied", tmp_path / "new")
     with pytest.raises(InputError, match=r"beyond float16's range"):
         halved({"weight": torch.tensor([1e6])}, tmp_path)
+
+
+def test_a_release_into_a_package_and_a_second_one_leave_what_is_python(
+    run: Path, released: Path, tmp_path: Path
+) -> None:
+    package = tmp_path / "weights"
+    package.mkdir()
+    (package / "__init__.py").write_text('"""Weights."""')
+    for _ in range(2):
+        release_weights(run, package)
+        verify_release(package)
+        assert (package / "__init__.py").is_file()
+    names = {one.name for one in released.iterdir()} - {"evaluation.json"}
+    assert {one.name for one in package.iterdir()} - {"__init__.py"} == names
+    assert [one.name for one in tmp_path.iterdir()] == ["weights"]
+
+
+def test_a_release_that_fails_leaves_nothing(run: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(run, broken)
+    (broken / "manifest.json").write_text("{}")
+    with pytest.raises(InputError, match="manifest is damaged"):
+        release_weights(broken, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_weights_that_started_from_others_name_these_and_no_place(
+    bench: Any, run: Path, tmp_path: Path
+) -> None:
+    started = run_pretraining(bench.written({"start": str(run), "training": {"max_steps": 2}}))
+    folder = release_weights(started, tmp_path / "started")
+    recipe = yaml.safe_load((folder / "config.yaml").read_text())
+    assert recipe["start"] == run.name
+    card = (folder / "card.md").read_text()
+    assert "It started from the weights made-up (sha256 `" in card
+    assert card.count("CC0-1.0") == 4  # two sources of its own, two of what it started from
+    evaluate_weights(folder, corpus=bench.folder / "corpus")
+    verify_release(folder)
 
 
 def test_a_thinned_log_ends_where_the_whole_one_does() -> None:
@@ -174,15 +266,19 @@ def test_tables_that_are_no_pairs_are_refused(run: Path, bench: Any, tmp_path: P
         evaluate_weights(
             run, corpus=bench.folder / "corpus", wishes=EvaluationWishes(pairs=(path,))
         )
-    with pytest.raises(InputError, match="there is no such file"):
-        evaluate_weights(run, wishes=EvaluationWishes(reference=tmp_path / "none.csv"))
+    for n_molecules, message in ((5, "there is no such file"), (0, "none are asked for")):
+        wishes = EvaluationWishes(n_molecules=n_molecules, reference=tmp_path / "none.csv")
+        with pytest.raises(InputError, match=message):
+            evaluate_weights(run, corpus=bench.folder / "corpus", wishes=wishes)
 
 
 def test_a_reference_is_found_by_what_its_columns_hold(tmp_path: Path) -> None:
     path = tmp_path / "reference.csv"
-    pd.DataFrame({"note": ["one", "two"], "structure": ["CCO", "c1ccccc1"]}).to_csv(path)
-    assert sorted(reference_molecules(path)) == ["CCO", "c1ccccc1"]
-    pd.DataFrame({"note": ["one", "two"]}).to_csv(path, index=False)
+    smiles = ["CCO", "c1ccccc1", "CC(=O)O", "CCN"]
+    notes = ["one", "two", "three", "four"]
+    pd.DataFrame({"note": notes, "structure": smiles}).to_csv(path)
+    assert sorted(reference_molecules(path)) == sorted(smiles)
+    pd.DataFrame({"note": notes}).to_csv(path, index=False)
     with pytest.raises(InputError, match="no column holds molecules"):
         reference_molecules(path)
 

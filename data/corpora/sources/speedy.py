@@ -10,15 +10,13 @@ from kagaku.data.corpora.sources.simulate_speedy import (
     DAYS,
     HOURS,
     N_SEGMENTS,
+    NAMES,
     segment_file,
 )
 from kagaku.data.records import Field, Quantity
 
 LEADS_HOURS = (6, 12, 24, 12, 48)
 """Hours from a field to the later one; the fields take turns with them."""
-
-BLOCK_HOURS = 240
-"""Fields of ten days are kept for validation together, or trained on together."""
 
 KINDS = (("air_temperature",), ("eastward_wind", "northward_wind"))
 """What a sample shows, in turns; winds stand together."""
@@ -34,7 +32,8 @@ class SimulatedWeather(Source):
 
     packages: ClassVar[tuple[Package, ...]] = (
         Package(
-            "simulation", "jcm", "3.0.0", 560, ("segment-*.nc",),
+            "simulation", "jcm", "3.0.0", 560,
+            tuple(segment_file(number) for number in range(N_SEGMENTS)),
             program="simulate_speedy.py", n_minutes=15,
         ),
     )  # fmt: skip
@@ -47,11 +46,13 @@ class SimulatedWeather(Source):
         for number in range(N_SEGMENTS):
             path = self.file("jcm simulation", segment_file(number))
             for kind, names in enumerate(KINDS):
-                fields, _ = fields_of(path, {name: (name, UNITS[name]) for name in names})
+                wanted = {name: (name, UNITS[name]) for name in names}
+                fields, _ = fields_of(path, wanted)
                 yield from weather_pairs(number, fields, kind)
 
 
-UNITS = {"air_temperature": "K", "eastward_wind": "m s-1", "northward_wind": "m s-1"}
+UNITS = dict(NAMES.values())
+"""By standard name."""
 
 
 def weather_pairs(segment: int, fields: list[Field], kind: int) -> Iterator[RawSample]:
@@ -65,14 +66,9 @@ def weather_pairs(segment: int, fields: list[Field], kind: int) -> Iterator[RawS
     for place in range(kind, len(fields), len(KINDS)):
         lead = LEADS_HOURS[place // len(KINDS) % len(LEADS_HOURS)]
         later = place + lead // HOURS
-        groups = [_group(segment, place)]
         inputs: dict[str, Field | Quantity] = {"climate": fields[place]}
         if later < len(fields):
             inputs["lead"] = Quantity("lead time", lead / 24, "day")
             inputs["later"] = fields[later]
-            groups.append(_group(segment, later))
-        yield RawSample(f"{segment}/{place}", inputs, tuple(dict.fromkeys(groups)))
-
-
-def _group(segment: int, place: int) -> str:
-    return f"simulated segment {segment}, block {place * HOURS // BLOCK_HOURS}"
+        # Weather of one week resembles that of the next: a segment is trained on or held out whole.
+        yield RawSample(f"{segment}/{place}", inputs, (f"simulated segment {segment}",))
