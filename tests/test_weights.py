@@ -53,6 +53,8 @@ def test_the_recipe_that_ships_made_them(name: str) -> None:
     made_by = load_pretrain_recipe(weights_folder(name) / "config.yaml")
     assert made_by.identity() == load_pretrain_recipe(RECIPES[name]).identity()
     assert made_by.name == name
+    summary = json.loads((weights_folder(name) / "summary.json").read_text())
+    assert summary["steps"] == summary["max_steps"] == made_by.training.max_steps
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -72,6 +74,7 @@ def test_what_was_measured_was_measured_on_these_weights(name: str) -> None:
     folder = weights_folder(name)
     card = (folder / "card.md").read_text(encoding="utf-8")
     assert "Not measured yet" not in card
+    assert "are of other weights" not in card
     checksum = json.loads((folder / "checksums.json").read_text())["encoder.safetensors"]
     for file in ("evaluation.json", "transfer.json"):
         assert json.loads((folder / file).read_text())["weights"] == checksum
