@@ -27,13 +27,21 @@ def test_a_recipe_is_read_with_its_defaults(tmp_path: Path) -> None:
     assert recipe.valid_share == VALID_SHARE | {"protein": 0.2}
 
 
-def test_the_shipped_recipe_names_every_source(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["corpus_tiny.yaml", "corpus_small.yaml"])
+def test_the_shipped_recipes_name_known_sources_once(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("KAGAKU_DATA", raising=False)
-    recipe = load_corpus_recipe(Path(str(files("kagaku.configs") / "corpus_tiny.yaml")))
-    assert {one.name for one in recipe.sources} == set(SOURCES)
+    recipe = load_corpus_recipe(Path(str(files("kagaku.configs") / name)))
+    assert {one.name for one in recipe.sources} <= set(SOURCES)
     assert recipe.held_out is None
-    names = [one.name for one in packages_of(recipe)]
-    assert len(names) == len(set(names))
+    keys = [one.key for one in packages_of(recipe)]
+    assert len(keys) == len(set(keys))
+
+
+def test_every_source_is_in_the_larger_recipe() -> None:
+    recipe = load_corpus_recipe(Path(str(files("kagaku.configs") / "corpus_small.yaml")))
+    assert {one.name for one in recipe.sources} == set(SOURCES)
 
 
 def test_the_held_out_folder_may_come_from_the_environment(
