@@ -46,7 +46,7 @@ def show_results(found: Scaling, folder: Path, terminal: Terminal) -> None:
         terminal.table(table.title, table.columns, table.rows)
     for sentence in sentences(found):
         terminal.say(sentence)
-    terminal.say(f"Wrote {folder / REPORT_FILE}, {JSON_FILE} and {PNG_FILE} beside it")
+    terminal.say(f"Wrote {JSON_FILE}, {PNG_FILE} and beside them", path=folder / REPORT_FILE)
 
 
 def write_results(found: Scaling, folder: Path) -> None:
