@@ -118,7 +118,7 @@ def trainer_speed(ids: list[list[int]], tokens_per_step: int, *, is_sorted: bool
     accumulation = 4
     batch = max(1, round(tokens_per_step / mean / accumulation))
     config = transformers.BertConfig(
-        vocab_size=max(max(one) for one in ids) + 1,
+        vocab_size=int(max(max(one) for one in ids)) + 1,
         hidden_size=256,
         num_hidden_layers=6,
         num_attention_heads=4,
