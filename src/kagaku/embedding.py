@@ -24,7 +24,7 @@ from kagaku.data.table import table_from_frame
 from kagaku.errors import InputError
 from kagaku.modalities.checking import check_records, fit_modalities, tokenize_records
 from kagaku.models.embedding import embed_columns
-from kagaku.outputs import check_writable
+from kagaku.outputs import check_ending
 from kagaku.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -110,13 +110,7 @@ def check_output(output: Path) -> None:
     Raises:
         InputError: The ending is none that can be written, or no file can be made there.
     """
-    if output.suffix not in WRITABLE:
-        raise InputError(
-            f"vectors cannot be written as {output.suffix!r}",
-            fix=f"Name a file that ends in one of {list(WRITABLE)}.",
-            where=str(output),
-        )
-    check_writable(output)
+    check_ending(output, WRITABLE, "vectors")
 
 
 def write_embeddings(records: Records, vectors: np.ndarray, output: Path) -> None:

@@ -14,7 +14,7 @@ from kagaku.modalities.sequence import END_ID
 from kagaku.models.pretraining.properties import PROPERTIES
 from kagaku.models.pretraining.sampling import SamplingConfig, prefix_of, sample_tokens
 from kagaku.models.pretraining.stored import load_pretrained
-from kagaku.outputs import check_writable
+from kagaku.outputs import check_ending
 from kagaku.registry import did_you_mean
 from kagaku.science_tasks.generation_metrics import canonical_or_none
 from kagaku.terminal import Terminal
@@ -124,13 +124,7 @@ def generate_to_file(
     config: SamplingConfig,
 ) -> None:
     """Generate values, write them through a temporary name, and say what came of it."""
-    if output.suffix not in WRITABLE:
-        raise InputError(
-            f"generated values cannot be written as {output.suffix!r}",
-            fix=f"Name a file that ends in one of {list(WRITABLE)}.",
-            where=str(output),
-        )
-    check_writable(output)
+    check_ending(output, WRITABLE, "generated values")
     terminal = Terminal()
     frame = generate(
         modality, weights=weights, given=given, number=number, config=config, terminal=terminal

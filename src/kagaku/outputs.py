@@ -22,6 +22,26 @@ def check_writable(path: Path) -> None:
     raise InputError(problem, fix="Choose another --output.", where=str(path))
 
 
+def check_ending(path: Path, endings: tuple[str, ...], what: str) -> None:
+    """Refuse a file that cannot be written in the form that its ending names, or not there.
+
+    Args:
+        path: The file to write.
+        endings: Those that can be written.
+        what: The word for what is written, in the plural, for the message.
+
+    Raises:
+        InputError: The ending is none of these, or no file can be made there.
+    """
+    if path.suffix not in endings:
+        raise InputError(
+            f"{what} cannot be written as {path.suffix!r}",
+            fix=f"Name a file that ends in one of {list(endings)}.",
+            where=str(path),
+        )
+    check_writable(path)
+
+
 def check_job_folder(folder: Path, *, mark: str, what: str) -> None:
     """Refuse a folder that holds something other than the job that is to be written into it.
 

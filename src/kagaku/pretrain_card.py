@@ -319,8 +319,8 @@ def _is_better(task: Mapping[str, Any], readout: str, one: str, other: str) -> b
 def _limits(summary: Mapping[str, Any]) -> str:
     millions = summary["tokens"] / 1e6
     return (
-        f"It has seen {millions:,.0f} million tokens; language models are trained on a hundred "
-        "thousand times as many. It writes no text worth reading, knows no protein structure, and "
+        f"It has seen {millions:,.0f} million tokens, which is little. It writes no text "
+        "worth reading, knows no protein structure, and "
         "forecasts no weather; what it generates follows its corpus and is neither checked for "
         "stability nor for safety. Judge it by the tables above: where classical features alone do "
         "as well, use those. Whether a prediction built on it can be trusted is measured anew in "
