@@ -1,0 +1,1 @@
+"""Scientific questions with official splits, and what every method answers to them."""

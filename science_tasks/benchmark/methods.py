@@ -1,0 +1,183 @@
+"""Methods that answer any case of records: plain ones, single readouts, and what `auto` chooses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import pandas as pd
+
+from kagaku.errors import InputError
+from kagaku.modalities.checking import fit_modalities
+from kagaku.models import Encoder
+from kagaku.science_tasks.baselines import baseline_candidates
+from kagaku.science_tasks.benchmark.answers import answers_of
+from kagaku.science_tasks.benchmark.cases import PropertyCase
+from kagaku.science_tasks.benchmark.task import Context, Method
+from kagaku.science_tasks.candidates import ReadoutCandidate
+from kagaku.science_tasks.embeddings import EmbeddingFeatures
+from kagaku.science_tasks.features import FeatureBlock
+from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
+from kagaku.science_tasks.fitting import FitSettings, fit_property
+from kagaku.science_tasks.fitting import Method as FitMethod
+from kagaku.science_tasks.readouts import READOUTS
+from kagaku.science_tasks.selection import Candidate
+
+Features = Literal["classical", "embeddings", "classical + embeddings"]
+
+
+def constant(case: PropertyCase, context: Context) -> pd.DataFrame:
+    """Answer with the mean of the training values, or the share of each class."""
+    return _answered(case, _simple(case, (), context.seed)[0])
+
+
+def plain(case: PropertyCase, context: Context) -> pd.DataFrame:
+    """Answer with the domain's plain model, the last and strongest of the simple baselines.
+
+    For molecules that is a random forest on fingerprints and descriptors, for sequences ridge
+    regression on positions, for texts logistic regression on words.
+    """
+    return _answered(case, _simple(case, classical_blocks(case), context.seed)[-1])
+
+
+def _simple(case: PropertyCase, blocks: Sequence[FeatureBlock], seed: int) -> list[Candidate]:
+    values = case.records.targets[case.target.name]
+    return baseline_candidates(case.records, case.target, values, blocks, seed=seed)
+
+
+def persistence(case: PropertyCase, context: Context) -> pd.DataFrame:
+    """Answer with the field as it is now."""
+    return _named(case, context, "persistence")
+
+
+def climatology(case: PropertyCase, context: Context) -> pd.DataFrame:
+    """Answer with what is usual at this time of the year."""
+    return _named(case, context, "climatology")
+
+
+def _named(case: PropertyCase, context: Context, name: str) -> pd.DataFrame:
+    found = {one.name: one for one in _simple(case, (), context.seed)}
+    if name not in found:
+        raise InputError(
+            f"{name} has no meaning for {case.target.name!r}",
+            fix=f"Choose from {sorted(found)}.",
+            where=case.records.source,
+        )
+    return _answered(case, found[name])
+
+
+@dataclass(frozen=True)
+class Single:
+    """One readout on one set of features: nothing is chosen, so it costs one fit."""
+
+    readout: str
+    """Registered name of the readout."""
+
+    features: Features = "classical"
+    """What it reads."""
+
+    block: str | None = None
+    """Only the classical block of this ending, such as ``"ecfp"``; None takes all."""
+
+    def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
+        """Answer a case."""
+        blocks: list[FeatureBlock] = []
+        if self.features != "embeddings":
+            blocks += classical_blocks(case)
+        if self.block is not None:
+            blocks = [one for one in blocks if one.name.endswith(f":{self.block}")]
+        if self.features != "classical":
+            blocks += embedding_blocks(case, context.encoder(), context)
+        values = case.records.targets[case.target.name]
+        candidate = ReadoutCandidate(
+            self.readout,
+            READOUTS[self.readout],
+            tuple(blocks),
+            values,
+            case.target,
+            context.seed,
+        )
+        return _answered(case, candidate)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What `kagaku finetune` would give: candidates compared on training rows, with intervals."""
+
+    method: FitMethod = "auto"
+    """What may be chosen."""
+
+    max_seconds: float | None = None
+    """No candidate is started after so long."""
+
+    def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
+        """Answer a case."""
+        settings = FitSettings(
+            method=self.method,
+            fold_kind=case.keeps_apart,
+            seed=context.seed,
+            max_seconds=self.max_seconds,
+        )
+        fit = fit_property(
+            case.records,
+            case.rows.learnt(),
+            encoder=context.encoder(),
+            settings=settings,
+            work=context.work,
+            progress=context.report,
+        )
+        answer = fit.model.predict(case.records.subset(case.rows.test))[case.target.name]
+        frame = answers_of(
+            case,
+            answer.prediction,
+            lower=answer.lower,
+            upper=answer.upper,
+            in_domain=answer.in_domain,
+        )
+        frame.attrs["chosen"] = fit.targets[case.target.name].selection.best
+        return frame
+
+
+def classical_blocks(case: PropertyCase) -> list[FeatureBlock]:
+    """Return the classical features of all records, fitted on those to learn from."""
+    featurizers = fit_featurizers(case.records.subset(case.rows.learnt()))
+    return feature_blocks(case.records, featurizers)
+
+
+def embedding_blocks(case: PropertyCase, encoder: Encoder, context: Context) -> list[FeatureBlock]:
+    """Return the frozen embeddings of all records, standardised on those to learn from."""
+    learnt = case.rows.learnt()
+    modalities = fit_modalities(case.records.subset(learnt))
+    report = None
+    if context.report is not None:
+        report = partial(_told, context)
+    return EmbeddingFeatures.fit(encoder, modalities, case.records, learnt, progress=report)[1]
+
+
+def _told(context: Context, done: int, total: int) -> None:
+    assert context.report is not None
+    context.report(done, total, "embedding")
+
+
+def _answered(case: PropertyCase, candidate: Candidate) -> pd.DataFrame:
+    values = case.records.targets[case.target.name]
+    learnt = case.rows.learnt()
+    measured = learnt[values.present()[learnt]]
+    return answers_of(case, candidate.fit(measured).predict(case.rows.test))
+
+
+def property_methods(**more: Method) -> dict[str, Method]:
+    """Return the methods that every question about records has, cheapest first.
+
+    Args:
+        more: Further ones of the domain, which stand behind the plain ones.
+    """
+    return {
+        "constant": constant,
+        "plain": plain,
+        **{name.replace("_", "-"): one for name, one in more.items()},
+        "linear-embeddings": Single("linear", "embeddings"),
+        "gp-joined": Single("gp", "classical + embeddings"),
+        "auto": Chosen("auto"),
+        "full": Chosen("full"),
+    }

@@ -1,0 +1,298 @@
+"""Running methods on cases: each answer is kept, so that a stopped benchmark goes on."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+
+from kagaku.data.catalogue import Source
+from kagaku.errors import InputError
+from kagaku.models import Encoder
+from kagaku.science_tasks.benchmark.task import Case, Context, Task
+from kagaku.science_tasks.resumable import encoder_fingerprint
+
+FORMAT_VERSION = 1
+"""Version of the files of a result."""
+
+
+@dataclass(frozen=True)
+class Quick:
+    """A cut of every case, to see that all works; such scores are comparable with nothing."""
+
+    n_train: int = 200
+    """Most items to learn from."""
+
+    n_test: int = 100
+    """Most items to answer for."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run."""
+
+    methods: tuple[str, ...] = ()
+    """Names of methods; empty takes each task's default ones."""
+
+    splits: tuple[str, ...] = ()
+    """Names of splits; empty takes all."""
+
+    seeds: tuple[int, ...] = (0,)
+    """Each fixes whatever is random in a method."""
+
+    quick: Quick | None = None
+    """Cuts the cases."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one method answered on one split with one seed."""
+
+    task: str
+    """Name of the task."""
+
+    method: str
+    """Name of the method."""
+
+    split: str
+    """Name of the official split."""
+
+    seed: int
+    """What fixed the random choices."""
+
+    n_train: int
+    """Items that were learnt from."""
+
+    n_test: int
+    """Items that were answered for."""
+
+    n_dropped: int
+    """Items of the published files that cannot be read."""
+
+    seconds: float
+    """Wall time, loading the data not counted."""
+
+    peak_megabytes: float
+    """Most resident memory of the process while it ran, sampled after each step that reports."""
+
+    base: str | None
+    """Fingerprint of the weights that the method used; None if it used none."""
+
+    base_name: str | None
+    """What those weights are called."""
+
+    chosen: str
+    """Which candidate was chosen, for methods that choose."""
+
+    quick: Quick | None
+    """How the case was cut; None where it is the whole."""
+
+    answers: pd.DataFrame
+    """One row per test item."""
+
+
+class BaseUse:
+    """Gives the base when a method first asks for it, and remembers whether any did."""
+
+    def __init__(self, load: Callable[[], Encoder]) -> None:
+        self._load = load
+        self._encoder: Encoder | None = None
+        self._fingerprint = ""
+        self.is_used = False
+
+    def __call__(self) -> Encoder:
+        """Return the encoder."""
+        self.is_used = True
+        return self._loaded()
+
+    @property
+    def fingerprint(self) -> str:
+        """A short text that two encoders share only if their weights are the same."""
+        if not self._fingerprint:
+            self._fingerprint = encoder_fingerprint(self._loaded())
+        return self._fingerprint
+
+    @property
+    def name(self) -> str:
+        """What the encoder is called."""
+        return self._loaded().config.name
+
+    def _loaded(self) -> Encoder:
+        if self._encoder is None:
+            self._encoder = self._load()
+        return self._encoder
+
+
+class Cases:
+    """The cases of one task, loaded when first needed."""
+
+    def __init__(self, task: Task, source: Source, quick: Quick | None) -> None:
+        self.task, self.source, self.quick = task, source, quick
+        self._loaded: Mapping[str, Case] | None = None
+
+    def names(self, wanted: Sequence[str]) -> list[str]:
+        """Return the splits to run.
+
+        Raises:
+            InputError: A wanted one is not there.
+        """
+        there = list(self.all())
+        for one in wanted:
+            if one not in there:
+                raise InputError(
+                    f"the task {self.task.name!r} has no split {one!r}",
+                    fix=f"Choose from {there}.",
+                )
+        return [one for one in there if not wanted or one in wanted]
+
+    def all(self) -> Mapping[str, Case]:
+        """Return all cases, cut if the plan is quick."""
+        if self._loaded is None:
+            loaded = self.task.load(self.source)
+            if self.quick is not None:
+                quick = self.quick
+                loaded = {
+                    name: case.cut(quick.n_train, quick.n_test, seed=0)
+                    for name, case in loaded.items()
+                }
+            self._loaded = loaded
+        return self._loaded
+
+
+def run_task(
+    task: Task,
+    source: Source,
+    base: BaseUse,
+    plan: Plan,
+    folder: Path,
+    report: Callable[[int, int, str], None] | None = None,
+) -> Iterator[Result]:
+    """Yield the result of every method, split and seed of the plan; kept ones at once.
+
+    Args:
+        task: The question.
+        source: Gives catalogued files.
+        base: Gives the weights.
+        plan: What to run.
+        folder: Where results are kept, in a folder per task and method.
+        report: Called with (done, total, what).
+
+    Raises:
+        InputError: A method or split is unknown, or a file cannot be had.
+    """
+    methods = plan.methods or task.default
+    for method in methods:
+        task.method(method)
+    cases = Cases(task, source, plan.quick)
+    cells = [
+        (method, split, seed)
+        for method in methods
+        for split in cases.names(plan.splits)
+        for seed in plan.seeds
+    ]
+    for number, (method, split, seed) in enumerate(cells):
+        if report is not None:
+            report(number, len(cells), f"{task.name}: {method}, {split}, seed {seed}")
+        path = folder / task.name / method / f"{split}-seed{seed}.json"
+        kept = load_result(path)
+        if kept is None or not _is_same(kept, plan, base):
+            kept = _run_cell(task, cases.all()[split], (method, split, seed), base, plan, path)
+        yield kept
+    if report is not None:
+        report(len(cells), len(cells), task.name)
+
+
+def _is_same(kept: Result, plan: Plan, base: BaseUse) -> bool:
+    return kept.quick == plan.quick and kept.base in (None, base.fingerprint)
+
+
+def _run_cell(
+    task: Task,
+    case: Case,
+    cell: tuple[str, str, int],
+    base: BaseUse,
+    plan: Plan,
+    path: Path,
+) -> Result:
+    method, split, seed = cell
+    memory = _Memory()
+    work = path.with_suffix(".work")
+    base.is_used = False
+    begun = time.monotonic()
+    context = Context(base, seed, work, lambda *_: memory.look())
+    answers = task.method(method)(case, context)
+    memory.look()
+    assert len(answers) == case.n_test, f"{task.name}, {method}: an answer per item"
+    result = Result(
+        task=task.name,
+        method=method,
+        split=split,
+        seed=seed,
+        n_train=case.n_train,
+        n_test=case.n_test,
+        n_dropped=getattr(case, "n_dropped", 0),
+        seconds=round(time.monotonic() - begun, 2),
+        peak_megabytes=round(memory.most / 1e6),
+        base=base.fingerprint if base.is_used else None,
+        base_name=base.name if base.is_used else None,
+        chosen=str(answers.attrs.get("chosen", "")),
+        quick=plan.quick,
+        answers=answers.reset_index(drop=True),
+    )
+    save_result(result, path)
+    shutil.rmtree(work, ignore_errors=True)
+    return result
+
+
+class _Memory:
+    """The most resident memory that was seen, in bytes."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self.most = 0
+        self.look()
+
+    def look(self) -> None:
+        self.most = max(self.most, self._process.memory_info().rss)
+
+
+def save_result(result: Result, path: Path) -> None:
+    """Write the answers as Parquet and, when they are whole, the rest as JSON beside them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = path.with_suffix(".parquet")
+    partial = table.with_suffix(".partial")
+    answers = result.answers.copy()
+    answers.attrs = {}
+    answers.to_parquet(partial, index=False)
+    partial.replace(table)
+    stored = {
+        name: value
+        for name, value in asdict(replace(result, answers=pd.DataFrame())).items()
+        if name != "answers"
+    }
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps({"format_version": FORMAT_VERSION, **stored}, indent=1))
+    partial.replace(path)
+
+
+def load_result(path: Path) -> Result | None:
+    """Return a kept result; None if there is none, or another version wrote it."""
+    if not path.is_file():
+        return None
+    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if stored.pop("format_version", None) != FORMAT_VERSION:
+        return None
+    quick = stored.pop("quick")
+    answers = pd.read_parquet(path.with_suffix(".parquet"))
+    return Result(quick=None if quick is None else Quick(**quick), answers=answers, **stored)
+
+
+def load_results(folder: Path) -> list[Result]:
+    """Return all results that are kept in a folder, in a fixed order."""
+    found = (load_result(path) for path in sorted(folder.glob("*/*/*.json")))
+    return [one for one in found if one is not None]

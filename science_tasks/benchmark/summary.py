@@ -1,0 +1,195 @@
+"""What results amount to: scores over splits and seeds, and paired differences with intervals."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from kagaku.science_tasks.benchmark.measures import COVERAGE, Measure
+from kagaku.science_tasks.benchmark.running import Result
+from kagaku.science_tasks.benchmark.task import Task
+from kagaku.science_tasks.resampling import BOOTSTRAPS, members_of
+
+Verdict = Literal["better", "no different", "worse"]
+
+OnDrawn = Callable[[Mapping[str, np.ndarray] | None], float]
+"""A statistic of resampled items: by split, the items that were drawn; None takes each once."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One measure of one method over its splits and seeds."""
+
+    method: str
+    """Name of the method."""
+
+    measure: str
+    """Name of the measure."""
+
+    mean: float
+    """Mean over splits and seeds."""
+
+    spread: float
+    """Standard deviation over them; NaN if there is one only."""
+
+    low: float
+    """Lower end of the 95% interval of the mean over resampled test items."""
+
+    high: float
+    """Upper end."""
+
+    n_runs: int
+    """Splits times seeds."""
+
+
+@dataclass(frozen=True)
+class Paired:
+    """One method against another on the same test items."""
+
+    method: str
+    """Whose score comes first."""
+
+    other: str
+    """Whose score is taken off."""
+
+    measure: str
+    """What is compared."""
+
+    difference: float
+    """Mean over splits and seeds of score minus the other's score."""
+
+    low: float
+    """Lower end of its 95% interval over resampled test items."""
+
+    high: float
+    """Upper end."""
+
+    verdict: Verdict
+    """``"no different"`` where the interval holds 0."""
+
+    def sentence(self, unit: str | None = None) -> str:
+        """Return the verdict in words, with the figures."""
+        words = {
+            "better": f"{self.method} is better than {self.other}",
+            "worse": f"{self.method} is worse than {self.other}: use that one instead",
+            "no different": f"{self.method} is not clearly different from {self.other}",
+        }[self.verdict]
+        of = f" {unit}" if unit else ""
+        return (
+            f"{words} ({self.measure} {self.difference:+.3g}{of}, 95% interval {self.low:+.3g} to "
+            f"{self.high:+.3g})."
+        )
+
+
+Runs = Mapping[tuple[str, int], pd.DataFrame]
+"""Answers by split and seed."""
+
+
+def runs_of(results: Sequence[Result], method: str) -> dict[tuple[str, int], pd.DataFrame]:
+    """Return the answers of one method by split and seed."""
+    return {(one.split, one.seed): one.answers for one in results if one.method == method}
+
+
+def summarise(task: Task, results: Sequence[Result]) -> list[Summary]:
+    """Return every measure of every method, methods in the task's order."""
+    found = []
+    for method in task.methods:
+        runs = runs_of(results, method)
+        for measure in (*task.measures, COVERAGE) if runs else ():
+            scores = np.array([measure.of(answers) for answers in runs.values()])
+            if np.isnan(scores).all():
+                continue
+            low, high = _mean_interval(measure, runs, task.group)
+            spread = float(np.nanstd(scores, ddof=1)) if len(scores) > 1 else float("nan")
+            found.append(
+                Summary(
+                    method, measure.name, float(np.nanmean(scores)), spread, low, high, len(scores)
+                )
+            )
+    return found
+
+
+def compare_runs(
+    task: Task, measure: Measure, first: Runs, second: Runs, names: tuple[str, str]
+) -> Paired | None:
+    """Return the paired comparison of two methods on the splits and seeds that both have.
+
+    Each split's items are resampled once for both methods and all seeds, so that what is hard for
+    both cancels, and the same items asked with several seeds do not count as new ones.
+
+    Args:
+        task: The question.
+        measure: What is compared.
+        first: Answers of one method.
+        second: Answers of the other.
+        names: What they are called.
+
+    Returns:
+        None if they share no split and seed, or the measure is not defined for both.
+    """
+    shared = [one for one in first if one in second and len(first[one]) == len(second[one])]
+    if not shared:
+        return None
+
+    def difference(drawn: Mapping[str, np.ndarray] | None) -> float:
+        values = []
+        for key in shared:
+            one, other = first[key], second[key]
+            if drawn is not None:
+                one, other = one.iloc[drawn[key[0]]], other.iloc[drawn[key[0]]]
+            values.append(measure.of(one) - measure.of(other))
+        return float(np.mean(values))
+
+    found = difference(None)
+    if np.isnan(found):
+        return None
+    low, high = _interval(difference, {key: first[key] for key in shared}, task.group)
+    verdict: Verdict = "no different"
+    if np.isfinite(low) and np.isfinite(high) and (low > 0 or high < 0):
+        verdict = "better" if (found < 0) == measure.smaller_is_better else "worse"
+    return Paired(*names, measure.name, found, low, high, verdict)
+
+
+def best_baseline(task: Task, results: Sequence[Result]) -> str | None:
+    """Return the plain baseline with the best mean score of the leading measure."""
+    sign = 1 if task.leading.smaller_is_better else -1
+    scored = []
+    for method in task.baselines:
+        values = [task.leading.of(one) for one in runs_of(results, method).values()]
+        if values and not np.isnan(values).any():
+            scored.append((sign * float(np.mean(values)), method))
+    return min(scored)[1] if scored else None
+
+
+def _mean_interval(measure: Measure, runs: Runs, group: str | None) -> tuple[float, float]:
+    def mean(drawn: Mapping[str, np.ndarray] | None) -> float:
+        assert drawn is not None
+        values = [measure.of(one.iloc[drawn[split]]) for (split, _), one in runs.items()]
+        return float(np.mean(values))
+
+    return _interval(mean, runs, group)
+
+
+def _interval(statistic: OnDrawn, runs: Runs, group: str | None) -> tuple[float, float]:
+    """Return the central 95% of a statistic of resampled items, each split resampled once."""
+    rng = np.random.default_rng(0)
+    members = {}
+    for (split, _), answers in runs.items():
+        groups = answers[group].to_numpy() if group is not None and group in answers else None
+        members[split] = members_of(len(answers), groups)
+    if any(len(one) < 2 for one in members.values()):
+        return float("nan"), float("nan")
+    values = []
+    for _ in range(BOOTSTRAPS):
+        drawn = {
+            split: np.concatenate([one[i] for i in rng.integers(0, len(one), len(one))])
+            for split, one in members.items()
+        }
+        values.append(statistic(drawn))
+    finite = np.array(values)[np.isfinite(values)]
+    if not len(finite):
+        return float("nan"), float("nan")
+    low, high = np.quantile(finite, [0.025, 0.975])
+    return float(low), float(high)

@@ -1,0 +1,226 @@
+"""What a scientific question is: frozen data, so that a reader sees the science and no plumbing."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
+from kagaku.data.catalogue import DOMAINS, Source
+from kagaku.errors import InputError
+from kagaku.models import Encoder
+from kagaku.registry import did_you_mean
+from kagaku.science_tasks.benchmark.measures import COVERAGE, Measure
+
+
+class Case(Protocol):
+    """One official split of a task: what methods learn from, and what they are asked."""
+
+    @property
+    def n_train(self) -> int:
+        """How many items there are to learn from; 0 for zero-shot questions."""
+
+    @property
+    def n_test(self) -> int:
+        """How many items are asked: answers have a row for each, in this order."""
+
+    def values(self, part: str) -> Mapping[str, Sequence[Any]]:
+        """Return raw values by modality, one per item of a part; None if missing.
+
+        Args:
+            part: ``"train"`` or ``"test"``.
+
+        The leak audit compares them with each other and with what the weights were trained on.
+        """
+
+    def cut(self, n_train: int, n_test: int, seed: int) -> "Case":
+        """Return the same case with at most so many items, drawn at random, for a quick look."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a method is given beside the case."""
+
+    encoder: Callable[[], Encoder]
+    """Gives the base that embeddings come from; loaded at the first call."""
+
+    seed: int = 0
+    """Fixes whatever is random."""
+
+    work: Path | None = None
+    """A folder where finished steps may be kept, so that a stopped run goes on."""
+
+    report: Callable[[int, int, str], None] | None = None
+    """Called with (done, total, what)."""
+
+
+Method = Callable[[Any, Context], pd.DataFrame]
+"""Answers a case: one row per test item, in order, with the columns that measures read. Learns from
+the training part only."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A score that others have published."""
+
+    model: str
+    """What they call their method."""
+
+    measure: str
+    """Name of one of the task's measures."""
+
+    value: float
+    """The score, in the measure's unit."""
+
+    source: str
+    """DOI or public address where it stands."""
+
+    split: str | None = None
+    """Which of the task's splits it belongs to; None for the mean over all."""
+
+    differs: str = ""
+    """What is not the same there (data, split), so that comparing is not fair; else empty."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One scientific question with its data, splits, measures and published answers."""
+
+    name: str
+    """What the command line calls it, such as ``"esol"``."""
+
+    domain: str
+    """One of `DOMAINS`."""
+
+    question: str
+    """What is asked, in one sentence of the field."""
+
+    dataset: str
+    """Name of the data set in the catalogue."""
+
+    files: tuple[str, ...]
+    """Keys of the catalogued files that it reads."""
+
+    load: Callable[[Source], Mapping[str, Case]]
+    """Gives the case of each official split, by the split's name."""
+
+    measures: tuple[Measure, ...]
+    """The leading one first. Coverage of intervals is measured wherever answers have them."""
+
+    methods: Mapping[str, Method]
+    """By name, everything that can answer, cheapest first."""
+
+    baselines: tuple[str, ...]
+    """The methods that are plain baselines: what a careful laboratory would try first."""
+
+    default: tuple[str, ...]
+    """The methods that are run if none is named."""
+
+    published: tuple[Published, ...] = ()
+    """Scores of others."""
+
+    traps: tuple[str, ...] = ()
+    """What a reader must know before believing any score here."""
+
+    minutes: Mapping[str, float] = field(default_factory=dict)
+    """By method, measured minutes on two CPU cores for all splits with one seed."""
+
+    is_long: bool = False
+    """Whether the default run takes more than 20 minutes on two CPU cores."""
+
+    group: str | None = None
+    """A column of the answers whose equal values are resampled together: a gene, a year."""
+
+    def __post_init__(self) -> None:
+        """Check what a typing error would break late."""
+        assert self.domain in DOMAINS, self.domain
+        assert set(self.default) | set(self.baselines) <= set(self.methods), self.name
+        names = {one.name for one in self.measures}
+        assert {one.measure for one in self.published} <= names, self.name
+
+    @property
+    def leading(self) -> Measure:
+        """The measure that comparisons are about."""
+        return self.measures[0]
+
+    def measure(self, name: str) -> Measure:
+        """Return one of the measures; raises KeyError for a stranger."""
+        return {one.name: one for one in (*self.measures, COVERAGE)}[name]
+
+    def method(self, name: str) -> Method:
+        """Return a method.
+
+        Raises:
+            InputError: The task has none of that name.
+        """
+        if name not in self.methods:
+            raise InputError(
+                f"the task {self.name!r} has no method {name!r}",
+                fix=did_you_mean(name, self.methods),
+            )
+        return self.methods[name]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which items of a table stand in the parts of an official split."""
+
+    train: Int[np.ndarray, " item"]
+    """What methods learn from."""
+
+    test: Int[np.ndarray, " item"]
+    """What they are asked; methods never see the answers."""
+
+    valid: Int[np.ndarray, " item"] | None = None
+    """A part that the split sets aside for choosing; our methods choose by cross-validation, so
+    it is learnt from too."""
+
+    def learnt(self) -> Int[np.ndarray, " item"]:
+        """Return training and validation items together."""
+        return self.train if self.valid is None else np.concatenate([self.train, self.valid])
+
+
+class Tasks(Mapping[str, Task]):
+    """All registered tasks by name."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task] = {}
+
+    def register(self, *tasks: Task) -> None:
+        """File tasks under their names."""
+        for one in tasks:
+            if one.name in self._tasks:
+                raise RuntimeError(f"two tasks claim the name {one.name!r}")
+            self._tasks[one.name] = one
+
+    def __getitem__(self, name: str) -> Task:
+        if name in self._tasks:
+            return self._tasks[name]
+        raise InputError(
+            f"there is no task named {name!r}", fix=did_you_mean(name, [*self._tasks, *DOMAINS])
+        )
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tasks
+
+    def __iter__(self) -> Any:
+        return iter(sorted(self._tasks, key=lambda one: (self._tasks[one].domain, one)))
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def chosen(self, name: str) -> list[Task]:
+        """Return the task of that name, or all tasks of the domain of that name.
+
+        Raises:
+            InputError: It is neither.
+        """
+        if name in DOMAINS:
+            return [self[one] for one in self if self[one].domain == name]
+        return [self[name]]
+
+
+TASKS = Tasks()
