@@ -12,6 +12,7 @@ from jaxtyping import Int
 from kagaku.data.catalogue import DOMAINS, Source
 from kagaku.errors import InputError
 from kagaku.models import Encoder
+from kagaku.models.pretraining.stored import Pretrained
 from kagaku.registry import did_you_mean
 from kagaku.science_tasks.benchmark.measures import COVERAGE, Measure
 
@@ -40,6 +41,18 @@ class Case(Protocol):
         """Return the same case with at most so many items, drawn at random, for a quick look."""
 
 
+def no_heads() -> Pretrained:
+    """Refuse, for a base that is an encoder and nothing more.
+
+    Raises:
+        InputError: Always.
+    """
+    raise InputError(
+        "the base has no heads, so it can neither generate nor align",
+        fix="Choose a whole pretrained network as base, such as kagaku-tiny.",
+    )
+
+
 @dataclass(frozen=True)
 class Context:
     """What a method is given beside the case."""
@@ -55,6 +68,14 @@ class Context:
 
     report: Callable[[int, int, str], None] | None = None
     """Called with (done, total, what)."""
+
+    pretrained: Callable[[], Pretrained] = no_heads
+    """Gives the base with the heads that it was pretrained with, for questions that it can answer
+    as it is: to generate, or to tell what belongs together.
+
+    Raises:
+        InputError: The base has none.
+    """
 
 
 Method = Callable[[Any, Context], pd.DataFrame]
