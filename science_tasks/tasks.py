@@ -2,10 +2,22 @@
 
 from kagaku.science_tasks.benchmark.task import TASKS
 from kagaku.science_tasks.chemistry import (
+    denovo,
+    descriptions,
     moleculeace,
     moleculenet,
     reaction_yields,
+    reactions,
     solubility,
 )
 
-__all__ = ["TASKS", "moleculeace", "moleculenet", "reaction_yields", "solubility"]
+__all__ = [
+    "TASKS",
+    "denovo",
+    "descriptions",
+    "moleculeace",
+    "moleculenet",
+    "reaction_yields",
+    "reactions",
+    "solubility",
+]

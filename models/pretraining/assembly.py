@@ -28,7 +28,7 @@ def assemble(
     row_length: int,
     source: str,
     n_samples: int,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None,
 ) -> PretrainingBatch:
     """Return the batch of some records.
 
@@ -41,10 +41,13 @@ def assemble(
         row_length: Tokens per row.
         source: Name of the source that all records came from.
         n_samples: How many samples they were made of.
-        rng: Where the order of the columns comes from.
+        rng: Where the order of the columns comes from; None leaves every part in its own place.
     """
     records = [record for row in rows for record in row]
-    columns = [rng.permutation(len(record.parts)) for record in records]
+    columns = [
+        np.arange(len(record.parts)) if rng is None else rng.permutation(len(record.parts))
+        for record in records
+    ]
     packed = _packed(records, columns)
     hidden = _hidden(records, packed)
     masked, reconstructed = {}, {}

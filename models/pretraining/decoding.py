@@ -32,12 +32,21 @@ class KeptKeys:
     is_there: Bool[Tensor, "record place"]
     """Which places hold a token."""
 
-    def of(self, records: Int[Tensor, " chosen"]) -> "KeptKeys":
-        """Return those of some records, in the given order."""
+    def of(self, records: Int[Tensor, " chosen"], n_places: int) -> "KeptKeys":
+        """Return those of some records, in the given order; a record may come several times.
+
+        Args:
+            records: Which.
+            n_places: How many places hold something yet; the others are not copied.
+        """
+
+        def chosen(one: Tensor) -> Tensor:
+            kept = one.new_zeros(len(records), *one.shape[1:])
+            kept[:, :, :n_places] = one[:, :, :n_places].index_select(0, records)
+            return kept
+
         return KeptKeys(
-            tuple(one[records] for one in self.keys),
-            tuple(one[records] for one in self.values),
-            self.is_there[records],
+            tuple(map(chosen, self.keys)), tuple(map(chosen, self.values)), self.is_there[records]
         )
 
 
@@ -96,8 +105,11 @@ class Decoder:
         return network.token_logits(GENERATED, self.modality, out[:, 0])
 
     def keep(self, records: Int[Tensor, " chosen"]) -> None:
-        """Go on with some of the records only, in the given order."""
-        self.kept = self.kept.of(records)
+        """Go on with some of the records only, in the given order; one may be taken several times.
+
+        From then on each of its copies may go its own way.
+        """
+        self.kept = self.kept.of(records, self.prefix_places + self.n_done)
 
     @torch.no_grad()
     def _read(self, prefixes: Sequence[RecordTokens], lengths: Sequence[int]) -> None:

@@ -1,0 +1,296 @@
+"""New molecules like those that medicinal chemists made: valid, distinct, new, diverse, alike."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rdkit import Chem, DataStructs
+from rdkit.Chem import rdFingerprintGenerator
+
+from kagaku.data.catalogue import Source
+from kagaku.modalities import MODALITIES
+from kagaku.modalities.molecule import split_smiles
+from kagaku.models.pretraining.network import PretrainingNetwork
+from kagaku.models.pretraining.sampling import SamplingConfig, sample_tokens
+from kagaku.models.pretraining.translation import TranslationConfig
+from kagaku.science_tasks.benchmark.files import frame
+from kagaku.science_tasks.benchmark.measures import Measure, share_of_counts
+from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Published, Task
+from kagaku.science_tasks.chemistry.moleculeace_scores import SCORES
+from kagaku.science_tasks.chemistry.solubility import share_of
+from kagaku.science_tasks.generation_metrics import (
+    N_BITS,
+    RADIUS,
+    canonical_or_none,
+    frechet_chemnet_distance,
+)
+from kagaku.science_tasks.translating import own_network, taught_network
+
+FILES = tuple(f"molecules/moleculeace/{target}.csv" for target in SCORES)
+
+N_GENERATED = 10_000
+"""Molecules that are asked for. MOSES asks for 30,000."""
+
+TEST_SHARE = 0.2
+"""Share of the compounds that are only compared with, fixed by a hash of each."""
+
+_PRINTS = rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=N_BITS)
+
+
+@dataclass(frozen=True)
+class GenerationCase:
+    """Molecules to learn from, and others that new ones should be like."""
+
+    learnt: tuple[str, ...]
+    """Canonical SMILES to learn from."""
+
+    reference: tuple[str, ...]
+    """Canonical SMILES to compare with, which methods do not look at."""
+
+    n_wanted: int = N_GENERATED
+    """How many new ones are asked for."""
+
+    @property
+    def n_train(self) -> int:
+        """How many molecules there are to learn from."""
+        return len(self.learnt)
+
+    @property
+    def n_test(self) -> int:
+        """How many new ones are asked for."""
+        return self.n_wanted
+
+    def values(self, part: str) -> Mapping[str, Sequence[Any]]:
+        """Return the molecules to learn from, or those to compare with."""
+        return {"molecule": self.reference if part == "test" else self.learnt}
+
+    def cut(self, n_train: int, n_test: int, seed: int) -> "GenerationCase":
+        """Return the case with at most so many molecules of each part, drawn at random."""
+        rng = np.random.default_rng(seed)
+        learnt = np.sort(rng.permutation(len(self.learnt))[:n_train])
+        reference = np.sort(rng.permutation(len(self.reference))[:n_test])
+        return replace(
+            self,
+            learnt=tuple(self.learnt[one] for one in learnt),
+            reference=tuple(self.reference[one] for one in reference),
+            n_wanted=min(self.n_wanted, n_test),
+        )
+
+
+def load(source: Source) -> Mapping[str, Case]:
+    """Return the one case: all compounds of MoleculeACE, each once."""
+    strings = {smiles for key in FILES for smiles in frame(source, key)["smiles"]}
+    known = sorted({one for one in map(canonical_or_none, strings) if one is not None})
+    is_test = [share_of(one) < TEST_SHARE for one in known]
+    return {
+        "hashed": GenerationCase(
+            tuple(one for one, asked in zip(known, is_test, strict=True) if not asked),
+            tuple(one for one, asked in zip(known, is_test, strict=True) if asked),
+        )
+    }
+
+
+def generation_answers(case: GenerationCase, generated: Sequence[str]) -> pd.DataFrame:
+    """Return generated strings as answers, with what the measures read.
+
+    ``is_first`` is 1 for the first of equal molecules, ``is_new`` for such a first one that was not
+    learnt from. Of each first one, ``spread`` is 1 minus its mean Tanimoto similarity to all
+    distinct ones, itself included, and ``nearest`` that to the nearest molecule of the reference;
+    0 for the others. ``fcd`` is the same in every row, as it belongs to the whole set; NaN where
+    the package ``fcd`` is not installed or too few are valid.
+
+    Args:
+        case: What was asked.
+        generated: As they came from a model.
+    """
+    read = [canonical_or_none(one) for one in generated]
+    first = {one: place for place, one in reversed(list(enumerate(read))) if one is not None}
+    distinct = sorted(first)
+    rows = [first[one] for one in distinct]
+    learnt = set(case.learnt)
+    answers = pd.DataFrame({"answer": list(generated), "is_asked": 1.0})
+    answers["is_valid"] = [float(one is not None) for one in read]
+    for name in ("is_first", "is_new", "spread", "nearest"):
+        answers[name] = 0.0
+    answers.loc[rows, "is_first"] = 1.0
+    answers.loc[rows, "is_new"] = [float(one not in learnt) for one in distinct]
+    prints = [_PRINTS.GetFingerprint(Chem.MolFromSmiles(one)) for one in distinct]
+    there = [_PRINTS.GetFingerprint(Chem.MolFromSmiles(one)) for one in case.reference]
+    answers.loc[rows, "spread"] = [
+        1 - float(np.mean(DataStructs.BulkTanimotoSimilarity(one, prints))) for one in prints
+    ]
+    answers.loc[rows, "nearest"] = [
+        max(DataStructs.BulkTanimotoSimilarity(one, there)) for one in prints
+    ]
+    answers["fcd"] = _distance([one for one in read if one is not None], case.reference)
+    return answers
+
+
+def _distance(valid: Sequence[str], reference: Sequence[str]) -> float:
+    if find_spec("fcd") is None or min(len(valid), len(reference)) < 2:
+        return float("nan")
+    return frechet_chemnet_distance(valid, reference)
+
+
+def _of_set(answers: pd.DataFrame) -> float:
+    return float(answers["fcd"].iloc[0])
+
+
+FCD = Measure("FCD", _of_set, smaller_is_better=True, columns=("fcd",))
+"""Fréchet ChemNet distance of the valid ones to the reference. It belongs to the whole set, so its
+interval over resampled molecules says nothing: look at its spread over seeds."""
+
+MEASURES: tuple[Measure, ...] = (
+    FCD,
+    share_of_counts("valid", "is_valid", "is_asked"),
+    share_of_counts("unique", "is_first", "is_valid"),
+    share_of_counts("novel", "is_new", "is_first"),
+    share_of_counts("IntDiv", "spread", "is_first"),
+    share_of_counts("SNN", "nearest", "is_first"),
+)
+
+
+def copies(case: GenerationCase, context: Context) -> pd.DataFrame:
+    """Answer with molecules to learn from, drawn at random: perfect in all but novelty."""
+    rng = np.random.default_rng(context.seed)
+    chosen = rng.integers(0, case.n_train, case.n_test)
+    return generation_answers(case, [case.learnt[one] for one in chosen])
+
+
+@dataclass(frozen=True)
+class Markov:
+    """Answers with strings in which each token follows from the few before it, by counting."""
+
+    order: int = 6
+    """How many tokens are looked at; fewer where these were never seen together."""
+
+    longest: int = 200
+    """Tokens after which a string is cut."""
+
+    def __call__(self, case: GenerationCase, context: Context) -> pd.DataFrame:
+        """Answer a case."""
+        follows: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+        for smiles in case.learnt:
+            for before, token in self._steps(split_smiles(smiles)):
+                follows[before][token] += 1
+        rng = np.random.default_rng(context.seed)
+        return generation_answers(case, [self._drawn(follows, rng) for _ in range(case.n_test)])
+
+    def _steps(self, tokens: Sequence[str]) -> Iterator[tuple[tuple[str, ...], str]]:
+        padded = [""] * self.order + [*tokens, ""]
+        for place in range(self.order, len(padded)):
+            yield tuple(padded[place - self.order : place]), padded[place]
+
+    def _drawn(
+        self, follows: Mapping[tuple[str, ...], Counter[str]], rng: np.random.Generator
+    ) -> str:
+        tokens = [""] * self.order
+        while len(tokens) < self.order + self.longest:
+            # What came before was itself drawn from what was seen, so it was seen.
+            choices = follows[tuple(tokens[-self.order :])]
+            counts = np.array(list(choices.values()), dtype=np.float64)
+            token = list(choices)[rng.choice(len(counts), p=counts / counts.sum())]
+            if not token:
+                break
+            tokens.append(token)
+        return "".join(tokens)
+
+
+def generated(case: GenerationCase, context: Context) -> pd.DataFrame:
+    """Answer with what the base generates from nothing; it learns nothing here."""
+    return _sampled(case, own_network(context), context)
+
+
+def _sampled(case: GenerationCase, network: PretrainingNetwork, context: Context) -> pd.DataFrame:
+    molecule: Any = MODALITIES["molecule"]()
+    progress = None if context.report is None else partial(_told, context)
+    config = SamplingConfig(most_tokens=200, seed=context.seed)
+    drawn = sample_tokens(network, "molecule", [{}] * case.n_test, config, progress=progress)
+    return generation_answers(case, [molecule.decode(ids.tolist()) for ids in drawn])
+
+
+def _told(context: Context, done: int, total: int) -> None:
+    assert context.report is not None
+    context.report(done, total, "generating")
+
+
+def _config() -> TranslationConfig:
+    return TranslationConfig(max_steps=2_000, max_epochs=10)
+
+
+@dataclass(frozen=True)
+class Taught:
+    """Answers with what the base generates after it was taught the molecules to learn from."""
+
+    config: TranslationConfig = field(default_factory=_config)
+    """How it is taught."""
+
+    def __call__(self, case: GenerationCase, context: Context) -> pd.DataFrame:
+        """Answer a case."""
+        pairs = [("", one) for one in case.learnt]
+        network, heads = taught_network(None, "molecule", self.config, pairs, context)
+        answers = _sampled(case, network, context)
+        answers.attrs["chosen"] = heads
+        return answers
+
+
+# MOSES' table of 2018, https://github.com/molecularsets/moses at commit 0447c9fa, in its README:
+# valid, FCD to the test set, SNN to the test set, IntDiv.
+MOSES: dict[str, tuple[float, float, float, float]] = {
+    "CharRNN": (0.9598, 0.3233, 0.4606, 0.8561),
+    "VAE": (0.9528, 0.2540, 0.4684, 0.8548),
+    "AAE": (0.9341, 1.3511, 0.4191, 0.8531),
+    "ORGAN": (0.8731, 1.5748, 0.4745, 0.8526),
+    "JTN-VAE": (1.0, 4.3769, 0.3909, 0.8495),
+}
+"""By model, its scores; of uniqueness and novelty that table has other definitions or none."""
+
+MOSES_TABLE = (
+    "https://github.com/molecularsets/moses/blob/0447c9fa00a2dc487b28e826dd601343ac537c80/README.md"
+)
+
+TASKS.register(
+    Task(
+        name="denovo",
+        domain="chemistry",
+        question="Which new molecules would medicinal chemists take for their own?",
+        dataset="moleculeace",
+        files=FILES,
+        load=load,
+        measures=MEASURES,
+        methods={
+            "copies": copies,
+            "markov": Markov(),
+            "generated": generated,
+            "taught": Taught(),
+        },
+        baselines=("copies", "markov"),
+        default=("copies", "markov", "generated"),
+        published=tuple(
+            Published(
+                model,
+                measure,
+                value,
+                MOSES_TABLE,
+                differs="trained on and compared with MOSES' molecules of ZINC",
+            )
+            for model, values in MOSES.items()
+            for measure, value in zip(("valid", "FCD", "SNN", "IntDiv"), values, strict=True)
+        ),
+        traps=(
+            "Copies of what was learnt from are the best there is by every measure but novelty: "
+            "read all measures together (Renz et al. 2019, "
+            "https://doi.org/10.1016/j.ddtec.2020.09.003).",
+            "New means not among the molecules to learn from here; a base may have been pretrained "
+            "on them or on the reference.",
+            "The compounds of MoleculeACE come in series on twenty targets, so that the reference "
+            "is nearer to what is learnt from than any new chemistry would be.",
+            "FCD depends on how many molecules are generated and compared.",
+        ),
+    )
+)
