@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from kagaku.registry import did_you_mean
 from kagaku.science_tasks.benchmark.measures import COVERAGE, Measure
 
 
+@runtime_checkable
 class Case(Protocol):
     """One official split of a task: what methods learn from, and what they are asked."""
 

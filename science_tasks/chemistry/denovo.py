@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rdkit import Chem, DataStructs
-from rdkit.Chem import rdFingerprintGenerator
 
 from kagaku.data.catalogue import Source
 from kagaku.modalities import MODALITIES
@@ -21,11 +19,11 @@ from kagaku.models.pretraining.translation import TranslationConfig
 from kagaku.science_tasks.benchmark.files import frame
 from kagaku.science_tasks.benchmark.measures import Measure, share_of_counts
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Published, Task
+from kagaku.science_tasks.chemistry.fingerprints import fingerprints, likeness
 from kagaku.science_tasks.chemistry.moleculeace_scores import SCORES
 from kagaku.science_tasks.chemistry.solubility import share_of
 from kagaku.science_tasks.generation_metrics import (
     N_BITS,
-    RADIUS,
     canonical_or_none,
     frechet_chemnet_distance,
 )
@@ -38,8 +36,6 @@ N_GENERATED = 10_000
 
 TEST_SHARE = 0.2
 """Share of the compounds that are only compared with, fixed by a hash of each."""
-
-_PRINTS = rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=N_BITS)
 
 
 @dataclass(frozen=True)
@@ -119,14 +115,10 @@ def generation_answers(case: GenerationCase, generated: Sequence[str]) -> pd.Dat
         answers[name] = 0.0
     answers.loc[rows, "is_first"] = 1.0
     answers.loc[rows, "is_new"] = [float(one not in learnt) for one in distinct]
-    prints = [_PRINTS.GetFingerprint(Chem.MolFromSmiles(one)) for one in distinct]
-    there = [_PRINTS.GetFingerprint(Chem.MolFromSmiles(one)) for one in case.reference]
-    answers.loc[rows, "spread"] = [
-        1 - float(np.mean(DataStructs.BulkTanimotoSimilarity(one, prints))) for one in prints
-    ]
-    answers.loc[rows, "nearest"] = [
-        max(DataStructs.BulkTanimotoSimilarity(one, there)) for one in prints
-    ]
+    # As long as MOSES' own.
+    prints, there = fingerprints(distinct, N_BITS), fingerprints(case.reference, N_BITS)
+    answers.loc[rows, "spread"] = [1 - likeness(one, prints).mean() for one in prints]
+    answers.loc[rows, "nearest"] = [likeness(one, there).max() for one in prints]
     answers["fcd"] = _distance([one for one in read if one is not None], case.reference)
     return answers
 
@@ -220,7 +212,7 @@ def _told(context: Context, done: int, total: int) -> None:
 
 
 def _config() -> TranslationConfig:
-    return TranslationConfig(max_steps=2_000, max_epochs=10)
+    return TranslationConfig(max_steps=2_000, max_epochs=10.0)
 
 
 @dataclass(frozen=True)

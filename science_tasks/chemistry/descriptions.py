@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from rdkit import Chem, DataStructs
-from rdkit.Chem import rdFingerprintGenerator
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from kagaku.models.pretraining.beam import BeamConfig
 from kagaku.models.pretraining.translation import TranslationConfig
 from kagaku.science_tasks.benchmark.measures import Measure, mean_of
 from kagaku.science_tasks.benchmark.task import TASKS, Context, Method, Published, Task
+from kagaku.science_tasks.chemistry.fingerprints import fingerprints, likeness
 from kagaku.science_tasks.chemistry.matching import (
     TaughtAlignment,
     aligned,
@@ -25,8 +24,6 @@ from kagaku.science_tasks.generation_metrics import canonical_or_none
 from kagaku.science_tasks.retrieval import retrieval_measures
 from kagaku.science_tasks.text_overlap import bleu, overlap_counts
 from kagaku.science_tasks.translating import Translator
-
-_ECFP = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
 
 
 def text_answers(case: DescriptionCase, given: Sequence[str]) -> pd.DataFrame:
@@ -48,15 +45,15 @@ def molecule_answers(case: DescriptionCase, given: Sequence[str]) -> pd.DataFram
                 "answer": one,
                 "is_valid": float(read is not None),
                 "is_exact": float(read == true),
-                "likeness": 0.0 if read is None else _likeness(read, true),
+                "likeness": 0.0 if read is None else _alike(read, true),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _likeness(one: str, other: str) -> float:
-    prints = [_ECFP.GetFingerprint(Chem.MolFromSmiles(smiles)) for smiles in (one, other)]
-    return float(DataStructs.TanimotoSimilarity(*prints))
+def _alike(one: str, other: str) -> float:
+    own, *others = fingerprints([one, other])
+    return float(likeness(own, others)[0])
 
 
 def most_typical(case: DescriptionCase, context: Context) -> pd.DataFrame:  # noqa: ARG001 (a method)
@@ -71,25 +68,16 @@ def nearest_text(case: DescriptionCase, context: Context) -> pd.DataFrame:  # no
 
     Alike is the Tanimoto similarity of circular fingerprints of radius 2.
     """
-    known = [_ECFP.GetFingerprint(Chem.MolFromSmiles(one)) for one in case.learnt.molecules]
-    best = [
-        int(
-            np.argmax(
-                DataStructs.BulkTanimotoSimilarity(
-                    _ECFP.GetFingerprint(Chem.MolFromSmiles(one)), known
-                )
-            )
-        )
-        for one in case.asked.molecules
-    ]
+    known = fingerprints(case.learnt.molecules)
+    best = [int(likeness(one, known).argmax()) for one in fingerprints(case.asked.molecules)]
     return text_answers(case, [case.learnt.texts[one] for one in best])
 
 
 def nearest_molecule(case: DescriptionCase, context: Context) -> pd.DataFrame:  # noqa: ARG001 (a method)
     """Answer with the known molecule whose description is most like the given one, by its words."""
     words_of = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2)).fit(case.learnt.texts)
-    likeness = words_of.transform(case.asked.texts) @ words_of.transform(case.learnt.texts).T
-    best = np.asarray(likeness.argmax(axis=1)).ravel()
+    alike = words_of.transform(case.asked.texts) @ words_of.transform(case.learnt.texts).T
+    best = np.asarray(alike.argmax(axis=1)).ravel()
     return molecule_answers(case, [case.learnt.molecules[one] for one in best])
 
 
@@ -114,7 +102,7 @@ class Generated:
 
 
 def _translator(given: Side, wanted: Side) -> Translator:
-    config = TranslationConfig(max_steps=3_000, max_epochs=15, row_length=512, n_rows=15)
+    config = TranslationConfig(max_steps=3_000, max_epochs=15.0, row_length=512, n_rows=15)
     beams = BeamConfig(n_beams=4, most_tokens=256, length_exponent=1.0)
     return Translator(given, wanted, config, beams)
 

@@ -1,14 +1,12 @@
 """Which description belongs to which molecule: every method scores every pair of the asked ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from rdkit import Chem
-from rdkit.Chem import rdFingerprintGenerator
 from scipy.linalg import cho_factor, cho_solve
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -17,16 +15,19 @@ from kagaku.models.pretraining.network import PretrainingNetwork
 from kagaku.models.pretraining.retrieval import projected
 from kagaku.models.pretraining.translation import TranslationConfig
 from kagaku.science_tasks.benchmark.task import Context
+from kagaku.science_tasks.chemistry.fingerprints import group_counts
 from kagaku.science_tasks.chemistry.molecule_text import Described, DescriptionCase
 from kagaku.science_tasks.retrieval import rank_answers, ranks
 from kagaku.science_tasks.translating import BASE_HEADS, own_network, taught_network
 
 Scores = Float[np.ndarray, "text molecule"]
 
-N_BITS = 4096
-"""Length of the fingerprints that texts are compared with."""
+N_BITS, N_WORDS = 4096, 8000
+"""Length of fingerprints, and how many words and pairs of words are looked at, the commonest."""
 
-RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)
+Sides = tuple[Float[np.ndarray, "known feature"], Float[np.ndarray, "asked feature"]]
+
+RIDGES = (0.1, 0.3, 1.0)
 """Penalties to choose from, relative to the mean diagonal of the kernel."""
 
 MIXTURES = (0.0, 0.25, 0.5, 1.0, 2.0)
@@ -34,8 +35,6 @@ MIXTURES = (0.0, 0.25, 0.5, 1.0, 2.0)
 
 N_FOLDS = 3
 """Folds of the known pairs, by which penalty and weight are chosen."""
-
-_GROUPS = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=N_BITS)
 
 
 def answered(case: DescriptionCase, scores: Scores) -> pd.DataFrame:
@@ -51,24 +50,29 @@ def by_chance(case: DescriptionCase, context: Context) -> pd.DataFrame:
 
 def groups_of(molecules: Sequence[str]) -> Float[np.ndarray, "molecule bit"]:
     """Return the roots of how often each circular group of radius 2 occurs, of length 1."""
-    counts = np.zeros((len(molecules), N_BITS), dtype=np.float32)
-    for row, smiles in enumerate(molecules):
-        counts[row] = _GROUPS.GetCountFingerprintAsNumPy(Chem.MolFromSmiles(smiles))
-    roots = np.sqrt(counts)
+    roots = np.sqrt(group_counts(molecules, N_BITS))
     return _unit(roots)
 
 
-@dataclass
+@dataclass(frozen=True)
 class WordRidge:
     """Foretells groups of atoms from words and words from groups, by ridge regression both ways.
 
     A text and a molecule are alike if each looks like what the other one foretells. Words and pairs
-    of words are weighted by how rare they are; the penalty is chosen by cross-validation on the
-    known pairs.
+    of words are weighted by how rare they are.
     """
 
-    ridge: float | None = None
-    """Penalty relative to the mean diagonal; None chooses from `RIDGES`."""
+    ridge: float
+    """Penalty, relative to the mean diagonal of the kernel."""
+
+    @classmethod
+    def chosen(cls, known: Described) -> "WordRidge":
+        """Return the one of `RIDGES` with the best mean reciprocal rank in folds of known pairs."""
+        found = []
+        for rest, fold in folds(len(known)):
+            sides = word_features(known.of(rest), known.of(fold))
+            found.append([both_ways(cls(one).of_features(*sides)) for one in RIDGES])
+        return cls(RIDGES[int(np.mean(found, axis=0).argmax())])
 
     def scores(self, known: Described, asked: Described) -> Scores:
         """Return how well each asked text fits each asked molecule.
@@ -77,27 +81,37 @@ class WordRidge:
             known: Pairs to learn from.
             asked: Texts and molecules, which are not looked at as pairs.
         """
-        if self.ridge is None:
-            self.ridge = max(RIDGES, key=lambda one: _known_score(WordRidge(one).scores, known))
-        words = TfidfVectorizer(
-            sublinear_tf=True, ngram_range=(1, 2), token_pattern=r"[a-z0-9]+"
-        ).fit(known.texts)
-        texts = [words.transform(one.texts).toarray().astype(np.float32) for one in (known, asked)]
-        molecules = [groups_of(one.molecules) for one in (known, asked)]
+        return self.of_features(*word_features(known, asked))
+
+    def of_features(self, texts: Sides, molecules: Sides) -> Scores:
+        """Return the same of what `word_features` gave."""
         forth = _likeness(_foretold(texts, molecules[0], self.ridge), molecules)
         back = _likeness(_foretold(molecules, texts[0], self.ridge), texts)
         both: np.ndarray = forth + back.T
         return both
 
 
-def _foretold(sides: Sequence[np.ndarray], wanted: np.ndarray, ridge: float) -> np.ndarray:
+def word_features(known: Described, asked: Described) -> tuple[Sides, Sides]:
+    """Return the words of known and asked texts, then the groups of the molecules."""
+    words_of = TfidfVectorizer(
+        sublinear_tf=True,
+        ngram_range=(1, 2),
+        max_features=N_WORDS,
+        token_pattern=r"[a-z0-9]+",
+        dtype=np.float32,
+    ).fit(known.texts)
+    texts = words_of.transform(known.texts).toarray(), words_of.transform(asked.texts).toarray()
+    return texts, (groups_of(known.molecules), groups_of(asked.molecules))
+
+
+def _foretold(sides: Sides, wanted: np.ndarray, ridge: float) -> np.ndarray:
     """Return what ridge regression foretells, less the mean of what is wanted."""
     known, asked = sides
     centre = known.mean(axis=0)
     kernel = (known - centre) @ (known - centre).T
     kernel[np.diag_indices_from(kernel)] += ridge * np.trace(kernel) / len(kernel) + 1e-6
     weights = cho_solve(cho_factor(kernel), wanted - wanted.mean(axis=0))
-    found: np.ndarray = (asked - centre) @ (known - centre).T @ weights
+    found: np.ndarray = ((asked - centre) @ (known - centre).T) @ weights
     return found
 
 
@@ -113,19 +127,7 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return found
 
 
-def _known_score(method: Callable[[Described, Described], Scores], known: Described) -> float:
-    """Return the mean reciprocal rank that a method reaches in folds of the known pairs."""
-    return float(
-        np.mean(
-            [
-                _both_ways(method(known.of(rest), known.of(fold)))
-                for rest, fold in _folds(len(known))
-            ]
-        )
-    )
-
-
-def _folds(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def folds(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return, for each fold, the rows outside it and those in it."""
     order = np.random.default_rng(0).permutation(count)
     ends = np.linspace(0, count, N_FOLDS + 1).astype(int)
@@ -137,7 +139,7 @@ def _folds(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def words(case: DescriptionCase, context: Context) -> pd.DataFrame:  # noqa: ARG001 (a method)
     """Answer by `WordRidge`."""
-    return answered(case, WordRidge().scores(case.learnt, case.asked))
+    return answered(case, WordRidge.chosen(case.learnt).scores(case.learnt, case.asked))
 
 
 def aligned(case: DescriptionCase, context: Context) -> pd.DataFrame:
@@ -155,7 +157,7 @@ def aligned_scores(network: PretrainingNetwork, asked: Described) -> Scores:
 
 
 def _config() -> TranslationConfig:
-    return TranslationConfig("aligned", max_steps=1_000, max_epochs=15, row_length=512, n_rows=40)
+    return TranslationConfig("aligned", max_steps=1_000, max_epochs=15.0, row_length=512, n_rows=40)
 
 
 @dataclass(frozen=True)
@@ -179,18 +181,14 @@ def joined(case: DescriptionCase, context: Context) -> pd.DataFrame:
 
     How much the second count is chosen in folds of the known pairs; the base itself learns nothing.
     """
-    network = own_network(context)
-    ridge = WordRidge()
-    plain = ridge.scores(case.learnt, case.asked)
+    network, ridge = own_network(context), WordRidge.chosen(case.learnt)
     found = []
-    for rest, fold in _folds(case.n_train):
+    for rest, fold in folds(case.n_train):
         pairs = case.learnt.of(fold)
-        parts = (
-            WordRidge(ridge.ridge).scores(case.learnt.of(rest), pairs),
-            aligned_scores(network, pairs),
-        )
-        found.append([_both_ways(_mixed(*parts, weight)) for weight in MIXTURES])
+        parts = ridge.scores(case.learnt.of(rest), pairs), aligned_scores(network, pairs)
+        found.append([both_ways(_mixed(*parts, weight)) for weight in MIXTURES])
     weight = MIXTURES[int(np.mean(found, axis=0).argmax())]
+    plain = ridge.scores(case.learnt, case.asked)
     frame = answered(case, _mixed(plain, aligned_scores(network, case.asked), weight))
     frame.attrs["chosen"] = f"{BASE_HEADS}, weight {weight:g}"
     return frame
@@ -201,5 +199,6 @@ def _mixed(words_scores: Scores, base_scores: Scores, weight: float) -> Scores:
     return found
 
 
-def _both_ways(scores: Scores) -> float:
+def both_ways(scores: Scores) -> float:
+    """Return the mean reciprocal rank, as the mean of both directions."""
     return float(np.mean([(1 / ranks(one)).mean() for one in (scores, scores.T)]))

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rdkit import Chem, DataStructs
-from rdkit.Chem import rdFingerprintGenerator
+from rdkit import Chem
 
 from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
@@ -15,6 +14,7 @@ from kagaku.science_tasks.benchmark.files import text
 from kagaku.science_tasks.benchmark.measures import Measure, mean_of
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Published, Task
 from kagaku.science_tasks.chemistry.disconnections import Disconnector
+from kagaku.science_tasks.chemistry.fingerprints import fingerprints, likeness
 from kagaku.science_tasks.generation_metrics import canonical_or_none
 from kagaku.science_tasks.translating import Translator
 
@@ -158,20 +158,15 @@ def reaction_answers(case: ReactionCase, proposed: Sequence[Sequence[str]]) -> p
     return pd.DataFrame(rows)
 
 
-_ECFP = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
-
-
 def nearest(case: ReactionCase, context: Context) -> pd.DataFrame:
     """Answer with what was wanted in the known reactions most like the asked one, as it stands.
 
     Alike is the Tanimoto similarity of what is given, on circular fingerprints of radius 2.
     """
-    known = [_ECFP.GetFingerprint(Chem.MolFromSmiles(one)) for one in case.learnt_given]
+    known = fingerprints(case.learnt_given)
     proposed = []
-    for done, given in enumerate(case.given):
-        own = _ECFP.GetFingerprint(Chem.MolFromSmiles(given))
-        likeness = np.array(DataStructs.BulkTanimotoSimilarity(own, known))
-        best = np.argsort(-likeness, kind="stable")[: max(WITHIN)]
+    for done, own in enumerate(fingerprints(case.given)):
+        best = np.argsort(-likeness(own, known), kind="stable")[: max(WITHIN)]
         proposed.append([case.learnt_wanted[one] for one in best])
         if context.report is not None:
             context.report(done + 1, case.n_test, "comparing")
