@@ -200,6 +200,31 @@ def samples(
 
 
 @app.command()
+def datasets(
+    name: Annotated[
+        str | None, typer.Argument(help="The data set whose card to show; none lists them.")
+    ] = None,
+    domain: Annotated[
+        str | None,
+        typer.Option(
+            help="chemistry, proteins, genomes, materials, literature, microscopy or climate."
+        ),
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare every file that is here with its checksum.")
+    ] = False,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Fetch into the cache what no folder has.")
+    ] = False,
+) -> None:
+    """List the public data sets of the catalogue, fetch them, and check their files."""
+    from kagaku.dataset_verbs import run_datasets
+
+    if not run_datasets(name, domain=domain, verify_files=verify, fetch=fetch):
+        raise typer.Exit(1)
+
+
+@app.command()
 def pretrain(
     recipe: Annotated[Path, typer.Argument(help="A YAML recipe, such as pretrain_tiny.yaml.")],
     corpus: Annotated[
