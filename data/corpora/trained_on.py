@@ -97,6 +97,14 @@ class TrainedOn:
         """Return whether a climate source shows the same variable, place and time."""
         return any(span.holds(one) for span in self.spans)
 
+    def joined(self, other: "TrainedOn") -> "TrainedOn":
+        """Return the fingerprints of what either saw: of weights that start from other weights."""
+        return TrainedOn(
+            _joined(self.keys, other.keys),
+            _joined(self.sketches, other.sketches),
+            tuple(dict.fromkeys((*self.spans, *other.spans))),
+        )
+
     def save(self, path: Path) -> None:
         """Write it through a temporary name."""
         tensors: dict[str, np.ndarray] = {}
@@ -178,6 +186,16 @@ class Collector:
             name: np.unique(np.concatenate(found)) for name, found in self._sketches.items()
         }
         return TrainedOn(keys, sketches, tuple(spans))
+
+
+def _joined(
+    one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    names = sorted({*one, *other})
+    return {
+        name: np.unique(np.concatenate([some[name] for some in (one, other) if name in some]))
+        for name in names
+    }
 
 
 def truncated(keys: UInt[np.ndarray, " value"]) -> UInt[np.ndarray, " value"]:

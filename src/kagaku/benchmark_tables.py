@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from kagaku.science_tasks.benchmark.measures import COVERAGE
 from kagaku.terminal import Terminal
 
-MOST_MEASURES = 4
+MOST_MEASURES = 3
 """Columns of scores that a terminal has room for."""
 
 MOST_PUBLISHED = 6
@@ -14,44 +15,60 @@ MOST_PUBLISHED = 6
 
 def show_task(found: dict[str, Any], terminal: Terminal) -> None:
     """Print what was found about one task."""
-    measures = [
-        one
-        for one in found["measures"]
-        if any(one["name"] in method["scores"] for method in found["methods"])
-    ][:MOST_MEASURES]
+    first, *others = measures_shown(found)
     title = f"{found['task']}: {found['question']}"
     if found["quick"] is not None:
-        title += "  (a quick look at a part of the data: comparable with nothing)"
+        title += " (a quick look at a part of the data: comparable with nothing)"
     terminal.table(
         title,
-        ["method", *(heading(one) for one in measures), "s", "MB"],
+        ["method", arrow(first), "95%", *(arrow(one) for one in others), "s"],
         [
             [
-                mark(method),
-                *(cell(method["scores"].get(one["name"])) for one in measures),
+                method["name"],
+                mean(method["scores"].get(first["name"])),
+                interval(method["scores"].get(first["name"])),
+                *(mean(method["scores"].get(one["name"])) for one in others),
                 f"{method['seconds']:.1f}",
-                f"{method['peak_megabytes']:.0f}",
             ]
             for method in found["methods"]
         ],
     )
+    units = {one["unit"] for one in (first, *others)} - {None, "dimensionless"}
+    if units:
+        terminal.say(f"Errors are in {' and '.join(sorted(units))}.")
     for line in sentences(found):
         terminal.say(line)
     published = published_rows(found)
     if published:
         terminal.table(
-            "published",
-            ["model", "measure", "score", "note"],
-            published[:MOST_PUBLISHED],
+            "published", ["model", "measure", "score", "note"], published[:MOST_PUBLISHED]
         )
 
 
+def measures_shown(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the measures that a terminal has room for: the first with scores, and coverage."""
+    scored = [
+        one
+        for one in found["measures"]
+        if any(one["name"] in method["scores"] for method in found["methods"])
+    ]
+    if scored[-1]["name"] == COVERAGE.name:
+        return [*scored[: MOST_MEASURES - 1], scored[-1]]
+    return scored[:MOST_MEASURES]
+
+
+def arrow(measure: dict[str, Any]) -> str:
+    """Return a measure's name, with the way that is better."""
+    if measure["name"] == COVERAGE.name:
+        return str(measure["name"])
+    return f"{measure['name']} {'↓' if measure['smaller_is_better'] else '↑'}"
+
+
 def heading(measure: dict[str, Any]) -> str:
-    """Return a column's heading, with the way that is better."""
-    unit = f" [{measure['unit']}]" if measure["unit"] not in (None, "dimensionless") else ""
-    if measure["name"] == "coverage":
-        return "coverage (aim 0.90)"
-    return f"{measure['name']}{unit} {'↓' if measure['smaller_is_better'] else '↑'}"
+    """Return a measure's name with its unit and the way that is better."""
+    if measure["unit"] in (None, "dimensionless"):
+        return arrow(measure)
+    return f"{arrow(measure)} [{measure['unit']}]"
 
 
 def mark(method: dict[str, Any]) -> str:
@@ -59,17 +76,29 @@ def mark(method: dict[str, Any]) -> str:
     return f"{method['name']} (plain)" if method["is_baseline"] else str(method["name"])
 
 
-def cell(score: dict[str, Any] | None) -> str:
-    """Return a score with its 95% interval, such as ``"0.553 (0.51 to 0.59)"``."""
-    if score is None or score["mean"] is None:
+def mean(score: dict[str, Any] | None) -> str:
+    """Return a score such as ``"0.553"``; a dash where there is none."""
+    return "-" if score is None or score["mean"] is None else f"{score['mean']:.3f}"
+
+
+def interval(score: dict[str, Any] | None) -> str:
+    """Return the ends of a score's 95% interval, such as ``"0.512 to 0.590"``."""
+    if score is None or score["low"] is None:
         return "-"
-    if score["low"] is None:
-        return f"{score['mean']:.3f}"
-    return f"{score['mean']:.3f} ({score['low']:.3f} to {score['high']:.3f})"
+    return f"{score['low']:.3f} to {score['high']:.3f}"
+
+
+def cell(score: dict[str, Any] | None) -> str:
+    """Return a score with its 95% interval, such as ``"0.553 (0.512 to 0.590)"``."""
+    known = interval(score)
+    return mean(score) if known == "-" else f"{mean(score)} ({known})"
 
 
 def sentences(found: dict[str, Any]) -> Iterator[str]:
     """Yield what the scores mean, in words."""
+    plain = [one["name"] for one in found["methods"] if one["is_baseline"]]
+    if plain:
+        yield f"Plain baselines: {', '.join(plain)}."
     for method in found["methods"]:
         versus = method["versus_baseline"]
         if versus is not None and not method["is_baseline"]:
