@@ -6,13 +6,15 @@ import hashlib
 import lzma
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from kagaku import datasets
+from kagaku import dataset_verbs, datasets
 from kagaku.cache import cache_folder, offline_variable
 from kagaku.cli import app
 from kagaku.data.catalogue import DataFile, Source, find_dataset, listing, locate
@@ -27,6 +29,8 @@ CONTENT = b"smiles,y\n" + b"CCO,1\n" * 20_000
 RESULTS = b"property,mae\nmp_mu_b,1\nphonons,2\n"
 KEPT = b"property,mae\nmp_mu_b,1\n"
 COMMIT = "0" * 40
+BENCHMARKS = os.environ.get("KAGAKU_DATA", "")
+"""As it was before a test changes it."""
 
 
 def made_file(key: str, source: str, content: bytes, derivation: str = "") -> DataFile:
@@ -77,6 +81,12 @@ def test_a_file_is_fetched_once_and_kept(where: DatasetSource, server: Any, tmp_
     assert where(KEY) == CONTENT
     assert len(server.asked) == 1
     assert left(tmp_path) == {f"cache/{KEY}"}
+
+
+def test_two_that_want_the_same_file_fetch_it_once(where: DatasetSource, server: Any) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(where, [KEY] * 4)) == [CONTENT] * 4
+    assert len(server.asked) == 1
 
 
 def test_what_the_source_has_compressed_is_kept_so(where: DatasetSource, tmp_path: Path) -> None:
@@ -262,10 +272,6 @@ def real_catalogue(monkeypatch: pytest.MonkeyPatch, small_catalogue: None) -> No
 
 @pytest.fixture
 def small_set(monkeypatch: pytest.MonkeyPatch, where: DatasetSource) -> DatasetSource:
-    from dataclasses import replace
-
-    from kagaku import dataset_verbs
-
     (where.folders[0]).mkdir()
     made = replace(find_dataset("esol"), files=(PLAIN, PACKED))
     monkeypatch.setattr(dataset_verbs, "find_dataset", lambda _: made)
@@ -314,6 +320,3 @@ def test_fetching_brings_what_is_missing_and_then_nothing(
 def test_every_catalogued_file_of_the_folder_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAGAKU_DATA", BENCHMARKS)
     assert run("--verify") == (0, "204 files right, 0 wrong, 0 missing.")
-
-
-BENCHMARKS = os.environ.get("KAGAKU_DATA", "")
