@@ -1,6 +1,6 @@
 """Frozen embeddings: one vector per input of each record, in batches under a token budget."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -31,15 +31,12 @@ def embed_columns(
         progress: Called with (records done, records in all) after each batch.
     """
     lengths = np.array([n_tokens(record) for record in records], dtype=np.int64)
-    budget = max(token_budget, int(lengths.max(initial=0)))
     means = np.zeros((len(records), n_columns, encoder.dim), dtype=np.float32)
     present = np.zeros((len(records), n_columns), dtype=bool)
     device = encoder.column_embedding.weight.device
     done = 0
-    # Sorted by length, records of equal length share one attention call.
-    order = np.argsort(lengths, kind="stable").tolist()
     with torch.inference_mode():
-        for batch in plan_batches(lengths, budget, order=order):
+        for batch in _batches(lengths, token_budget):
             packed = pack([records[index] for index in batch]).to(device)
             pooled, there = pool_columns(packed, encoder(packed), n_columns)
             means[batch] = pooled.float().cpu().numpy()
@@ -48,3 +45,14 @@ def embed_columns(
             if progress is not None:
                 progress(done, len(records))
     return means, present
+
+
+def _batches(lengths: np.ndarray, token_budget: int) -> Iterator[list[int]]:
+    """Yield batches under the budget, then each longer record alone; so memory follows the longest.
+
+    Sorted by length, records of equal length share one attention call.
+    """
+    order = np.argsort(lengths, kind="stable")
+    fits = lengths[order] <= token_budget
+    yield from plan_batches(lengths, token_budget, order=order[fits].tolist())
+    yield from ([one] for one in order[~fits].tolist())
