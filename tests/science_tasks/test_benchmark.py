@@ -206,7 +206,6 @@ def test_the_plain_model_beats_the_constant_and_the_comparison_says_so(tmp_path:
     assert found["plain", "RMSE"].low < found["plain", "RMSE"].mean < found["plain", "RMSE"].high
     assert best_baseline(task, results) == "constant"
     paired = compare_runs(
-        task,
         task.leading,
         runs_of(results, "plain"),
         runs_of(results, "constant"),
@@ -223,10 +222,10 @@ def test_a_method_that_loses_says_so() -> None:
     good = pd.DataFrame({"truth": truth, "given": truth + 0.1})
     bad = pd.DataFrame({"truth": truth, "given": truth + RNG.normal(0, 5, 50)})
     runs = ({("first", 0): bad}, {("first", 0): good})
-    paired = compare_runs(task, task.leading, *runs, ("ours", "theirs"))
+    paired = compare_runs(task.leading, *runs, ("ours", "theirs"))
     assert paired is not None
     assert "ours is worse than theirs: use that one instead" in paired.sentence()
-    same = compare_runs(task, task.leading, runs[0], runs[0], ("ours", "ours again"))
+    same = compare_runs(task.leading, runs[0], runs[0], ("ours", "ours again"))
     assert same is not None
     assert (same.difference, same.verdict) == (0, "no different")
 
@@ -236,11 +235,10 @@ def test_items_of_a_group_are_resampled_together() -> None:
     gene = np.repeat([0, 1], 20)
     given = np.where(gene == 0, 1.0, 2.0)
     answers = pd.DataFrame({"truth": truth, "given": given, "gene": gene})
-    alone, grouped = chain_task(), chain_task()
-    object.__setattr__(grouped, "group", "gene")
+    alone = chain_task()
     runs = ({("first", 0): answers}, {("first", 0): answers.assign(given=0.0)})
-    narrow = compare_runs(alone, alone.leading, *runs, ("a", "b"))
-    wide = compare_runs(grouped, grouped.leading, *runs, ("a", "b"))
+    narrow = compare_runs(alone.leading, *runs, ("a", "b"))
+    wide = compare_runs(alone.leading, *runs, ("a", "b"), group="gene")
     assert narrow is not None
     assert wide is not None
     assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
