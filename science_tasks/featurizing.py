@@ -10,6 +10,7 @@ from kagaku.science_tasks.chemistry.features import MoleculeFeatures
 from kagaku.science_tasks.climate.features import FieldFeatures
 from kagaku.science_tasks.conditions import QuantityFeatures
 from kagaku.science_tasks.features import FEATURIZERS, FeatureBlock, Featurizer
+from kagaku.science_tasks.genomes.features import NucleotideFeatures
 from kagaku.science_tasks.literature.features import TextFeatures
 from kagaku.science_tasks.microscopy.features import ImageFeatures
 from kagaku.science_tasks.proteins.features import ProteinFeatures
@@ -18,6 +19,7 @@ __all__ = [
     "FieldFeatures",
     "ImageFeatures",
     "MoleculeFeatures",
+    "NucleotideFeatures",
     "ProteinFeatures",
     "QuantityFeatures",
     "TextFeatures",

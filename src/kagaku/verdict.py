@@ -233,7 +233,7 @@ def run_notes(schema: Schema, metrics: Mapping[str, Any]) -> list[Note]:
     if told := untrained_sentence(str(base.get("name")), base.get("not_trained_on") or ()):
         notes.append(Note("note", told))
     if split.get("kind") == "random" and any(
-        one.modality in ("molecule", "protein") for one in schema.inputs
+        one.modality in ("molecule", "protein", "nucleotide") for one in schema.inputs
     ):
         notes.append(
             Note(
