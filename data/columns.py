@@ -11,8 +11,8 @@ from kagaku.data.numbers import is_missing_number, is_number, shorten
 from kagaku.data.tables import IMAGE_SUFFIXES
 from kagaku.data.units import DIMENSIONLESS, carried_unit, is_unit, split_name
 
-MODALITIES = ("molecule", "protein", "text", "image", "climate", "quantity")
-"""The kinds of input that a table's cells can hold."""
+MODALITIES = ["molecule", "protein", "nucleotide", "text", "image", "climate", "quantity"]
+"""The kinds of input that a table's cells can hold; `know_modality` adds others."""
 
 GRID_SUFFIXES = (".nc", ".nc4", ".netcdf", ".cdf", ".zarr")
 """Endings of files that hold grids."""
@@ -45,9 +45,23 @@ _SPLIT_CELLS = frozenset({"train", "training", "test", "valid", "validation", "v
 # What marks SMILES against plain words: bonds, brackets, ring closures, aromatic atoms in words.
 _SMILES_MARK = re.compile(r"[=#()\[\]@/\\]|[A-Za-z]\d")
 _RESIDUES = re.compile(r"[ACDEFGHIKLMNPQRSTVWYUOBZJX]+\*?")
-_BASES = re.compile(r"[ACGTUN]+", re.IGNORECASE)
+_CODES = re.compile(r"[ACGTURYSWKMBDHVN.-]+", re.IGNORECASE)
+_BASES = frozenset("ACGTUNacgtun")
+MOSTLY_BASES, SHORTEST_BASES = 0.95, 8
+"""Share of its letters that are A, C, G, T, U or N in a sequence that is taken for nucleotides (the
+other codes are rare in them, and amino acids too), and its fewest letters."""
+
 _CODE = re.compile(r"[A-Za-z]{0,12}[-_: ]?\d+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
+
+
+def know_modality(name: str) -> None:
+    """Let users ask for a modality of this name; its cells are read as text.
+
+    The registry of modalities calls this, so that a new one need not be written down here too.
+    """
+    if name not in MODALITIES:
+        MODALITIES.append(name)
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,7 @@ def guess_column(heading: str, cells: Sequence[Any], *, may_be_constant: bool = 
     return (
         _guess_path(words)
         or _guess_molecule(name, words)
+        or _guess_nucleotide(name, words)
         or _guess_protein(name, words)
         or _guess_text(name, cells, words)
     )
@@ -204,6 +219,26 @@ def _is_smiles(text: str) -> bool:
     return bool(molecule is not None and molecule.GetNumAtoms())
 
 
+def _guess_nucleotide(name: str, words: list[str]) -> Guess | None:
+    if re.search(r"prot|pept", name, re.IGNORECASE):
+        return None
+    sequences = ["".join(word.split()) for word in words]
+    if _share(sum(map(len, sequences)), words) < SHORTEST_BASES:
+        return None
+    if _share(sum(map(_are_bases, sequences)), words) < MOST:
+        return None
+    return Guess(
+        "nucleotide", f"letters of nucleotides only (for a peptide, ask for '{name}: protein')"
+    )
+
+
+def _are_bases(sequence: str) -> bool:
+    if not _CODES.fullmatch(sequence):
+        return False
+    letters = sequence.replace("-", "").replace(".", "")
+    return sum(map(letters.count, _BASES)) >= MOSTLY_BASES * len(letters) > 0
+
+
 def _guess_protein(name: str, words: list[str]) -> Guess | None:
     hinted = bool(_PROTEIN.search(name))
     share = _share(sum(bool(_RESIDUES.fullmatch(word.upper())) for word in words), words)
@@ -211,13 +246,6 @@ def _guess_protein(name: str, words: list[str]) -> Guess | None:
     length = _share(sum(map(len, words)), words)
     if share < MOST or length < (3 if hinted and capitals else 12):
         return None
-    bases = _share(sum(bool(_BASES.fullmatch(word)) for word in words), words)
-    if bases >= MOST and length >= 8 and "prot" not in name.lower():
-        return Guess(
-            "text",
-            "letters of nucleotides only; no modality reads these yet, so they are read as text "
-            f"(for a peptide, ask for '{name}: protein')",
-        )
     why = "letters are amino-acid codes"
     return Guess("protein", f"{why}; the heading says so too" if hinted else why)
 

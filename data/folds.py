@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Int
 
 from kagaku.data.grouping import (
+    SEQUENCES,
     Groups,
     class_strata,
     column_groups,
@@ -56,7 +57,7 @@ def cross_validation_folds(
     if some.groups is not None:
         groups = joined(groups, column_groups(some))
     if kind in ("scaffold", "sequence"):
-        _, kin = richest_groups(some, "molecule" if kind == "scaffold" else "protein")
+        _, kin = richest_groups(some, *(("molecule",) if kind == "scaffold" else SEQUENCES))
         # With few kinds each fold holds out one of them, rather than parts of all.
         linked = joined(groups, kin)
         if (n_kinds := int(linked.max()) + 1) >= FEWEST_KINDS:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kagaku.data.nucleotides import canonical_strand, dna_letters
 from kagaku.data.records import Field, Quantity, Records
 from kagaku.data.units import canonical_unit
 
@@ -17,7 +18,8 @@ _LONGEST_KEY = 60
 def identity_keys(records: Records) -> list[str]:
     """Return one key per record, equal where all inputs are the same sample.
 
-    Molecules by InChIKey, so that two SMILES of one molecule agree; sequences by their residues;
+    Molecules by InChIKey, so that two SMILES of one molecule agree; proteins by their residues;
+    nucleotide sequences by their bases, both strands alike;
     quantities by their value in base units; images by the bytes of the file; fields by their
     values. A record without any input equals no other.
     """
@@ -63,6 +65,7 @@ def _part(modality: str, value: Any) -> str:
     keys: dict[str, Callable[[Any], str]] = {
         "molecule": molecule_key,
         "protein": lambda text: _words("".join(text.split()).upper().removesuffix("*")),
+        "nucleotide": lambda text: _words(canonical_strand(dna_letters(text))),
         "quantity": _quantity,
         "image": _file,
         "climate": _field,

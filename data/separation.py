@@ -3,7 +3,7 @@
 import numpy as np
 
 from kagaku.data.folds import SplitKind
-from kagaku.data.grouping import Groups, column_groups, richest_groups
+from kagaku.data.grouping import SEQUENCES, Groups, column_groups, richest_groups
 from kagaku.data.records import Records
 
 LARGEST_SHARE = 0.01
@@ -31,8 +31,8 @@ def separation(records: Records, train: np.ndarray, test: np.ndarray) -> tuple[S
     if records.groups is not None and not _shared(column_groups(records), train, test):
         return "group", f"no value of {records.schema.group!r} stands on both sides"
     modalities = {one.modality for one in records.schema.inputs}
-    if "protein" in modalities and len(train) + len(test) <= MOST_SEQUENCES:
-        name, groups = richest_groups(records, "protein")
+    if modalities & {*SEQUENCES} and len(train) + len(test) <= MOST_SEQUENCES:
+        name, groups = richest_groups(records, *SEQUENCES)
         if _is_apart(groups, train, test):
             return "sequence", f"families of similar {name!r} do not stand on both sides"
     if "molecule" in modalities:

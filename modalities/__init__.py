@@ -4,6 +4,7 @@ from kagaku.modalities.base import MODALITIES, Modality, Tokens
 from kagaku.modalities.climate import Climate
 from kagaku.modalities.image import Image
 from kagaku.modalities.molecule import Molecule
+from kagaku.modalities.nucleotide import Nucleotide
 from kagaku.modalities.packing import PackedBatch, RecordTokens, n_tokens, pack, plan_batches
 from kagaku.modalities.protein import Protein
 from kagaku.modalities.quantity import QuantityModality
@@ -15,6 +16,7 @@ __all__ = [
     "Image",
     "Modality",
     "Molecule",
+    "Nucleotide",
     "PackedBatch",
     "Protein",
     "QuantityModality",

@@ -38,6 +38,10 @@ SEED = "kagaku-samples-1"
 
 N_NEW_MOLECULES = 40
 N_PROTEINS = 2000
+N_SPLICE_SITES = 2000
+MIN_SPLICE_READS = 100
+"""Reads of a splice site; with fewer, counting noise dominates its inclusion."""
+
 MIN_INPUT_READS = 100
 """Reads of a GB1 variant before selection; with fewer, counting noise dominates its fitness."""
 
@@ -409,6 +413,22 @@ def build_reactions(fetch: Fetch, folder: Path) -> int:
     return len(table)
 
 
+def build_splicing(fetch: Fetch, folder: Path) -> int:
+    """Write how often an exon is kept behind variants of its 5' splice site."""
+    packed = read_member(fetch(MAVENN), "mavenn/examples/datasets/mpsa_data.csv.gz")
+    table = pd.read_csv(io.BytesIO(packed), compression="gzip")
+    table = table[table["tot_ct"] >= MIN_SPLICE_READS].reset_index(drop=True)
+    chosen = table.iloc[hash_order(table["x"].tolist())[:N_SPLICE_SITES]]
+    written = pd.DataFrame(
+        {
+            "splice_site": chosen["x"],
+            "inclusion [log10(percent)]": [f"{inclusion:.4f}" for inclusion in chosen["y"]],
+        }
+    )
+    write_csv(written.sort_values("splice_site"), folder / "splicing.csv")
+    return len(written)
+
+
 SAMPLES = (
     Sample(
         "molecules",
@@ -469,6 +489,16 @@ SAMPLES = (
         "--target yield",
         (),
         build_reactions,
+    ),
+    Sample(
+        "splicing",
+        "Measured exon inclusion behind variants of a 5' splice site (RNA)",
+        "MIT (mavenn)",
+        "splicing.csv",
+        ("inclusion [log10(percent)]",),
+        "--target inclusion",
+        (),
+        build_splicing,
     ),
 )
 

@@ -54,7 +54,8 @@ def inchi_keys(name: str) -> list[str]:
 
 
 def test_the_index_lists_every_sample_once() -> None:
-    assert list(BY_NAME) == ["molecules", "proteins", "images", "climate", "text", "reactions"]
+    names = ["molecules", "proteins", "images", "climate", "text", "reactions", "splicing"]
+    assert list(BY_NAME) == names
     assert len(BY_NAME) == len(INDEX)
 
 
@@ -129,6 +130,7 @@ def test_a_card_describes_exactly_the_columns_of_its_tables(sample: dict[str, An
         ("molecules_new.csv", ["name", "smiles"]),
         ("molecules_new_measured.csv", ["name", "smiles", "logS [log10(mol/L)]"]),
         ("proteins.csv", ["sequence", "fitness [dimensionless]"]),
+        ("splicing.csv", ["splice_site", "inclusion [log10(percent)]"]),
         ("images/labels.csv", ["image", "n_nuclei [dimensionless]"]),
         ("text.csv", ["text", "canonical_units"]),
         (
@@ -153,7 +155,9 @@ def test_tables_have_their_columns_and_no_empty_cell(name: str, columns: list[st
             assert np.isfinite(table[column].astype(float)).all()
 
 
-@pytest.mark.parametrize("name", ["molecules", "proteins", "images", "text", "reactions"])
+@pytest.mark.parametrize(
+    "name", ["molecules", "proteins", "images", "text", "reactions", "splicing"]
+)
 def test_the_index_counts_the_rows_of_a_table(name: str) -> None:
     sample = BY_NAME[name]
     assert len(read_text_cells(sample["files"][0])) == sample["n_records"]
@@ -183,6 +187,17 @@ def test_proteins_are_distinct_double_mutants_of_gb1() -> None:
         for sequence in sequences
     ]
     assert set(n_mutations) == {2}
+
+
+def test_splice_sites_are_distinct_and_the_consensus_is_among_the_best() -> None:
+    table = read_text_cells("splicing.csv")
+    assert table["splice_site"].is_unique
+    assert table["splice_site"].str.fullmatch("[ACGU]{3}G[CU][ACGU]{4}").all()
+    inclusion = table["inclusion [log10(percent)]"].astype(float)
+    assert inclusion.max() < 2.5
+    # Three-letter ends of the consensus CAG|GUAAGU: its sites are kept more often than others.
+    is_consensus = table["splice_site"].str.contains("^.AGGU[AG]AG.$")
+    assert inclusion[is_consensus].median() > inclusion[~is_consensus].quantile(0.95)
 
 
 def test_images_open_as_small_greyscale_pictures_and_tile_the_field() -> None:

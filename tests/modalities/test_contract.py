@@ -70,6 +70,23 @@ def bad_proteins(_: Path) -> dict[str, str]:
     }
 
 
+def nucleotides(_: Path) -> list[str]:
+    return ["ATGGCCTAA", "acg ugc\nau", ">guide 1\nGATT--ACA", "ACGTRYSWKMBDHVN", "N", "GC"]
+
+
+def bad_nucleotides(_: Path) -> dict[str, str]:
+    return {
+        r"the nucleotide sequence is empty": " - ",
+        r"\['E', 'Q'\] \(first at base 3\).*N for an unknown": "ACQTE",
+        r"\['X'\]": "ACX",
+        r"has both T and U.*U throughout for RNA": "ACGTU",
+        r"other than one header line": ">a\nACGT\n>b\nACGT",
+        r"FASTA with other than one header": ">a ACGT",
+        r"has 1000001 bases, more than 1000000": "A" * 1_000_001,
+        r"\(first at base 2\)": "A\u00df",
+    }
+
+
 def save(path: Path, pixels: np.ndarray) -> Path:
     PIL.Image.fromarray(pixels).save(path)
     return path
@@ -206,6 +223,7 @@ ENTRIES = {
     "climate": Entry(climates, bad_climates),
     "image": Entry(images, bad_images),
     "molecule": Entry(molecules, bad_molecules),
+    "nucleotide": Entry(nucleotides, bad_nucleotides),
     "protein": Entry(proteins, bad_proteins),
     "quantity": Entry(quantities, bad_quantities),
     "text": Entry(texts, bad_texts),
@@ -316,6 +334,19 @@ def test_the_embedder_gives_one_finite_float32_vector_per_token_with_gradients(c
     gradients = [parameter.grad for parameter in embedder.parameters()]
     assert gradients
     assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
+
+
+def test_a_fresh_embedder_gives_values_of_about_unit_size(case: Case) -> None:
+    torch.manual_seed(0)
+    embedder = case.modality.embedder(256)
+    tokens = [case.modality.tokenize(case.modality.check(value)) for value in case.examples]
+    with torch.no_grad():
+        sizes = [
+            embedder(torch.from_numpy(one.ids), torch.from_numpy(one.values)).square().mean()
+            for one in tokens
+        ]
+    # A factor of four either way is what normalised attention and feed-forward blocks even out.
+    assert 0.25 < float(torch.stack(sizes).mean().sqrt()) < 4
 
 
 def test_the_embedder_of_no_tokens_gives_no_vectors(case: Case) -> None:

@@ -48,6 +48,7 @@ EXAMPLES: dict[str, list[Any]] = {
         "[13CH3]/C=C\\C#N",
         "Cn1cnc2c1c(=O)n(C)c(=O)n2C",
     ],
+    "nucleotide": ["ATGGCCATTGTAATGGGCCGCTGA", "ACGTRYSWKMBDHVN", "acguacgu", "N"],
     "protein": ["MKTAAVLLPVLLAAPGWYCDEFHIKNQRST", "UOBZJX"],
     "quantity": [
         Quantity("temperature", 25.0, "degC"),

@@ -63,6 +63,16 @@ CASES = {
         ["CCCO", "c1ccncc1", "CC(=O)[O-].[Na+]"],
         ("ecfp", "descriptors"),
     ),
+    "nucleotide": Case(
+        [
+            "ATGGCATTACGTTGGCCAAGATCTGTATAA",
+            "ATGGCATTACGTTGGCCAAGATCTGTTTAA",
+            "ATGGCGTTACGTTGGCAAAGATCTGTATGA",
+            "ATGGCATTGCGTTGGCCAAGATCAGTATAA",
+        ],
+        ["ATGGCATTACGTTGGCCAAGATCTGTCTAA", "ACGTN", "ATGGCRTTACGTTGGCCAAGATCTGTATAA"],
+        ("onehot", "steps", "composition", "codons", "kmers"),
+    ),
     "protein": Case(
         ["MKTAYIA", "MKTAYIV", "MRTAYIA", "MKTAWIA"],
         ["MKTAYIC", "MKTAYIAKQR", "MXTAYIA"],
