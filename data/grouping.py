@@ -1,12 +1,13 @@
 """Groups of records that belong together: duplicates, one scaffold, one family of sequences."""
 
 import zlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
+from kagaku.data.crystals import Crystal, composition_of
 from kagaku.data.records import Records
 from kagaku.errors import InputError
 
@@ -109,6 +110,21 @@ def sequence_groups(sequences: Sequence[str | None]) -> Groups:
     )
 
 
+def chemical_system_groups(materials: Sequence[str | Crystal | None]) -> Groups:
+    """Return groups of materials made of the same elements, whatever their amounts.
+
+    A series of solid solutions is one group, and so are the oxides of one metal; missing and
+    unreadable ones stand alone.
+    """
+    keys: list[Hashable] = []
+    for record, value in enumerate(materials):
+        try:
+            keys.append(record if value is None else composition_of(value).system)
+        except InputError:
+            keys.append(record)
+    return group_of_keys(keys)
+
+
 def column_groups(records: Records) -> Groups:
     """Return groups of records with one value in the group column; an empty cell stands alone."""
     assert records.groups is not None
@@ -124,13 +140,19 @@ def richest_groups(records: Records, modality: str) -> tuple[str, Groups]:
     """Return (name, groups) of the input of a modality that falls into the most groups."""
     names = [one.name for one in records.schema.inputs if one.modality == modality]
     if not names:
-        what = {"molecule": "scaffold", "protein": "sequence"}[modality]
+        what = {"molecule": "scaffold", "protein": "sequence", "material": "chemical system"}[
+            modality
+        ]
         raise InputError(
             f"a split by {what} needs a {modality} among the inputs",
             fix="Choose another split, such as random.",
             where=records.source,
         )
-    grouping = scaffold_groups if modality == "molecule" else sequence_groups
+    grouping: Callable[[Sequence[Any]], Groups] = {
+        "molecule": scaffold_groups,
+        "protein": sequence_groups,
+        "material": chemical_system_groups,
+    }[modality]
     found = [(name, grouping(records.inputs[name])) for name in names]
     return max(found, key=lambda pair: int(pair[1].max()))
 

@@ -3,6 +3,7 @@
 from kagaku.modalities.base import MODALITIES, Modality, Tokens
 from kagaku.modalities.climate import Climate
 from kagaku.modalities.image import Image
+from kagaku.modalities.material import Material
 from kagaku.modalities.molecule import Molecule
 from kagaku.modalities.packing import PackedBatch, RecordTokens, n_tokens, pack, plan_batches
 from kagaku.modalities.protein import Protein
@@ -13,6 +14,7 @@ __all__ = [
     "MODALITIES",
     "Climate",
     "Image",
+    "Material",
     "Modality",
     "Molecule",
     "PackedBatch",
