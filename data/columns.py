@@ -13,8 +13,8 @@ from kagaku.data.numbers import is_missing_number, is_number, shorten
 from kagaku.data.tables import IMAGE_SUFFIXES
 from kagaku.data.units import DIMENSIONLESS, carried_unit, is_unit, split_name
 
-MODALITIES = ("molecule", "protein", "material", "text", "image", "climate", "quantity")
-"""The kinds of input that a table's cells can hold."""
+MODALITIES = ["molecule", "protein", "material", "text", "image", "climate", "quantity"]
+"""The kinds of input that a table's cells can hold; `know_modality` adds others."""
 
 GRID_SUFFIXES = (".nc", ".nc4", ".netcdf", ".cdf", ".zarr")
 """Endings of files that hold grids."""
@@ -55,6 +55,15 @@ _RESIDUES = re.compile(r"[ACDEFGHIKLMNPQRSTVWYUOBZJX]+\*?")
 _BASES = re.compile(r"[ACGTUN]+", re.IGNORECASE)
 _CODE = re.compile(r"[A-Za-z]{0,12}[-_: ]?\d+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
+
+
+def know_modality(name: str) -> None:
+    """Let users ask for a modality of this name; its cells are read as text.
+
+    The registry of modalities calls this, so that a new one need not be written down here too.
+    """
+    if name not in MODALITIES:
+        MODALITIES.append(name)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ __all__ = [
 def fit_featurizers(records: Records) -> dict[str, Featurizer[Any]]:
     """Return one featurizer per input, by the input's name, fitted on these records.
 
+    An input of a modality that has no classical features gets none.
+
     Args:
         records: Training records only: whatever else is in here leaks into the features.
 
@@ -39,6 +41,8 @@ def fit_featurizers(records: Records) -> dict[str, Featurizer[Any]]:
     """
     featurizers: dict[str, Featurizer[Any]] = {}
     for one in records.schema.inputs:
+        if one.modality not in FEATURIZERS:
+            continue
         featurizer = FEATURIZERS[one.modality]()
         try:
             featurizer.fit(records.inputs[one.name])
@@ -89,7 +93,8 @@ def restore_featurizers(
     Raises:
         InputError: The states do not belong to the schema's inputs.
     """
-    names = [one.name for one in schema.inputs]
+    described = [one for one in schema.inputs if one.modality in FEATURIZERS]
+    names = [one.name for one in described]
     if sorted(names) != sorted(states):
         raise InputError(
             f"the stored features are of the inputs {sorted(states)}, but the schema has "
@@ -97,7 +102,7 @@ def restore_featurizers(
             fix="Copy the run folder again, or fine-tune again.",
         )
     featurizers: dict[str, Featurizer[Any]] = {}
-    for one in schema.inputs:
+    for one in described:
         featurizers[one.name] = FEATURIZERS[one.modality]()
         featurizers[one.name].load_state(states[one.name])
     return featurizers

@@ -130,6 +130,10 @@ def embed(
 
     Raises:
         InputError: A value cannot be embedded; the message names its place.
+
+    Warns:
+        UserWarning: The model was never trained on one of the inputs' modalities, so what it says
+            of them is as good as random.
     """
     return embed_source(data, inputs=inputs, model=model, terminal=Terminal(quiet=quiet))[1]
 

@@ -1,5 +1,6 @@
 """Embedding a file, a DataFrame or a list: one vector per record."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kagaku.bases import load_base
+from kagaku.bases import load_base, not_trained_on
 from kagaku.data import (
     BadCell,
     BadRowsError,
     Grid,
     Records,
+    Schema,
     Table,
     grid_records,
     parse_records,
@@ -24,8 +26,10 @@ from kagaku.data.table import table_from_frame
 from kagaku.errors import InputError
 from kagaku.modalities.checking import check_records, fit_modalities, tokenize_records
 from kagaku.models.embedding import embed_columns
+from kagaku.models.extending import extended
 from kagaku.outputs import check_ending
 from kagaku.terminal import Terminal
+from kagaku.verdict import untrained_sentence
 
 if TYPE_CHECKING:
     from kagaku.modalities import Modality
@@ -55,13 +59,14 @@ def embed_source(
         records, bad = grid_records(source, schema, with_targets=False), list[BadCell]()
     else:
         records, bad = parse_records(source, schema, with_targets=False)
-    modalities = fitted or fit_modalities(records.subset([]))
+    modalities = fit_modalities(records.subset([])) | fitted
     checked, more = check_records(records, modalities)
     if everything := [*bad, *more]:
         raise BadRowsError(everything, len(records))
     if not fitted:
         # Statistics of the data at hand, where no run brings its own.
         modalities = fit_modalities(checked)
+    encoder = _reading(encoder, schema, terminal)
     with terminal.progress("embedding") as progress:
         means, present = embed_columns(
             encoder,
@@ -86,6 +91,18 @@ def _source(data: "str | Path | Sequence[object] | pd.DataFrame") -> Table | Gri
             fix="Give SMILES, sequences or texts, or a DataFrame with named columns.",
         )
     return table_from_frame(pd.DataFrame({LISTED: values}), source="list")
+
+
+def _reading(encoder: "Encoder", schema: Schema, terminal: Terminal) -> "Encoder":
+    """Return the encoder, able to read every input; says what it has learnt nothing of."""
+    modalities = {one.modality for one in schema.inputs}
+    told = untrained_sentence(encoder.config.name, not_trained_on(encoder, modalities))
+    if told and terminal.quiet:
+        # A vector does not show that it means nothing, and there is no report that could say so.
+        warnings.warn(told, UserWarning, stacklevel=4)
+    elif told:
+        terminal.say(told)
+    return extended(encoder, modalities)
 
 
 def _encoder(model: str | None) -> "tuple[Encoder, dict[str, Modality[object]]]":

@@ -379,6 +379,19 @@ def test_the_embedder_gives_one_finite_float32_vector_per_token_with_gradients(c
     assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
 
 
+def test_a_fresh_embedder_gives_values_of_about_unit_size(case: Case) -> None:
+    torch.manual_seed(0)
+    embedder = case.modality.embedder(256)
+    tokens = [case.modality.tokenize(case.modality.check(value)) for value in case.examples]
+    with torch.no_grad():
+        sizes = [
+            embedder(torch.from_numpy(one.ids), torch.from_numpy(one.values)).square().mean()
+            for one in tokens
+        ]
+    # A factor of four either way is what normalised attention and feed-forward blocks even out.
+    assert 0.25 < float(torch.stack(sizes).mean().sqrt()) < 4
+
+
 def test_the_embedder_of_no_tokens_gives_no_vectors(case: Case) -> None:
     ids = torch.zeros(0, case.modality.n_ids, dtype=torch.long)
     values = torch.zeros(0, case.modality.n_values)
