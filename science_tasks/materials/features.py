@@ -65,12 +65,7 @@ class MaterialFeatures(Featurizer[Material]):
         shares = spread_rows(_fractions(materials), present)
         blocks = [
             FeatureBlock(f"{name}:magpie", spread_rows(statistics, present), "rbf", present),
-            FeatureBlock(
-                f"{name}:fractions",
-                spread_rows(_fractions(materials), present),
-                "tanimoto",
-                present,
-            ),
+            FeatureBlock(f"{name}:fractions", shares, "tanimoto", present),
         ]
         if self._crystal_scale is not None:
             blocks.append(self._crystal_block(name, values, self._crystal_scale))

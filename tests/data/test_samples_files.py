@@ -14,6 +14,8 @@ from PIL import Image
 from rdkit import Chem
 from rdkit.Chem import rdinchi
 
+from kagaku.data.formulas import parse_formula
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLES = REPOSITORY / "data" / "samples"
 INDEX: list[dict[str, Any]] = json.loads((SAMPLES / "index.json").read_text(encoding="utf-8"))
@@ -54,7 +56,15 @@ def inchi_keys(name: str) -> list[str]:
 
 
 def test_the_index_lists_every_sample_once() -> None:
-    assert list(BY_NAME) == ["molecules", "proteins", "images", "climate", "text", "reactions"]
+    assert list(BY_NAME) == [
+        "molecules",
+        "proteins",
+        "images",
+        "climate",
+        "text",
+        "reactions",
+        "alloys",
+    ]
     assert len(BY_NAME) == len(INDEX)
 
 
@@ -142,6 +152,10 @@ def test_a_card_describes_exactly_the_columns_of_its_tables(sample: dict[str, An
                 "yield [percent]",
             ],
         ),
+        (
+            "alloys.csv",
+            ["composition", "processing", "test", "temperature [degC]", "yield_strength [MPa]"],
+        ),
     ],
 )
 def test_tables_have_their_columns_and_no_empty_cell(name: str, columns: list[str]) -> None:
@@ -153,7 +167,7 @@ def test_tables_have_their_columns_and_no_empty_cell(name: str, columns: list[st
             assert np.isfinite(table[column].astype(float)).all()
 
 
-@pytest.mark.parametrize("name", ["molecules", "proteins", "images", "text", "reactions"])
+@pytest.mark.parametrize("name", ["molecules", "proteins", "images", "text", "reactions", "alloys"])
 def test_the_index_counts_the_rows_of_a_table(name: str) -> None:
     sample = BY_NAME[name]
     assert len(read_text_cells(sample["files"][0])) == sample["n_records"]
@@ -247,6 +261,14 @@ def test_definitions_are_distinct_and_every_class_has_thirty() -> None:
     table = read_text_cells("text.csv")
     assert table["text"].is_unique
     assert table["canonical_units"].value_counts().min() >= 30
+
+
+def test_every_alloy_has_a_composition_and_a_strength_that_metals_have() -> None:
+    table = read_text_cells("alloys.csv")
+    formulas = {parse_formula(formula).formula for formula in table["composition"]}
+    assert 350 < len(formulas) <= table["composition"].nunique()
+    assert table["yield_strength [MPa]"].astype(float).between(1, 5_000).all()
+    assert set(table["test"]) == {"compression", "tension"}
 
 
 def test_reactions_are_the_whole_grid_once_with_valid_molecules() -> None:
