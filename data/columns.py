@@ -7,11 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from kagaku.data.crystals import CIF_SUFFIX
+from kagaku.data.formulas import elements_in_formula
 from kagaku.data.numbers import is_missing_number, is_number, shorten
 from kagaku.data.tables import IMAGE_SUFFIXES
 from kagaku.data.units import DIMENSIONLESS, carried_unit, is_unit, split_name
 
-MODALITIES = ["molecule", "protein", "nucleotide", "text", "image", "climate", "quantity"]
+MODALITIES = [
+    "molecule",
+    "protein",
+    "nucleotide",
+    "material",
+    "text",
+    "image",
+    "climate",
+    "quantity",
+]
 """The kinds of input that a table's cells can hold; `know_modality` adds others."""
 
 GRID_SUFFIXES = (".nc", ".nc4", ".netcdf", ".cdf", ".zarr")
@@ -26,6 +37,11 @@ MOST = 0.9
 _MOLECULE = re.compile(
     r"smiles|\bsmi\b|smi_|molecule|structure|ligand|solvent|compound|substrate|reactant|product"
     r"|reagent|catalyst|additive|aryl|base\b|drug",
+    re.IGNORECASE,
+)
+_MATERIAL = re.compile(
+    r"composition|formula|stoichiometr|material|alloy|oxide|ceramic|perovskite|electrolyte"
+    r"|cathode|anode|semiconductor|superconductor|inorganic|crystal|mineral",
     re.IGNORECASE,
 )
 _PROTEIN = re.compile(
@@ -107,6 +123,7 @@ def guess_column(heading: str, cells: Sequence[Any], *, may_be_constant: bool = 
     words = [str(cell).strip() for cell in sample]
     return (
         _guess_path(words)
+        or _guess_material(name, words)
         or _guess_molecule(name, words)
         or _guess_nucleotide(name, words)
         or _guess_protein(name, words)
@@ -190,10 +207,34 @@ def celsius_for_coulomb(name: str, unit: str) -> tuple[str, str]:
 
 
 def _guess_path(words: list[str]) -> Guess | None:
-    for modality, suffixes in (("image", IMAGE_SUFFIXES), ("climate", GRID_SUFFIXES)):
+    known = (("image", IMAGE_SUFFIXES), ("climate", GRID_SUFFIXES), ("material", (CIF_SUFFIX,)))
+    for modality, suffixes in known:
         if _share(sum(word.lower().endswith(suffixes) for word in words), words) >= MOST:
             return Guess(modality, f"paths of files, such as {shorten(words[0], 30)!r}")
     return None
+
+
+def _guess_material(name: str, words: list[str]) -> Guess | None:
+    """Return a guess for formulas of materials.
+
+    ``CCO``, ``CN`` and ``C1CC1`` are formulas and SMILES at once, so it is counted what is a
+    formula only: of NaCl or SiO2 RDKit makes nothing. Codes of wells (B12), words (NO) and
+    sequences are read as formulas too now and then; hence the heading, or two elements in a cell.
+    """
+    hinted = bool(_MATERIAL.search(name)) and "smi" not in name.lower()
+    counts = [n for word in words if (n := elements_in_formula(word))]
+    share = _share(len(counts), words)
+    if share < MOST:
+        return None
+    if not hinted and np.mean([n >= 2 for n in counts]) < MOST:
+        return None
+    only = _share(sum(not _is_smiles(word) for word in words), words)
+    if only < (0.3 if hinted else 0.7):
+        return None
+    if not hinted and not any(re.search(r"[a-z]", word) for word in words):
+        return None
+    why = f"{share:.0%} of the cells are formulas of elements"
+    return Guess("material", f"{why}; the heading says so too" if hinted else why)
 
 
 def _guess_molecule(name: str, words: list[str]) -> Guess | None:

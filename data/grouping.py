@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from kagaku.data.crystals import Crystal, composition_of
 from kagaku.data.nucleotides import (
     canonical_strand,
     canonical_words,
@@ -152,6 +153,21 @@ def _families(cleaned: Sequence[str | None], sketch: Callable[[str], Any]) -> Gr
     )
 
 
+def chemical_system_groups(materials: Sequence[str | Crystal | None]) -> Groups:
+    """Return groups of materials made of the same elements, whatever their amounts.
+
+    A series of solid solutions is one group, and so are the oxides of one metal; missing and
+    unreadable ones stand alone.
+    """
+    keys: list[Hashable] = []
+    for record, value in enumerate(materials):
+        try:
+            keys.append(record if value is None else composition_of(value).system)
+        except InputError:
+            keys.append(record)
+    return group_of_keys(keys)
+
+
 def column_groups(records: Records) -> Groups:
     """Return groups of records with one value in the group column; an empty cell stands alone."""
     assert records.groups is not None
@@ -167,16 +183,19 @@ def richest_groups(records: Records, *modalities: str) -> tuple[str, Groups]:
     """Return (name, groups) of the input of these modalities that falls into the most groups."""
     inputs = [one for one in records.schema.inputs if one.modality in modalities]
     if not inputs:
-        what = "scaffold" if "molecule" in modalities else "sequence"
+        what = {"molecule": "scaffold", "material": "chemical system"}.get(
+            modalities[0], "sequence"
+        )
         raise InputError(
             f"a split by {what} needs a {' or '.join(modalities)} among the inputs",
             fix="Choose another split, such as random.",
             where=records.source,
         )
-    groupings = {
+    groupings: dict[str, Callable[[Sequence[Any]], Groups]] = {
         "molecule": scaffold_groups,
         "protein": sequence_groups,
         "nucleotide": nucleotide_groups,
+        "material": chemical_system_groups,
     }
     found = [(one.name, groupings[one.modality](records.inputs[one.name])) for one in inputs]
     return max(found, key=lambda pair: int(pair[1].max()))

@@ -39,6 +39,10 @@ def separation(records: Records, train: np.ndarray, test: np.ndarray) -> tuple[S
         name, groups = richest_groups(records, "molecule")
         if _is_apart(groups, train, test):
             return "scaffold", f"scaffolds of {name!r} do not stand on both sides"
+    if "material" in modalities:
+        name, groups = richest_groups(records, "material")
+        if _is_apart(groups, train, test):
+            return "chemical-system", f"chemical systems of {name!r} do not stand on both sides"
     return "random", "the sides share scaffolds, families and groups, as far as there are any"
 
 

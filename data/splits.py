@@ -5,7 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kagaku.data.folds import SPLIT_KINDS, Indices, SplitKind, cross_validation_folds
+from kagaku.data.folds import (
+    MODALITY_OF_SPLIT,
+    SPLIT_KINDS,
+    Indices,
+    SplitKind,
+    cross_validation_folds,
+)
 from kagaku.data.grouping import (
     SEQUENCES,
     Groups,
@@ -119,7 +125,7 @@ def split_records(records: Records, config: SplitConfig | None = None) -> Split:
         return _by_time(records, config, duplicates, reason)
     groups = duplicates if groups is None else joined(groups, duplicates)
     strata = class_strata(records) if kind == "random" else None
-    test = _draw(groups, config, strata, spread=kind in ("scaffold", "sequence"))
+    test = _draw(groups, config, strata, spread=kind in MODALITY_OF_SPLIT)
     if not test.any() or test.all():
         raise InputError(
             f"the records cannot be split by {kind}: all of them belong together",
@@ -147,6 +153,9 @@ def _choose(records: Records, kind: SplitKind) -> tuple[SplitKind, Groups | None
     if kind == "sequence":
         name, groups = richest_groups(records, *SEQUENCES)
         return kind, groups, f"by sequence similarity of {name!r}, as asked for"
+    if kind == "chemical-system":
+        name, groups = richest_groups(records, "material")
+        return kind, groups, f"by chemical system of {name!r}, as asked for"
     return kind, None, "as asked for"
 
 
@@ -164,6 +173,7 @@ def _choose_automatically(records: Records) -> tuple[SplitKind, Groups | None, s
     choices: tuple[tuple[SplitKind, tuple[str, ...], str], ...] = (
         ("sequence", SEQUENCES, "families of similar sequences"),
         ("scaffold", ("molecule",), "molecular scaffolds"),
+        ("chemical-system", ("material",), "chemical systems"),
     )
     for kind, of, what in choices:
         if not modalities & {*of}:

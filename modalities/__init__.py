@@ -3,6 +3,7 @@
 from kagaku.modalities.base import MODALITIES, Modality, Tokens
 from kagaku.modalities.climate import Climate
 from kagaku.modalities.image import Image
+from kagaku.modalities.material import Material
 from kagaku.modalities.molecule import Molecule
 from kagaku.modalities.nucleotide import Nucleotide
 from kagaku.modalities.packing import PackedBatch, RecordTokens, n_tokens, pack, plan_batches
@@ -14,6 +15,7 @@ __all__ = [
     "MODALITIES",
     "Climate",
     "Image",
+    "Material",
     "Modality",
     "Molecule",
     "Nucleotide",

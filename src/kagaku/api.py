@@ -46,8 +46,8 @@ def finetune(
         inputs: What to predict from, such as ``["smiles", "temp [degC]"]``; None takes every
             column that looks like an input.
         method: ``"auto"``, ``"readout"`` or ``"full"``.
-        split: ``"auto"``, ``"random"``, ``"scaffold"``, ``"sequence"``, ``"group"``, ``"time"`` or
-            ``"file"``.
+        split: ``"auto"``, ``"random"``, ``"scaffold"``, ``"sequence"``,
+            ``"chemical-system"``, ``"group"``, ``"time"`` or ``"file"``.
         seed: Fixes whatever is random.
         base: The weights to start from: a name or a folder.
         skip_bad_rows: Go on without the rows that cannot be read, instead of stopping.

@@ -14,6 +14,8 @@ from PIL import Image
 from rdkit import Chem
 from rdkit.Chem import rdinchi
 
+from kagaku.data.formulas import parse_formula
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLES = REPOSITORY / "data" / "samples"
 INDEX: list[dict[str, Any]] = json.loads((SAMPLES / "index.json").read_text(encoding="utf-8"))
@@ -54,8 +56,16 @@ def inchi_keys(name: str) -> list[str]:
 
 
 def test_the_index_lists_every_sample_once() -> None:
-    names = ["molecules", "proteins", "images", "climate", "text", "reactions", "splicing"]
-    assert list(BY_NAME) == names
+    assert list(BY_NAME) == [
+        "molecules",
+        "proteins",
+        "images",
+        "climate",
+        "text",
+        "reactions",
+        "splicing",
+        "alloys",
+    ]
     assert len(BY_NAME) == len(INDEX)
 
 
@@ -144,6 +154,10 @@ def test_a_card_describes_exactly_the_columns_of_its_tables(sample: dict[str, An
                 "yield [percent]",
             ],
         ),
+        (
+            "alloys.csv",
+            ["composition", "processing", "test", "temperature [degC]", "yield_strength [MPa]"],
+        ),
     ],
 )
 def test_tables_have_their_columns_and_no_empty_cell(name: str, columns: list[str]) -> None:
@@ -156,7 +170,7 @@ def test_tables_have_their_columns_and_no_empty_cell(name: str, columns: list[st
 
 
 @pytest.mark.parametrize(
-    "name", ["molecules", "proteins", "images", "text", "reactions", "splicing"]
+    "name", ["molecules", "proteins", "images", "text", "reactions", "splicing", "alloys"]
 )
 def test_the_index_counts_the_rows_of_a_table(name: str) -> None:
     sample = BY_NAME[name]
@@ -262,6 +276,14 @@ def test_definitions_are_distinct_and_every_class_has_thirty() -> None:
     table = read_text_cells("text.csv")
     assert table["text"].is_unique
     assert table["canonical_units"].value_counts().min() >= 30
+
+
+def test_every_alloy_has_a_composition_and_a_strength_that_metals_have() -> None:
+    table = read_text_cells("alloys.csv")
+    formulas = {parse_formula(formula).formula for formula in table["composition"]}
+    assert 350 < len(formulas) <= table["composition"].nunique()
+    assert table["yield_strength [MPa]"].astype(float).between(1, 5_000).all()
+    assert set(table["test"]) == {"compression", "tension"}
 
 
 def test_reactions_are_the_whole_grid_once_with_valid_molecules() -> None:

@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 import torch
 
+from kagaku.data.crystals import Crystal
 from kagaku.data.records import Field, Quantity
 from kagaku.errors import InputError
 from kagaku.modalities import MODALITIES, Modality, Tokens
@@ -219,9 +220,69 @@ def bad_quantities(_: Path) -> dict[str, Quantity]:
     }
 
 
+def rock_salt() -> Crystal:
+    return Crystal(
+        lattice=np.array([[0.0, 2.82, 2.82], [2.82, 0.0, 2.82], [2.82, 2.82, 0.0]]),
+        species=("Na", "Cl"),
+        positions=np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]),
+        occupancies=np.ones(2),
+    )
+
+
+def materials(folder: Path) -> list[str | Path | Crystal]:
+    salt = rock_salt()
+    solution = replace(
+        salt,
+        species=("Na", "K", "Cl"),
+        positions=np.array([[0.1, 0.0, 0.0], [0.1, 0.0, 0.0], [0.6, 0.5, 0.5]]),
+        occupancies=np.array([0.9, 0.1, 1.0]),
+    )
+    path = folder / "quartz.cif"
+    path.write_text(QUARTZ)
+    return ["NaCl", "Fe4O6", "Li1.2Mn0.54Ni0.13Co0.13O2", "SO4^2-", "D2O", salt, solution, path]
+
+
+QUARTZ = """data_quartz
+_cell_length_a 4.913
+_cell_length_b 4.913
+_cell_length_c 5.405
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 120
+_symmetry_space_group_name_H-M 'P 32 2 1'
+_symmetry_Int_Tables_number 154
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+Si1 Si 0.4697 0.0 0.6667
+O1 O 0.4133 0.2672 0.7855
+"""
+
+
+def bad_materials(folder: Path) -> dict[str, str | Path | Crystal]:
+    salt = rock_salt()
+    (folder / "notes.cif").write_text("these are only notes, no crystal")
+    return {
+        r"the formula is empty.*fill it in": " ",
+        r"no element 'Xq' in 'Xq2O3'.*Did you mean 'Xe'": "Xq2O3",
+        r"amount 'x' in 'La2-xSrxCuO4' has no value": "La2-xSrxCuO4",
+        r"the file holds no crystal.*Export it again as CIF": folder / "notes.cif",
+        r"'gone.cif' cannot be read \(No such file": folder / "gone.cif",
+        r"no element 'Zz'": replace(salt, species=("Zz", "Cl")),
+        r"coordinate that is no number": replace(salt, positions=np.full((2, 3), np.nan)),
+        r"occupancy outside of 0 to 1": replace(salt, occupancies=np.array([1.5, 1.0])),
+        r"has 0 cubic angstrom per atom": replace(salt, lattice=np.zeros((3, 3))),
+        r"has 0 atoms, not 1 to 10,000": Crystal(salt.lattice, (), np.zeros((0, 3)), np.zeros(0)),
+    }
+
+
 ENTRIES = {
     "climate": Entry(climates, bad_climates),
     "image": Entry(images, bad_images),
+    "material": Entry(materials, bad_materials),
     "molecule": Entry(molecules, bad_molecules),
     "nucleotide": Entry(nucleotides, bad_nucleotides),
     "protein": Entry(proteins, bad_proteins),
