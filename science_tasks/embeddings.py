@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kagaku.data.records import Records
+from kagaku.data.schema import Schema
 from kagaku.modalities import Modality
 from kagaku.modalities.checking import tokenize_records
 from kagaku.models import Encoder
@@ -85,6 +86,34 @@ class EmbeddingFeatures:
         return blocks
 
 
+def learned_inputs(encoder: Encoder, schema: Schema) -> frozenset[str]:
+    """Return the names of the inputs whose modality the encoder has learnt something of."""
+    learnt = encoder.config.has_learnt
+    return frozenset(one.name for one in schema.inputs if learnt(one.modality))
+
+
+def input_of(block: FeatureBlock) -> str:
+    """Return the name of the input that a block was computed from."""
+    return block.name.rpartition(":")[0]
+
+
+def domain_blocks(blocks: Sequence[FeatureBlock]) -> list[FeatureBlock]:
+    """Return the blocks that distances between records are measured on.
+
+    These are the classical features, and the embedding of an input that has none.
+    """
+    classical = [block for block in blocks if not is_learned([block.name])]
+    described = {input_of(block) for block in classical}
+    return [
+        block
+        for block in blocks
+        if not is_learned([block.name]) or input_of(block) not in described
+    ]
+
+
 def is_learned(block_names: Sequence[str]) -> bool:
-    """Return whether any of these blocks is an embedding."""
+    """Return whether any of these blocks is an embedding.
+
+    Whether the encoder that made it has learnt anything of its modality, `learned_inputs` tells.
+    """
     return any(name.endswith(":embedding") for name in block_names)

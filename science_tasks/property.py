@@ -18,7 +18,7 @@ from kagaku.modalities.checking import modality_states, restore_modalities
 from kagaku.models import Encoder, load_encoder, save_encoder
 from kagaku.science_tasks.applicability import Applicability
 from kagaku.science_tasks.conformal import Calibration
-from kagaku.science_tasks.embeddings import EmbeddingFeatures, is_learned
+from kagaku.science_tasks.embeddings import EmbeddingFeatures, domain_blocks
 from kagaku.science_tasks.features import FeatureBlock, Featurizer
 from kagaku.science_tasks.featurizing import (
     feature_blocks,
@@ -161,8 +161,7 @@ class PropertyModel:
                 records,
                 progress=None if progress is None else (lambda d, t: progress(d, t, "network")),
             )
-        classical = [block for block in blocks if not is_learned([block.name])]
-        distance = self.applicability.distance(classical)
+        distance = self.applicability.distance(domain_blocks(blocks))
         in_domain = self.applicability.in_domain(distance)
         answers = {}
         for model in self.targets:

@@ -1,4 +1,4 @@
-"""Molecules, sequences and texts in a folder of benchmark files, whatever their form.
+"""Molecules, sequences, materials and texts in a folder of benchmark files, whatever their form.
 
 Nothing is asked of the folder: every file that can hold them is looked through, columns are told
 apart by the same rules as in a user's table, and what is no molecule, protein or sentence is left.
@@ -38,9 +38,9 @@ _RESIDUES = frozenset("ACDEFGHIKLMNPQRSTVWYUOBZJX*")
 
 
 def read_held_out_folder(folder: Path) -> Iterator[HeldOutValue]:
-    """Yield every molecule, protein and text of a folder's files once; the set is the file's path.
+    """Yield every molecule, protein, material and text of a folder's files once.
 
-    Values that stand in several files are yielded for the first one only.
+    Their set is the file's path; values of several files are yielded for the first one only.
     """
     seen: set[int] = set()
     for path in sorted(one for one in folder.rglob("*") if one.is_file()):
@@ -103,12 +103,12 @@ def _delimited(delimiter: str) -> Callable[[str], Found]:
 
 
 def _column(name: str, cells: list[Any]) -> Found:
-    """Yield the values of a column that holds molecules, proteins or sentences."""
+    """Yield the values of a column that holds molecules, proteins, materials or sentences."""
     if not any(cell is not None for cell in cells):
         return
     modality = guess_column(name, cells, may_be_constant=True).modality
     for cell in cells:
-        if cell is None or modality not in ("molecule", "protein", "text"):
+        if cell is None or modality not in ("molecule", "protein", "material", "text"):
             continue
         yield from _value(modality, str(cell))
 
@@ -123,6 +123,8 @@ def _value(modality: str, text: str) -> Found:
     elif modality == "protein":
         if len(text) >= SHORTEST_PROTEIN:
             yield "protein", text
+    elif modality == "material":
+        yield "material", text
     elif len(words(text)) >= SHORTEST_TEXT:
         yield "text", text
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from kagaku.data.crystals import Crystal
+from kagaku.data.identity import material_key
 from kagaku.data.records import Field, Quantity
 
 SHORTEST_SENTENCE = 12
@@ -18,8 +20,9 @@ _WORD = re.compile(r"[^\W_]+")
 def value_key(modality: str, value: Any) -> int:
     """Return the 64-bit key of a checked value.
 
-    Molecules by InChIKey, proteins by their residues, texts by their words without case and
-    punctuation, arrays and fields by their contents.
+    Molecules by InChIKey, proteins by their residues, materials by their composition (crystals also
+    by their volume per atom), texts by their words without case and punctuation, arrays and fields
+    by their contents.
 
     Example:
         >>> value_key("molecule", "OCC") == value_key("molecule", "CCO")
@@ -29,6 +32,8 @@ def value_key(modality: str, value: Any) -> int:
     """
     if modality == "molecule":
         return hashed("molecule", inchi_key(value).encode())
+    if modality == "material":
+        return hashed("material", material_key(value).encode())
     if modality == "text":
         return hashed("text", " ".join(words(value)).encode())
     if isinstance(value, str):
@@ -47,7 +52,8 @@ def kin_key(modality: str, value: Any) -> int:
     """Return the key of what must not stand on both sides of a split.
 
     It is `value_key`, but for molecules only their connections count: isomers in space are kin,
-    and so is a molecule written without its stereochemistry.
+    and so is a molecule written without its stereochemistry. Of materials only the composition
+    counts: polymorphs are kin.
 
     Example:
         >>> kin_key("molecule", "C[C@H](N)C(=O)O") == kin_key("molecule", "CC(N)C(=O)O")
@@ -55,6 +61,8 @@ def kin_key(modality: str, value: Any) -> int:
     """
     if modality == "molecule":
         return hashed("skeleton", inchi_key(value).partition("-")[0].encode())
+    if modality == "material" and isinstance(value, Crystal):
+        return value_key(modality, value.composition.formula)
     return value_key(modality, value)
 
 

@@ -47,8 +47,8 @@ def finetune(
         inputs: What to predict from, such as ``["smiles", "temp [degC]"]``; None takes every
             column that looks like an input.
         method: ``"auto"``, ``"readout"`` or ``"full"``.
-        split: ``"auto"``, ``"random"``, ``"scaffold"``, ``"sequence"``, ``"group"``, ``"time"`` or
-            ``"file"``.
+        split: ``"auto"``, ``"random"``, ``"scaffold"``, ``"sequence"``,
+            ``"chemical-system"``, ``"group"``, ``"time"`` or ``"file"``.
         seed: Fixes whatever is random.
         base: The weights to start from: a name or a folder.
         skip_bad_rows: Go on without the rows that cannot be read, instead of stopping.
@@ -135,6 +135,10 @@ def embed(
 
     Raises:
         InputError: A value cannot be embedded; the message names its place.
+
+    Warns:
+        UserWarning: The model was never trained on one of the inputs' modalities, so what it says
+            of them is as good as random.
     """
     return embed_source(
         data,

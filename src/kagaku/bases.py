@@ -1,10 +1,12 @@
 """Where weights come from: a shipped name or a folder."""
 
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
 from kagaku.errors import InputError
-from kagaku.models import Encoder, load_encoder, untrained_encoder
+from kagaku.modalities import MODALITIES
+from kagaku.models import Encoder, extended, load_encoder, untrained_encoder
 from kagaku.registry import did_you_mean
 
 UNTRAINED = "untrained-tiny"
@@ -20,6 +22,9 @@ DEFAULT = "kagaku-tiny"
 def load_base(name: str | None) -> Encoder:
     """Return the encoder of a shipped name, or of a folder that holds one.
 
+    Random weights read every registered modality; pretrained ones read what they were built for
+    (`kagaku.models.extended` adds more).
+
     Args:
         name: One of `SHIPPED`, `UNTRAINED`, or a folder that `save_encoder` wrote; None takes the
             default.
@@ -28,8 +33,18 @@ def load_base(name: str | None) -> Encoder:
         InputError: There is no such name or folder.
     """
     if name == UNTRAINED:
-        return untrained_encoder()
+        return extended(untrained_encoder(), MODALITIES)
     return load_encoder(weights_folder(name, also=(UNTRAINED,)))
+
+
+def not_trained_on(encoder: Encoder, modalities: Iterable[str]) -> tuple[str, ...]:
+    """Return the modalities that a pretrained encoder has learnt nothing of; none if it is random.
+
+    That random weights have learnt nothing is in their name.
+    """
+    if not encoder.config.is_pretrained:
+        return ()
+    return tuple(sorted(one for one in {*modalities} if not encoder.config.has_learnt(one)))
 
 
 def weights_folder(name: str | Path | None, *, also: tuple[str, ...] = ()) -> Path:

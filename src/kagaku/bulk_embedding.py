@@ -17,7 +17,7 @@ import psutil
 from kagaku.bases import SHIPPED, UNTRAINED
 from kagaku.data import BadRowsError
 from kagaku.data.corpora.build import Runner
-from kagaku.embedding import Embedded, embed_source, encoder_of
+from kagaku.embedding import Embedded, embed_source, encoder_of, reading
 from kagaku.embedding_output import vectors_table, write_vectors
 from kagaku.embedding_parts import Parts, identity_of
 from kagaku.embedding_pieces import EmbeddingJob, Piece, embed_piece, pieces
@@ -138,6 +138,7 @@ def embed_file(
         )
         with writing_told(output, "vectors"):
             parts.begin(found)
+    encoder = reading(encoder, found.schema, terminal)
     job = EmbeddingJob(found.schema, found.states, _shared(model), checksum)
     with terminal.progress("embedding") as progress:
         meter = Meter(progress, found.n_rows)

@@ -70,7 +70,9 @@ def finetune(
     method: Annotated[str | None, typer.Option(help="auto, readout or full.")] = None,
     split: Annotated[
         str | None,
-        typer.Option(help="auto, random, scaffold, sequence, group, time or file."),
+        typer.Option(
+            help="auto, random, scaffold, sequence, chemical-system, group, time or file."
+        ),
     ] = None,
     test_fraction: Annotated[float | None, typer.Option(help="Share held out for testing.")] = None,
     group: Annotated[

@@ -1,5 +1,6 @@
 """Embedding a file, a DataFrame or a list that fits into memory: one vector per record."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from kagaku.bases import load_base
+from kagaku.bases import load_base, not_trained_on
 from kagaku.data import (
     BadCell,
     BadRowsError,
@@ -35,7 +36,9 @@ from kagaku.modalities.checking import (
     tokenize_records,
 )
 from kagaku.models.embedding import embed_columns
+from kagaku.models.extending import extended
 from kagaku.terminal import Terminal
+from kagaku.verdict import untrained_sentence
 
 if TYPE_CHECKING:
     from kagaku.modalities import Modality
@@ -103,6 +106,7 @@ def embed_source(
     good = without_bad_rows(checked, bad) if bad else checked
     # Statistics of the data at hand, where no run brings its own.
     modalities = {**fit_modalities(good), **fitted}
+    encoder = reading(encoder, schema, terminal)
     with terminal.progress("embedding") as progress:
         vectors, tokens = embed_records(
             encoder, good, modalities, lambda done, _: progress(done, len(good), "")
@@ -211,6 +215,24 @@ def _source(data: "str | Path | Sequence[object] | pd.DataFrame") -> Table | Gri
             fix="Give SMILES, sequences or texts, or a DataFrame with named columns.",
         )
     return table_from_frame(pd.DataFrame({LISTED: values}), source="list")
+
+
+def reading(encoder: "Encoder", schema: Schema, terminal: Terminal) -> "Encoder":
+    """Return the encoder, able to read every input; says what it has learnt nothing of.
+
+    Args:
+        encoder: Not changed.
+        schema: Its inputs are to be embedded.
+        terminal: Told; a quiet one warns.
+    """
+    modalities = {one.modality for one in schema.inputs}
+    told = untrained_sentence(encoder.config.name, not_trained_on(encoder, modalities))
+    if told and terminal.quiet:
+        # A vector does not show that it means nothing, and there is no report that could say so.
+        warnings.warn(told, UserWarning, stacklevel=4)
+    elif told:
+        terminal.say(told)
+    return extended(encoder, modalities)
 
 
 def encoder_of(model: str | None) -> "tuple[Encoder, dict[str, Modality[Any]]]":

@@ -14,6 +14,7 @@ from kagaku.embedding import Embedded, Moved, embed_records, encoder_of, with_ba
 from kagaku.errors import InputError
 from kagaku.modalities.checking import check_records, restore_modalities
 from kagaku.models.checkpoint import encoder_checksum
+from kagaku.models.extending import extended
 
 if TYPE_CHECKING:
     from kagaku.models import Encoder
@@ -140,7 +141,8 @@ def embed_piece(
     """
     if encoder is None:
         with _LOADING:
-            encoder = _encoder(job.model, job.checksum)
+            modalities = frozenset(one.modality for one in job.schema.inputs)
+            encoder = _encoder(job.model, job.checksum, modalities)
     modalities = restore_modalities(job.states)
     records, bad = parse_records(piece.table, job.schema, with_targets=False)
     checked, more = check_records(records, modalities)
@@ -151,15 +153,15 @@ def embed_piece(
 
 
 @lru_cache(maxsize=1)
-def _encoder(model: str | None, checksum: str) -> "Encoder":
-    """Return an encoder that stays for the next piece."""
+def _encoder(model: str | None, checksum: str, modalities: frozenset[str]) -> "Encoder":
+    """Return an encoder that reads some modalities and stays for the next piece."""
     encoder, _ = encoder_of(model)
     if encoder_checksum(encoder) != checksum:
         raise InputError(
             f"a worker has other weights under the name {model or 'of the default'!r}",
             fix="Install the same kagaku on every machine, and share the model's folder.",
         )
-    return encoder
+    return extended(encoder, modalities)
 
 
 def _nothing(done: int, tokens: int) -> None:

@@ -189,7 +189,12 @@ def make_network(recipe: PretrainRecipe, prepared: Prepared) -> PretrainingNetwo
     """Return the network with random weights, which depend on the seed alone."""
     descriptors = prepared.corpus.manifest.descriptors
     known = EncoderConfig(name=recipe.name, backbone=recipe.backbone)
-    config = replace(known, modalities=tuple(sorted({*known.modalities, *prepared.modalities})))
+    names = tuple(sorted({*known.modalities, *prepared.modalities}))
+    config = replace(
+        known,
+        modalities=names,
+        untrained=tuple(name for name in names if name not in prepared.modalities),
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         return PretrainingNetwork(

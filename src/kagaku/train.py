@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kagaku.bases import load_base
+from kagaku.bases import load_base, not_trained_on
 from kagaku.data import (
     BadCell,
     BadRowsError,
@@ -52,6 +52,7 @@ from kagaku.run import (
 from kagaku.science_tasks.evaluation import Evaluation, evaluate
 from kagaku.science_tasks.fitting import FitSettings, PropertyFit, check_rows, fit_property
 from kagaku.terminal import Terminal
+from kagaku.verdict import untrained_sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,6 +122,12 @@ def _train(
     settings = fit_settings(config, split)
     check_rows(records, split.train, settings)
     encoder = load_base(config.base)
+    base: dict[str, Any] = {
+        "name": encoder.config.name,
+        "not_trained_on": not_trained_on(encoder, (one.modality for one in schema.inputs)),
+    }
+    if told := untrained_sentence(base["name"], base["not_trained_on"]):
+        terminal.say(told)
     terminal.say(f"{len(split.train)} rows to train, {len(split.test)} held out: {split.reason}")
     try:
         _open_folder(folder, has_rejected=n_skipped > 0)
@@ -141,6 +148,7 @@ def _train(
         show_candidates(evaluation, terminal)
         show_scores(evaluation, terminal)
         metrics = run_metrics(config, split, evaluation, len(records), n_skipped)
+        metrics["base"] = base
         metrics["seconds"] = round(time.time() - started, 1)
         with terminal.progress("writing the report"):
             _write_run(folder, config, fitted, metrics)
