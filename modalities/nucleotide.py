@@ -223,8 +223,8 @@ def _parts_of_tokens() -> Float[np.ndarray, "id part"]:
 
 def _base_shares() -> Float[np.ndarray, "symbol base"]:
     """Return the probability of each base for every code, all alike; nothing is like N."""
-    shares = [[one in IUPAC_BASES[code] for one in BASES] for code in (*CODES, "N")]
-    counts = np.array(shares, dtype=np.float64)
+    stands_for = [[one in IUPAC_BASES[code] for one in BASES] for code in (*CODES, "N")]
+    counts = np.array(stands_for, dtype=np.float64)
     shares: np.ndarray = counts / counts.sum(axis=1, keepdims=True)
     return shares
 
