@@ -40,14 +40,10 @@ def embed_columns(
     """
     if any(is_long(record) for record in records):
         pieces, owners, weights = _in_windows(records, n_columns)
-        found, there = embed_columns(
+        parts = embed_columns(
             encoder, pieces, n_columns, token_budget=token_budget, progress=progress
         )
-        means = np.zeros((len(records), n_columns, encoder.dim), dtype=np.float32)
-        np.add.at(means, owners, found * weights[:, :, None])
-        present = np.zeros((len(records), n_columns), dtype=bool)
-        np.logical_or.at(present, owners, there)
-        return means, present
+        return _joined(*parts, owners, weights, len(records))
     lengths = np.array([n_tokens(record) for record in records], dtype=np.int64)
     means = np.zeros((len(records), n_columns, encoder.dim), dtype=np.float32)
     present = np.zeros((len(records), n_columns), dtype=bool)
@@ -74,6 +70,21 @@ def _batches(lengths: np.ndarray, token_budget: int) -> Iterator[list[int]]:
     fits = lengths[order] <= token_budget
     yield from plan_batches(lengths, token_budget, order=order[fits].tolist())
     yield from ([one] for one in order[~fits].tolist())
+
+
+def _joined(
+    means: Float[np.ndarray, "piece column dim"],
+    present: Bool[np.ndarray, "piece column"],
+    owners: Int[np.ndarray, " piece"],
+    weights: Float[np.ndarray, "piece column"],
+    n_records: int,
+) -> tuple[Float[np.ndarray, "record column dim"], Bool[np.ndarray, "record column"]]:
+    """Return what the pieces of each record amount to."""
+    whole = np.zeros((n_records, *means.shape[1:]), dtype=np.float32)
+    np.add.at(whole, owners, means * weights[:, :, None])
+    there = np.zeros((n_records, present.shape[1]), dtype=bool)
+    np.logical_or.at(there, owners, present)
+    return whole, there
 
 
 def is_long(record: RecordTokens) -> bool:

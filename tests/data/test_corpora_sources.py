@@ -38,7 +38,7 @@ def test_every_source_says_what_it_needs_and_gives() -> None:
         assert source.licence, name
         assert source.inputs, name
         assert set(source.inputs.values()) <= {
-            "molecule", "protein", "text", "image", "climate", "quantity"
+            "molecule", "protein", "nucleotide", "text", "image", "climate", "quantity"
         }  # fmt: skip
         for package in source.packages:
             assert package.n_megabytes > 0
@@ -189,6 +189,21 @@ def test_proteins_are_told_by_their_rarest_terms(swissprot: Path) -> None:
         "Function: kinase activity, ATP binding. Process: growth. kinase activity: Transfer of a"
     )
     assert found["P1"].endswith(" ... ATP binding: Binding to ATP.")
+
+
+def test_genomes_are_cut_into_windows_of_whole_rows(tmp_path: Path) -> None:
+    path = "usr/share/doc/ragout/examples/E.Coli/references/DH1.fasta.gz"
+    bases = "ACGTTGCA" * 400
+    text = f">chromosome 1\n{bases[:2000]}\n{bases[2000:]}\n>plasmid\n{bases[:1600]}\n"
+    place(tmp_path, path).write_bytes(gzip.compress(text.encode()))
+    found = read("bacterial-genomes", tmp_path)
+    assert [one.name for one in found] == [
+        "E.Coli/DH1/1/0",
+        "E.Coli/DH1/1/1530",
+        "E.Coli/DH1/2/0",  # what is left, 140 and 70 bases, is too short
+    ]
+    assert found[1].inputs == {"nucleotide": bases[1530:3060]}
+    assert found[0].groups == found[1].groups != found[2].groups
 
 
 def test_another_blast_version_is_told(swissprot: Path) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kagaku.modalities import Nucleotide, Protein, RecordTokens
+from kagaku.modalities.cropping import windows
 from kagaku.models import BackboneConfig, Encoder, EncoderConfig, embedding, untrained_encoder
 from kagaku.models.embedding import embed_columns
 
@@ -41,7 +42,7 @@ def test_the_windows_are_averaged_by_their_length(monkeypatch: pytest.MonkeyPatc
     found, _ = embed_columns(encoder(), [{0: ("nucleotide", tokens)}], 1)
     parts = [
         embed_columns(encoder(), [{0: ("nucleotide", one)}], 1)[0][0, 0]
-        for one in embedding.windows(tokens, 50)
+        for one in windows(tokens, 50)
     ]
     expected = np.average(parts, axis=0, weights=[41, 41, 40])
     np.testing.assert_allclose(found[0, 0], expected, atol=1e-6)
