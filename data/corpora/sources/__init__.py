@@ -11,6 +11,7 @@ from kagaku.data.corpora.sources import (
     pubmed,
     speedy,
     swissprot,
+    transport,
 )
 from kagaku.data.corpora.sources.base import SOURCES, Package, Source
 
@@ -28,4 +29,5 @@ __all__ = [
     "pubmed",
     "speedy",
     "swissprot",
+    "transport",
 ]
