@@ -64,6 +64,7 @@ def test_every_domain_with_features_is_warned_about() -> None:
         "Molecules",
         "Proteins",
         "Nucleotides",
+        "Materials",
         "Text",
         "Images",
         "Grids",

@@ -12,6 +12,7 @@ from kagaku.data.corpora.sources import (
     pubmed,
     speedy,
     swissprot,
+    transport,
 )
 from kagaku.data.corpora.sources.base import SOURCES, Package, Source
 
@@ -30,4 +31,5 @@ __all__ = [
     "pubmed",
     "speedy",
     "swissprot",
+    "transport",
 ]
