@@ -10,9 +10,10 @@ from jaxtyping import Float
 from kagaku.data.records import Records
 from kagaku.modalities import Modality
 from kagaku.modalities.checking import tokenize_records
-from kagaku.models import Encoder
 from kagaku.models.embedding import embed_columns
+from kagaku.models.public import PublicEncoder
 from kagaku.science_tasks.features import FeatureBlock
+from kagaku.science_tasks.public_embeddings import FrozenEncoder, embed_records
 
 CLIP = 8.0
 """Standardised embeddings are cut here, so that one odd record cannot rule every distance."""
@@ -22,7 +23,7 @@ CLIP = 8.0
 class EmbeddingFeatures:
     """Frozen embeddings of every input, standardised on training records."""
 
-    encoder: Encoder
+    encoder: FrozenEncoder
     """Makes the embeddings; not changed."""
 
     modalities: Mapping[str, Modality[Any]]
@@ -37,7 +38,7 @@ class EmbeddingFeatures:
     @classmethod
     def fit(
         cls,
-        encoder: Encoder,
+        encoder: FrozenEncoder,
         modalities: Mapping[str, Modality[Any]],
         records: Records,
         train_index: np.ndarray,
@@ -67,15 +68,23 @@ class EmbeddingFeatures:
         raw, present = self._embed(records, progress)
         return self._blocks(records, raw, present)
 
+    def _reads(self, modality: str) -> bool:
+        """Return whether inputs of a modality have embeddings: a public encoder reads only one."""
+        return not isinstance(self.encoder, PublicEncoder) or self.encoder.modality == modality
+
     def _embed(
         self, records: Records, progress: Callable[[int, int], None] | None
     ) -> tuple[np.ndarray, np.ndarray]:
+        if isinstance(self.encoder, PublicEncoder):
+            return embed_records(self.encoder, records, progress=progress)
         tokens = tokenize_records(records, self.modalities)
         return embed_columns(self.encoder, tokens, len(records.schema.inputs), progress=progress)
 
     def _blocks(self, records: Records, raw: np.ndarray, present: np.ndarray) -> list[FeatureBlock]:
         blocks = []
         for column, known in enumerate(records.schema.inputs):
+            if not self._reads(known.modality):
+                continue
             values = (raw[:, column] - self.means[known.name]) / self.deviations[known.name]
             there = present[:, column]
             values = np.where(there[:, None], np.clip(values, -CLIP, CLIP), 0.0)

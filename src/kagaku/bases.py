@@ -5,6 +5,8 @@ from pathlib import Path
 
 from kagaku.errors import InputError
 from kagaku.models import Encoder, load_encoder, untrained_encoder
+from kagaku.models.public import PublicEncoder, load_public
+from kagaku.public_models import public_folder
 from kagaku.registry import did_you_mean
 
 UNTRAINED = "untrained-tiny"
@@ -30,6 +32,20 @@ def load_base(name: str | None) -> Encoder:
     if name == UNTRAINED:
         return untrained_encoder()
     return load_encoder(weights_folder(name, also=(UNTRAINED,)))
+
+
+def open_base(name: str | None) -> Encoder | PublicEncoder:
+    """Return what embeddings may come from: what `load_base` gives, or a public encoder.
+
+    Args:
+        name: As for `load_base`; or a folder of transformers' or timm's format, or the hub id of
+            one that is in this machine's Hugging Face cache.
+
+    Raises:
+        InputError: There is no such name or folder, or its model is not supported.
+    """
+    folder = public_folder(name)
+    return load_base(name) if folder is None else load_public(folder)
 
 
 def weights_folder(name: str | Path | None, *, also: tuple[str, ...] = ()) -> Path:

@@ -163,7 +163,8 @@ def embed(
         list[str] | None, typer.Option("--input", help="Columns to embed; may be repeated.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="A weights name, or a folder with an encoder or a run.")
+        str | None,
+        typer.Option(help="A weights name, or the folder of an encoder, a run or a public model."),
     ] = None,
 ) -> None:
     """Turn every record of a file into one vector."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kagaku.bases import load_base
+from kagaku.bases import open_base
 from kagaku.data import (
     BadCell,
     BadRowsError,
@@ -24,12 +24,13 @@ from kagaku.data.table import table_from_frame
 from kagaku.errors import InputError
 from kagaku.modalities.checking import check_records, fit_modalities, tokenize_records
 from kagaku.models.embedding import embed_columns
+from kagaku.models.public import PublicEncoder
 from kagaku.outputs import check_ending
+from kagaku.science_tasks.public_embeddings import FrozenEncoder, check_readable, embed_records
 from kagaku.terminal import Terminal
 
 if TYPE_CHECKING:
     from kagaku.modalities import Modality
-    from kagaku.models import Encoder
 
 WRITABLE = (".parquet", ".csv", ".npy")
 
@@ -51,6 +52,7 @@ def embed_source(
         inputs = [f"{LISTED}: {one}" if one in MODALITIES else one for one in inputs]
     encoder, fitted = _encoder(model)
     schema = infer(source, targets=[], inputs=inputs)
+    check_readable(encoder, schema)
     if isinstance(source, Grid):
         records, bad = grid_records(source, schema, with_targets=False), list[BadCell]()
     else:
@@ -63,12 +65,15 @@ def embed_source(
         # Statistics of the data at hand, where no run brings its own.
         modalities = fit_modalities(checked)
     with terminal.progress("embedding") as progress:
-        means, present = embed_columns(
-            encoder,
-            tokenize_records(checked, modalities),
-            len(schema.inputs),
-            progress=lambda done, total: progress(done, total, ""),
-        )
+
+        def report(done: int, total: int) -> None:
+            progress(done, total, "")
+
+        if isinstance(encoder, PublicEncoder):
+            means, present = embed_records(encoder, checked, progress=report)
+        else:
+            tokens = tokenize_records(checked, modalities)
+            means, present = embed_columns(encoder, tokens, len(schema.inputs), progress=report)
     counts = np.maximum(present.sum(axis=1, keepdims=True), 1)
     vectors: np.ndarray = means.sum(axis=1) / counts
     return checked, vectors.astype(np.float32)
@@ -88,7 +93,7 @@ def _source(data: "str | Path | Sequence[object] | pd.DataFrame") -> Table | Gri
     return table_from_frame(pd.DataFrame({LISTED: values}), source="list")
 
 
-def _encoder(model: str | None) -> "tuple[Encoder, dict[str, Modality[object]]]":
+def _encoder(model: str | None) -> "tuple[FrozenEncoder, dict[str, Modality[object]]]":
     """Return an encoder, with the fitted modalities where it comes from a run."""
     if model is not None and (Path(model) / "metrics.json").exists():
         from kagaku.run import Run
@@ -101,7 +106,7 @@ def _encoder(model: str | None) -> "tuple[Encoder, dict[str, Modality[object]]]"
                 fix="Name the base it started from, or leave the model out.",
             )
         return encoder, dict(run.model.modalities)
-    return load_base(model), {}
+    return open_base(model), {}
 
 
 def check_output(output: Path) -> None:
