@@ -118,7 +118,8 @@ def token_model_config(stored: Mapping[str, Any]) -> TokenModelConfig:
         InputError: The architecture or one of its variants is not supported, or an entry is missing
             or makes no sense.
     """
-    family = stored.get("model_type")
+    # BERT's first checkpoints, SciBERT's among them, do not say what they are.
+    family = stored.get("model_type", "bert" if "type_vocab_size" in stored else None)
     if family not in FAMILIES:
         raise InputError(
             f"the architecture (model_type) is {family!r}",

@@ -58,7 +58,7 @@ def load_public(
     if not isinstance(stored, dict):
         raise InputError("it holds no settings", fix="Copy the folder again.", where=str(path))
     try:
-        if "architecture" in stored and "model_type" not in stored:
+        if "architecture" in stored and "model_type" not in stored:  # timm's
             from kagaku.models.public.vision import load_vision
 
             encoder: PublicEncoder = load_vision(folder, stored)

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from kagaku.errors import InputError
-from kagaku.modalities.packing import plan_batches
 from kagaku.modalities.protein import Protein
 from kagaku.models.public.alphabet import ResidueAlphabet
+from kagaku.models.public.contact_maps import contact_maps
 from kagaku.models.public.encoder import Origin, Progress, PublicEncoder
 from kagaku.models.public.marginals import masked_marginals
 from kagaku.models.public.network import TokenNetwork
@@ -20,15 +19,14 @@ from kagaku.models.public.running import (
     Framing,
     Piece,
     mean_rows,
-    packed_ids,
     pieces_of,
     token_rows,
 )
 from kagaku.models.public.variants import METHODS, parse_variant
 from kagaku.registry import did_you_mean
 
-CONTACT_PAIRS = 2**21
-"""Pairs of tokens in one batch of contacts; each takes a number per head, several times over."""
+MASK = "<mask>"
+"""What stands for a hidden residue in `ProteinLanguageModel.logits`, whatever the vocabulary."""
 
 LONGEST_CONTACTS = 8_192
 """Residues of the longest protein for which a matrix of contacts is made; it takes 268 MB."""
@@ -122,11 +120,15 @@ class ProteinLanguageModel(PublicEncoder):
 
         Columns are the tokens of ``alphabet.tokens``.
 
+        Args:
+            sequences: One-letter code; ``<mask>`` hides a residue, such as ``"MK<mask>AYI"``.
+            progress: Called with windows done and windows in all.
+
         Raises:
             InputError: The checkpoint has no language head, or a sequence cannot be used.
         """
         self._need_language_head()
-        pieces, lengths = self._pieces(sequences)
+        pieces, lengths = self._pieces(sequences, may_hide=True)
         return token_rows(
             self.network,
             pieces,
@@ -160,22 +162,7 @@ class ProteinLanguageModel(PublicEncoder):
                     where=f"sequence {number}",
                 )
         pieces, lengths = self._pieces(sequences)
-        found = [np.full((length, length), np.nan, dtype=np.float32) for length in lengths]
-        pairs = np.array([len(one.ids) ** 2 for one in pieces], dtype=np.int64)
-        budget = max(CONTACT_PAIRS, int(pairs.max(initial=0)))
-        order, done = np.argsort(-pairs, kind="stable").tolist(), 0
-        blocks: dict[int, np.ndarray] = {}
-        with torch.inference_mode():
-            for batch in plan_batches(pairs, budget, order=order):
-                packed = packed_ids([pieces[index].ids for index in batch]).to(self.device)
-                for index, one in zip(batch, self.network.contact_logits(packed), strict=True):
-                    blocks[index] = torch.sigmoid(one).cpu().numpy()
-                done += len(batch)
-                if progress is not None:
-                    progress(done, len(pieces))
-        for index, piece in enumerate(pieces):
-            _lay(found[piece.record], blocks.pop(index), piece)
-        return found
+        return contact_maps(self.network, pieces, lengths, progress=progress)
 
     def score_variants(
         self,
@@ -234,8 +221,17 @@ class ProteinLanguageModel(PublicEncoder):
                 raise error.at(f"sequence {number}") from None
         return found
 
-    def _pieces(self, sequences: Sequence[str]) -> tuple[list[Piece], list[int]]:
+    def _pieces(
+        self, sequences: Sequence[str], *, may_hide: bool = False
+    ) -> tuple[list[Piece], list[int]]:
+        hidden: list[list[int]] = []
+        if may_hide and not isinstance(sequences, str):
+            hidden = [_hidden_places(one) for one in sequences]
+            # Whatever stands there while letters are checked is replaced below.
+            sequences = [one.replace(MASK, "X") for one in sequences]
         ids = [self.alphabet.encode(one) for one in self._checked(sequences)]
+        for one, places in zip(ids, hidden, strict=False):
+            one[places] = self.alphabet.mask
         return pieces_of(ids, self.framing), [len(one) for one in ids]
 
     def _layer(self, layer: int) -> int:
@@ -254,14 +250,11 @@ class ProteinLanguageModel(PublicEncoder):
             )
 
 
-def _lay(
-    matrix: Float[np.ndarray, "residue residue"],
-    block: Float[np.ndarray, "place place"],
-    piece: Piece,
-) -> None:
-    """Write a window's contacts into the matrix; in an overlap, as far from a cut as can be."""
-    window = piece.window
-    area = matrix[window.start : window.stop, window.start : window.stop]
-    place = np.arange(window.start, window.stop)
-    is_left = place[:, None] + place[None, :] < 2 * window.keep_from
-    area[:] = np.where(is_left & ~np.isnan(area), area, block)
+def _hidden_places(sequence: str) -> list[int]:
+    """Return which residues of a sequence stand as ``<mask>``."""
+    places, before = [], 0
+    for part in "".join(sequence.split()).split(MASK)[:-1]:
+        before += len(part)
+        places.append(before)
+        before += 1
+    return places

@@ -140,6 +140,13 @@ def test_activations_of_bert_must_be_known(bert: Any, tmp_path: Path) -> None:
         load_public(configured(tmp_path / "model", hidden_act="gelu_now"))
 
 
+def test_the_first_berts_do_not_say_what_they_are(bert: Any, tmp_path: Path) -> None:
+    shutil.copytree(bert.folder, tmp_path / "model")
+    expected = load_public(bert.folder).embed_values(["the band gap"])
+    loaded = load_public(configured(tmp_path / "model", model_type=...))
+    np.testing.assert_array_equal(loaded.embed_values(["the band gap"]), expected)
+
+
 def test_a_decoder_of_its_own_is_kept(folder: Path) -> None:
     tied = load_public(folder)
     assert isinstance(tied, ProteinLanguageModel)
