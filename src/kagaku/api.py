@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kagaku.bases import load_base
+from kagaku.bases import open_base
 from kagaku.embedding import embed_source
 from kagaku.embedding_workers import Workforce
 from kagaku.errors import InputError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kagaku.models import Encoder
+    from kagaku.models.public import PublicEncoder
 
 
 def finetune(
@@ -50,7 +51,8 @@ def finetune(
         split: ``"auto"``, ``"random"``, ``"scaffold"``, ``"sequence"``,
             ``"chemical-system"``, ``"group"``, ``"time"`` or ``"file"``.
         seed: Fixes whatever is random.
-        base: The weights to start from: a name or a folder.
+        base: The weights to start from: a name or a folder; or a public model, whose embeddings
+            are read frozen.
         skip_bad_rows: Go on without the rows that cannot be read, instead of stopping.
         overwrite: Replace a finished run in ``output``.
         quiet: Print nothing.
@@ -98,11 +100,13 @@ def finetune_config(recipe: Path | None, flags: Mapping[str, Any]) -> FinetuneCo
     return override(start, given)
 
 
-def load(source: str | Path) -> "Run | Encoder":
+def load(source: str | Path) -> "Run | Encoder | PublicEncoder":
     """Return a run, or the encoder of a weights name or folder.
 
     Args:
-        source: A run folder, a weights name such as ``"kagaku-tiny"``, or a folder with an encoder.
+        source: A run folder, a weights name such as ``"kagaku-tiny"``, a folder with an encoder, or
+            a public model: a folder of transformers' or timm's format, or the hub id of one in this
+            machine's Hugging Face cache.
 
     Raises:
         InputError: There is nothing of that name.
@@ -110,7 +114,7 @@ def load(source: str | Path) -> "Run | Encoder":
     path = Path(source)
     if (path / "metrics.json").exists() or (path / "UNFINISHED").exists():
         return Run.load(path)
-    return load_base(str(source))
+    return open_base(str(source))
 
 
 def embed(
@@ -129,7 +133,8 @@ def embed(
         data: A file as in `finetune`, a DataFrame, or a list of SMILES, sequences or texts.
         inputs: Columns to embed; None takes every column that looks like an input. For a list, what
             it holds, such as ``["molecule"]``: a few short values may be taken for words.
-        model: A weights name, or a folder with an encoder or a run; None takes the default.
+        model: A weights name, a folder with an encoder, a run or a public model, or the hub id of
+            a public model in this machine's cache; None takes the default.
         skip_bad_rows: Leave the vectors of rows that cannot be used NaN, instead of stopping.
         quiet: Show no progress bar.
 

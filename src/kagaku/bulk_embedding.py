@@ -17,20 +17,19 @@ import psutil
 from kagaku.bases import SHIPPED, UNTRAINED
 from kagaku.data import BadRowsError
 from kagaku.data.corpora.build import Runner
-from kagaku.embedding import Embedded, embed_source, encoder_of, reading
+from kagaku.embedding import Embedded, checksum_of, embed_source, encoder_of, reading
 from kagaku.embedding_output import vectors_table, write_vectors
 from kagaku.embedding_parts import Parts, identity_of
 from kagaku.embedding_pieces import EmbeddingJob, Piece, embed_piece, pieces
 from kagaku.embedding_survey import survey
 from kagaku.embedding_workers import Workforce
 from kagaku.modalities.checking import modality_states
-from kagaku.models.checkpoint import encoder_checksum
 from kagaku.outputs import writing_told
+from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.terminal import ProgressCallback, Terminal
 
 if TYPE_CHECKING:
     from kagaku.modalities import Modality
-    from kagaku.models import Encoder
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def embed_file(
     """
     opened = (workforce or Workforce()).open()
     encoder, fitted = encoder_of(model)
-    checksum = encoder_checksum(encoder)
+    checksum = checksum_of(encoder)
     settings = {"inputs": None if inputs is None else list(inputs), "skip_bad_rows": skip_bad_rows}
     parts = Parts(output, identity_of(source, _with_states(checksum, fitted), settings))
     found = parts.kept_survey()
@@ -168,7 +167,7 @@ def _embed(
     job: EmbeddingJob,
     todo: Iterable[Piece],
     opened: AbstractContextManager[Runner] | None,
-    encoder: "Encoder",
+    encoder: FrozenEncoder,
     meter: Meter,
 ) -> Iterator[tuple[int, Embedded]]:
     """Yield each piece's number and vectors: here in order, from workers in any order."""

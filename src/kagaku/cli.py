@@ -165,7 +165,8 @@ def embed(
         list[str] | None, typer.Option("--input", help="Columns to embed; may be repeated.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="A weights name, or a folder with an encoder or a run.")
+        str | None,
+        typer.Option(help="A weights name, or the folder of an encoder, a run or a public model."),
     ] = None,
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Leave rows that cannot be read empty.")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from kagaku.bases import load_base, not_trained_on
+from kagaku.bases import not_trained_on, open_base
 from kagaku.data import (
     BadCell,
     BadRowsError,
@@ -35,14 +35,16 @@ from kagaku.modalities.checking import (
     make_modalities,
     tokenize_records,
 )
+from kagaku.models.checkpoint import encoder_checksum
 from kagaku.models.embedding import embed_columns
 from kagaku.models.extending import extended
+from kagaku.models.public import PublicEncoder
+from kagaku.science_tasks.public_embeddings import FrozenEncoder, check_readable, embed_public
 from kagaku.terminal import Terminal
 from kagaku.verdict import untrained_sentence
 
 if TYPE_CHECKING:
     from kagaku.modalities import Modality
-    from kagaku.models import Encoder
 
 LISTED = "value"
 """Name of the one column that a list becomes."""
@@ -122,7 +124,7 @@ def parse(source: Table | Grid, schema: Schema) -> tuple[Records, list[BadCell]]
 
 
 def embed_records(
-    encoder: "Encoder",
+    encoder: FrozenEncoder,
     records: Records,
     modalities: "Mapping[str, Modality[Any]]",
     moved: Moved,
@@ -138,6 +140,8 @@ def embed_records(
         modalities: By name, fitted.
         moved: Told after each batch.
     """
+    if isinstance(encoder, PublicEncoder):
+        return _embed_public(encoder, records, moved)
     vectors = np.zeros((len(records), encoder.dim), dtype=np.float32)
     n_columns = len(records.schema.inputs)
     start = tokens = 0
@@ -150,6 +154,29 @@ def embed_records(
         vectors[start : start + len(window)] = means.sum(axis=1) / counts
         start, tokens = start + len(window), tokens + n_here
     return vectors, tokens
+
+
+def _embed_public(encoder: PublicEncoder, records: Records, moved: Moved) -> tuple[np.ndarray, int]:
+    """Do the same with a public encoder, whose tokens are its own; a letter counts as one."""
+    vectors = np.zeros((len(records), encoder.dim), dtype=np.float32)
+    names = [one.name for one in records.schema.inputs if one.modality == encoder.modality]
+    tokens = 0
+    for first in range(0, len(records), RECORDS_AT_ONCE):
+        some = records.subset(range(first, min(first + RECORDS_AT_ONCE, len(records))))
+        means, present = embed_public(encoder, some)
+        counts = np.maximum(present.sum(axis=1, keepdims=True), 1)
+        vectors[first : first + len(some)] = means.sum(axis=1) / counts
+        values = (one for name in names for one in some.inputs[name])
+        tokens += sum(len(one) for one in values if isinstance(one, str))
+        moved(first + len(some), tokens)
+    return vectors, tokens
+
+
+def checksum_of(encoder: FrozenEncoder) -> str:
+    """Return a checksum of an encoder's weights, public or not."""
+    if isinstance(encoder, PublicEncoder):
+        return encoder.origin.checksum
+    return encoder_checksum(encoder)
 
 
 def _tell(moved: Moved, before: tuple[int, int], n_tokens: int, done: int, total: int) -> None:
@@ -217,14 +244,22 @@ def _source(data: "str | Path | Sequence[object] | pd.DataFrame") -> Table | Gri
     return table_from_frame(pd.DataFrame({LISTED: values}), source="list")
 
 
-def reading(encoder: "Encoder", schema: Schema, terminal: Terminal) -> "Encoder":
+def reading(encoder: FrozenEncoder, schema: Schema, terminal: Terminal) -> FrozenEncoder:
     """Return the encoder, able to read every input; says what it has learnt nothing of.
+
+    A public encoder reads one modality, and must find it.
 
     Args:
         encoder: Not changed.
         schema: Its inputs are to be embedded.
         terminal: Told; a quiet one warns.
+
+    Raises:
+        InputError: A public encoder finds no input that it reads.
     """
+    check_readable(encoder, schema)
+    if isinstance(encoder, PublicEncoder):
+        return encoder
     modalities = {one.modality for one in schema.inputs}
     told = untrained_sentence(encoder.config.name, not_trained_on(encoder, modalities))
     if told and terminal.quiet:
@@ -235,7 +270,7 @@ def reading(encoder: "Encoder", schema: Schema, terminal: Terminal) -> "Encoder"
     return extended(encoder, modalities)
 
 
-def encoder_of(model: str | None) -> "tuple[Encoder, dict[str, Modality[Any]]]":
+def encoder_of(model: str | None) -> "tuple[FrozenEncoder, dict[str, Modality[Any]]]":
     """Return an encoder, with the fitted modalities where it comes from a run.
 
     Args:
@@ -255,4 +290,4 @@ def encoder_of(model: str | None) -> "tuple[Encoder, dict[str, Modality[Any]]]":
                 fix="Name the base it started from, or leave the model out.",
             )
         return encoder, dict(run.model.modalities)
-    return load_base(model), {}
+    return open_base(model), {}

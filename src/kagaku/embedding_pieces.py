@@ -5,19 +5,17 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kagaku.data import Schema, Table, parse_records, read_tables, without_bad_rows
-from kagaku.embedding import Embedded, Moved, embed_records, encoder_of, with_bad_rows
+from kagaku.embedding import Embedded, Moved, checksum_of, embed_records, encoder_of, with_bad_rows
 from kagaku.errors import InputError
 from kagaku.modalities.checking import check_records, restore_modalities
-from kagaku.models.checkpoint import encoder_checksum
 from kagaku.models.extending import extended
-
-if TYPE_CHECKING:
-    from kagaku.models import Encoder
+from kagaku.models.public import PublicEncoder
+from kagaku.science_tasks.public_embeddings import FrozenEncoder
 
 ROWS = 2_048
 """Most rows in one piece, and in memory at once."""
@@ -61,7 +59,7 @@ class EmbeddingJob:
     """See `encoder_of`; a folder as an absolute path."""
 
     checksum: str
-    """See `encoder_checksum`."""
+    """See `checksum_of`."""
 
 
 def first_rows(source: Path) -> Table:
@@ -125,7 +123,7 @@ def embed_piece(
     job: EmbeddingJob,
     piece: Piece,
     *,
-    encoder: "Encoder | None" = None,
+    encoder: FrozenEncoder | None = None,
     moved: Moved | None = None,
 ) -> tuple[int, Embedded]:
     """Return a piece's number and vectors; here, or in a worker process that knows the job only.
@@ -153,15 +151,15 @@ def embed_piece(
 
 
 @lru_cache(maxsize=1)
-def _encoder(model: str | None, checksum: str, modalities: frozenset[str]) -> "Encoder":
+def _encoder(model: str | None, checksum: str, modalities: frozenset[str]) -> FrozenEncoder:
     """Return an encoder that reads some modalities and stays for the next piece."""
     encoder, _ = encoder_of(model)
-    if encoder_checksum(encoder) != checksum:
+    if checksum_of(encoder) != checksum:
         raise InputError(
             f"a worker has other weights under the name {model or 'of the default'!r}",
             fix="Install the same kagaku on every machine, and share the model's folder.",
         )
-    return extended(encoder, modalities)
+    return encoder if isinstance(encoder, PublicEncoder) else extended(encoder, modalities)
 
 
 def _nothing(done: int, tokens: int) -> None:
