@@ -62,8 +62,8 @@ class GenerationCase:
         return self.n_wanted
 
     def values(self, part: str) -> Mapping[str, Sequence[Any]]:
-        """Return the molecules to learn from, or those to compare with."""
-        return {"molecule": self.reference if part == "test" else self.learnt}
+        """Return the molecules to learn from; nothing is given where new ones are asked for."""
+        return {} if part == "test" else {"molecule": self.learnt}
 
     def cut(self, n_train: int, n_test: int, seed: int) -> "GenerationCase":
         """Return the case with at most so many molecules of each part, drawn at random."""

@@ -25,7 +25,8 @@ Scores = Float[np.ndarray, "text molecule"]
 N_BITS, N_WORDS = 4096, 8000
 """Length of fingerprints, and how many words and pairs of words are looked at, the commonest."""
 
-Sides = tuple[Float[np.ndarray, "known feature"], Float[np.ndarray, "asked feature"]]
+Sides = tuple[np.ndarray, np.ndarray]
+"""Features of the known and of the asked, (text or molecule, feature)."""
 
 RIDGES = (0.1, 0.3, 1.0)
 """Penalties to choose from, relative to the mean diagonal of the kernel."""

@@ -29,7 +29,7 @@ def network() -> PretrainingNetwork:
         made = PretrainingNetwork(encoder, ObjectiveConfig(), 0).eval()
         for parameter in made.parameters():  # else all tokens are about as likely
             parameter.data *= 3
-        made.token_heads["generated"].biases["molecule"].data[END_ID] = 8.0  # short values
+        made.token_heads["generated"].biases["molecule"].data[END_ID] = 20.0  # short values
     return made
 
 

@@ -123,7 +123,7 @@ def made_result(task: str, error: float, method: str = "plain") -> Result:
     answers = pd.DataFrame(
         {TRUTH: np.zeros(4), GIVEN: np.full(4, error), "is_cliff": [True, False] * 2}
     )
-    return Result(task, method, "x", 0, 1, 4, 0, 0.0, 0.0, None, None, "", None, answers)
+    return Result(task, method, "x", 0, 1, 4, 0, 0.0, 0, None, None, "", None, answers)
 
 
 def test_the_targets_of_moleculeace_have_a_mean_beside_the_published_one() -> None:
