@@ -133,7 +133,8 @@ def test_the_targets_of_moleculeace_have_a_mean_beside_the_published_one() -> No
     gathered = ALL_TARGETS.gathered(results)
     assert {one.method for one in gathered} == {"plain"}  # svm-ecfp lacks 19 targets
     (mean,) = [one for one in summarise(ALL_TARGETS.whole, gathered) if one.measure == "RMSE"]
-    assert (mean.mean, mean.n_runs) == (pytest.approx(9.5), 20)
+    assert mean.mean == pytest.approx(9.5)
+    assert mean.n_runs == 20
     published = {
         (one.model, one.measure): one.value
         for one in ALL_TARGETS.whole.published
@@ -275,7 +276,7 @@ def test_what_was_cut_can_be_put_together_again(smiles: str) -> None:
 def test_a_known_reaction_is_explained_by_the_smallest_groups() -> None:
     amide = explained("CC(=O)NC", "CC(=O)O.CN")
     assert amide is not None
-    assert set(amide.on) == {"[1*]O", HYDROGEN} or set(amide.on) == {"O[1*]", HYDROGEN}
+    assert set(amide.on) == {"[1*]O", HYDROGEN}
     assert amide.reactants() == "CC(=O)O.CN"
     deprotected = explained("NCCc1ccccc1", "CC(C)(C)OC(=O)NCCc1ccccc1")
     assert deprotected is not None
@@ -476,12 +477,13 @@ def source() -> FolderSource:
 @pytest.mark.benchmark_data
 def test_scores_in_the_code_are_those_of_the_published_table(source: FolderSource) -> None:
     table = frame(source, "molecules/moleculeace/MoleculeACE_results.csv")
-    rows = table.set_index(["dataset", "algorithm", "descriptor"])
+    names = table["algorithm"] + " " + table["descriptor"]
+    rows = table.set_index(table["dataset"] + " " + names)
     assert set(SCORES) == set(table["dataset"])
     assert len(MODELS) == len(ROWS)
     for target, values in SCORES.items():
         for (algorithm, descriptor), (rmse, on_cliffs) in zip(ROWS.items(), values, strict=True):
-            row = rows.loc[(target, algorithm, descriptor)]
+            row = rows.loc[f"{target} {algorithm} {descriptor}"]
             assert rmse == pytest.approx(row["rmse"], abs=6e-4)
             assert on_cliffs == pytest.approx(row["cliff_rmse"], abs=6e-4)
 
