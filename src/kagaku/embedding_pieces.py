@@ -139,8 +139,8 @@ def embed_piece(
     """
     if encoder is None:
         with _LOADING:
-            modalities = frozenset(one.modality for one in job.schema.inputs)
-            encoder = _encoder(job.model, job.checksum, modalities)
+            read = frozenset(one.modality for one in job.schema.inputs)
+            encoder = _encoder(job.model, job.checksum, read)
     modalities = restore_modalities(job.states)
     records, bad = parse_records(piece.table, job.schema, with_targets=False)
     checked, more = check_records(records, modalities)
