@@ -37,7 +37,8 @@ def network() -> PretrainingNetwork:
 def end_bias(made: PretrainingNetwork) -> torch.Tensor:
     head = made.token_heads["generated"]
     assert isinstance(head, TokenHead)
-    return head.biases["molecule"].data
+    bias: torch.Tensor = head.biases["molecule"].data
+    return bias
 
 
 def prefix(smiles: str) -> RecordTokens:
