@@ -41,8 +41,9 @@ class Load:
 
     def __call__(self, source: Source) -> Mapping[str, Case]:
         """Return the case of each sheet."""
-        book = pd.ExcelFile(io.BytesIO(source(BOOK)))
-        return {name: yield_case(book.parse(name), count) for name, count in self.sheets}
+        names = [name for name, _ in self.sheets]
+        sheets = pd.read_excel(io.BytesIO(source(BOOK)), sheet_name=names)
+        return {name: yield_case(sheets[name], count) for name, count in self.sheets}
 
 
 def yield_case(sheet: pd.DataFrame, n_train: int) -> PropertyCase:
