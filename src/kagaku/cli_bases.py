@@ -1,0 +1,192 @@
+"""Verbs about bases: corpora, pretraining, and what comes out of it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def pretrain(
+    recipe: Annotated[Path, typer.Argument(help="A YAML recipe, such as pretrain_tiny.yaml.")],
+    corpus: Annotated[
+        Path | None, typer.Option(help="Folder of the corpus, in place of the recipe's.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="The run folder, in place of the recipe's.")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="Stop after so many minutes; a later call goes on.")
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(help="Steps of the whole run, in place of the recipe's.")
+    ] = None,
+    plots: Annotated[
+        bool, typer.Option("--plots", help="Only draw the losses of the run so far.")
+    ] = False,
+) -> None:
+    """Pretrain on a corpus; the same command goes on after any stop."""
+    from kagaku.terminal import Terminal
+
+    terminal = Terminal()
+    if plots:
+        from kagaku.pretrain_figures import show_plots
+
+        show_plots(recipe, output, terminal)
+        return
+    from kagaku.pretrain import run_pretraining
+
+    run_pretraining(
+        recipe,
+        corpus=corpus,
+        output=output,
+        max_minutes=max_minutes,
+        max_steps=max_steps,
+        terminal=terminal,
+    )
+
+
+@app.command()
+def evaluate(
+    weights: Annotated[
+        str, typer.Argument(help="A pretraining's run folder, a release, or a weights name.")
+    ],
+    corpus: Annotated[
+        Path | None, typer.Option(help="Folder of the corpus, in place of the recipe's.")
+    ] = None,
+    pairs: Annotated[
+        list[Path] | None,
+        typer.Option(help="A table of pairs, such as SMILES and text; may be repeated."),
+    ] = None,
+    molecules: Annotated[int, typer.Option(min=0, help="Molecules to generate; 0: none.")] = 0,
+    reference: Annotated[
+        Path | None, typer.Option(help="A table of molecules to compare the generated ones with.")
+    ] = None,
+) -> None:
+    """Measure what pretrained weights know of held-out samples; stopped, it goes on."""
+    from kagaku.pretrain_evaluation import EvaluationWishes, evaluate_weights
+    from kagaku.terminal import Terminal
+
+    wishes = EvaluationWishes(tuple(pairs or ()), molecules, reference)
+    evaluate_weights(weights, corpus=corpus, wishes=wishes, terminal=Terminal())
+
+
+@app.command()
+def release(
+    run: Annotated[Path, typer.Argument(help="The run folder of a finished pretraining.")],
+    output: Annotated[Path, typer.Option(help="The folder to write.")],
+) -> None:
+    """Make pretrained weights publishable: float16, a card, the log, and checksums."""
+    from kagaku.release import release_weights
+    from kagaku.terminal import Terminal
+
+    release_weights(run, output, terminal=Terminal())
+
+
+@app.command()
+def generate(
+    modality: Annotated[str, typer.Argument(help="molecule, protein or text.")],
+    output: Annotated[Path, typer.Option(help="Where to write: .csv or .parquet.")],
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='What they follow from, such as "text: a steroid" or "logP: 2.5"; may be repeated.'
+        ),
+    ] = None,
+    number: Annotated[int, typer.Option(help="How many.")] = 100,
+    weights: Annotated[
+        str | None, typer.Option(help="A weights name, or the folder of a pretraining.")
+    ] = None,
+    temperature: Annotated[
+        float, typer.Option(help="1 draws from what was learnt, 0 takes the likeliest.")
+    ] = 1.0,
+    top_p: Annotated[
+        float, typer.Option(help="Draw from the likeliest tokens of this probability together.")
+    ] = 1.0,
+    longest: Annotated[
+        int | None, typer.Option(help="Tokens after which a value is cut. Default: by modality.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Fixes what is drawn.")] = 0,
+) -> None:
+    """Write new molecules, proteins or texts, from nothing or from what is given."""
+    from kagaku.generation import LONGEST, generate_to_file
+    from kagaku.models.pretraining.sampling import SamplingConfig
+
+    most = longest or LONGEST.get(modality, 128)
+    config = SamplingConfig(temperature, top_p, most_tokens=most, seed=seed)
+    generate_to_file(
+        modality, output, weights=weights, given=given or (), number=number, config=config
+    )
+
+
+@app.command()
+def scaling(
+    recipe: Annotated[Path, typer.Argument(help="A YAML recipe, such as scaling_tiny.yaml.")],
+    corpus: Annotated[
+        Path | None, typer.Option(help="Folder of the corpus, in place of the recipe's.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="The ladder's folder, in place of the recipe's.")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="Stop after so many minutes; a later call goes on.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="A Markdown page whose marked part gets the tables.")
+    ] = None,
+) -> None:
+    """Pretrain a ladder of small sizes, fit the law of their losses, and plan larger runs."""
+    from kagaku.terminal import Terminal
+
+    terminal = Terminal()
+    terminal.say(f"Reading {recipe}")  # before the imports, which take seconds
+    from kagaku.scaling import Wishes, run_scaling
+
+    run_scaling(recipe, Wishes(corpus, output, max_minutes, page), terminal=terminal)
+
+
+corpus = typer.Typer(help="Build and inspect pretraining corpora.", no_args_is_help=True)
+app.add_typer(corpus, name="corpus")
+
+
+@corpus.command("build")
+def corpus_build(
+    recipe: Annotated[
+        Path, typer.Argument(help="A YAML recipe, such as configs/corpus_tiny.yaml.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option(help="The folder to write. Default: the corpus' name.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keeps fetched packages. Default: the user's cache.")
+    ] = None,
+    n_workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=0, help="Processes. Default: one a core; 0: none beside."),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a running Dask scheduler to work on.")
+    ] = None,
+    slurm: Annotated[
+        int | None, typer.Option(min=1, help="SLURM jobs to work on, through dask-jobqueue.")
+    ] = None,
+) -> None:
+    """Fetch what a recipe needs, clean it, and write shards; stopped, it goes on."""
+    from kagaku.corpus_verbs import build
+
+    build(recipe, output, cache=cache, n_workers=n_workers, scheduler=scheduler, slurm=slurm)
+
+
+@corpus.command("show")
+def corpus_show(
+    folder: Annotated[Path, typer.Argument(help="A corpus folder.")],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare every file with its checksum first.")
+    ] = False,
+) -> None:
+    """Print what a corpus is made of, and what was left out."""
+    from kagaku.corpus_verbs import show
+
+    show(folder, verify=verify)
