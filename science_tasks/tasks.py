@@ -2,5 +2,15 @@
 
 from kagaku.science_tasks.benchmark.task import TASKS
 from kagaku.science_tasks.chemistry import moleculenet
+from kagaku.science_tasks.genomes import enhancers, guides, lineages
+from kagaku.science_tasks.materials import density_functional_sets, matbench
 
-__all__ = ["TASKS", "moleculenet"]
+__all__ = [
+    "TASKS",
+    "density_functional_sets",
+    "enhancers",
+    "guides",
+    "lineages",
+    "matbench",
+    "moleculenet",
+]
