@@ -68,10 +68,10 @@ def crystal_sites(crystal: Crystal, most: int) -> Sites:
             break
         tolerance *= 2
     weights = np.bincount(groups, crystal.occupancies, n_groups)
-    means = np.stack(
+    sums = np.stack(
         [np.bincount(groups, column * crystal.occupancies, n_groups) for column in features.T], 1
     )
-    means = means / weights[:, None]
+    means = sums / weights[:, None]
     of_group = np.zeros(n_groups, dtype=np.int64)
     of_group[groups] = elements
     shares = weights / weights.sum()

@@ -30,6 +30,7 @@ from kagaku.modalities.sequence import (
     MASK_ID,
     N_SPECIALS,
     START_ID,
+    VocabularyEmbedder,
     hide_ids,
     sequence_tokens,
 )
@@ -165,7 +166,7 @@ class Nucleotide(Modality[str]):
         self.config = restore_config(NucleotideConfig, state, self.name)
 
 
-class TripletEmbedder(nn.Module):
+class TripletEmbedder(VocabularyEmbedder):
     """Composes the vector of a triplet from its bases' and its codon's.
 
     A triplet is the sum of four parts of equal size: one per place (a base, or, by how unsure the
@@ -179,10 +180,15 @@ class TripletEmbedder(nn.Module):
     parts: Tensor
 
     def __init__(self, dim: int) -> None:
-        super().__init__()
         parts = torch.from_numpy(_parts_of_tokens())
+        super().__init__(parts.shape[1], dim)
         self.register_buffer("parts", parts, persistent=False)
-        self.table = nn.Embedding(parts.shape[1], dim)
+
+    def vectors(self) -> Float[Tensor, "vocabulary dim"]:
+        """Return the vector of every triplet, composed."""
+        weight = self.table.weight
+        composed: Tensor = self.parts.to(weight.dtype) @ weight
+        return composed
 
     def forward(
         self,
@@ -223,8 +229,8 @@ def _parts_of_tokens() -> Float[np.ndarray, "id part"]:
 
 def _base_shares() -> Float[np.ndarray, "symbol base"]:
     """Return the probability of each base for every code, all alike; nothing is like N."""
-    shares = [[one in IUPAC_BASES[code] for one in BASES] for code in (*CODES, "N")]
-    counts = np.array(shares, dtype=np.float64)
+    stands_for = [[one in IUPAC_BASES[code] for one in BASES] for code in (*CODES, "N")]
+    counts = np.array(stands_for, dtype=np.float64)
     shares: np.ndarray = counts / counts.sum(axis=1, keepdims=True)
     return shares
 

@@ -1,6 +1,6 @@
 """Frozen embeddings: one vector per input of each record, in batches under a token budget."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -40,24 +40,17 @@ def embed_columns(
     """
     if any(is_long(record) for record in records):
         pieces, owners, weights = _in_windows(records, n_columns)
-        found, there = embed_columns(
+        parts = embed_columns(
             encoder, pieces, n_columns, token_budget=token_budget, progress=progress
         )
-        means = np.zeros((len(records), n_columns, encoder.dim), dtype=np.float32)
-        np.add.at(means, owners, found * weights[:, :, None])
-        present = np.zeros((len(records), n_columns), dtype=bool)
-        np.logical_or.at(present, owners, there)
-        return means, present
+        return _joined(*parts, owners, weights, len(records))
     lengths = np.array([n_tokens(record) for record in records], dtype=np.int64)
-    budget = max(token_budget, int(lengths.max(initial=0)))
     means = np.zeros((len(records), n_columns, encoder.dim), dtype=np.float32)
     present = np.zeros((len(records), n_columns), dtype=bool)
     device = encoder.column_embedding.weight.device
     done = 0
-    # Sorted by length, records of equal length share one attention call.
-    order = np.argsort(lengths, kind="stable").tolist()
     with torch.inference_mode():
-        for batch in plan_batches(lengths, budget, order=order):
+        for batch in _batches(lengths, token_budget):
             packed = pack([records[index] for index in batch]).to(device)
             pooled, there = pool_columns(packed, encoder(packed), n_columns)
             means[batch] = pooled.float().cpu().numpy()
@@ -66,6 +59,32 @@ def embed_columns(
             if progress is not None:
                 progress(done, len(records))
     return means, present
+
+
+def _batches(lengths: np.ndarray, token_budget: int) -> Iterator[list[int]]:
+    """Yield batches under the budget, then each longer record alone; so memory follows the longest.
+
+    Sorted by length, records of equal length share one attention call.
+    """
+    order = np.argsort(lengths, kind="stable")
+    fits = lengths[order] <= token_budget
+    yield from plan_batches(lengths, token_budget, order=order[fits].tolist())
+    yield from ([one] for one in order[~fits].tolist())
+
+
+def _joined(
+    means: Float[np.ndarray, "piece column dim"],
+    present: Bool[np.ndarray, "piece column"],
+    owners: Int[np.ndarray, " piece"],
+    weights: Float[np.ndarray, "piece column"],
+    n_records: int,
+) -> tuple[Float[np.ndarray, "record column dim"], Bool[np.ndarray, "record column"]]:
+    """Return what the pieces of each record amount to."""
+    whole = np.zeros((n_records, *means.shape[1:]), dtype=np.float32)
+    np.add.at(whole, owners, means * weights[:, :, None])
+    there = np.zeros((n_records, present.shape[1]), dtype=bool)
+    np.logical_or.at(there, owners, present)
+    return whole, there
 
 
 def is_long(record: RecordTokens) -> bool:

@@ -21,6 +21,7 @@ from kagaku.science_tasks.field_readout import FieldReadout
 from kagaku.science_tasks.full import FullModel, fit_full
 from kagaku.science_tasks.labels import labelled_input
 from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.readout import Readout
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.selection import Candidate
@@ -99,8 +100,8 @@ class NetworkTrainer:
     All targets are trained together, so the candidates of several targets share one training.
     """
 
-    encoder: Encoder
-    """Where training starts."""
+    encoder: FrozenEncoder
+    """Where training starts; a public encoder is not trained."""
 
     modalities: Mapping[str, Modality[Any]]
     """Fitted on the training records."""
@@ -124,6 +125,7 @@ class NetworkTrainer:
         """Return the network trained on the records at ``train_index``."""
         key = np.asarray(train_index, dtype=np.int64).tobytes()
         if key not in self.trained:
+            assert isinstance(self.encoder, Encoder), "a public encoder is read frozen"
             folder = None if self.folder is None else self.folder / f"network-{len(self.trained)}"
             self.trained[key] = fit_full(
                 self.encoder,

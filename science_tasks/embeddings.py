@@ -11,9 +11,10 @@ from kagaku.data.records import Records
 from kagaku.data.schema import Schema
 from kagaku.modalities import Modality
 from kagaku.modalities.checking import tokenize_records
-from kagaku.models import Encoder
 from kagaku.models.embedding import embed_columns
+from kagaku.models.public import PublicEncoder
 from kagaku.science_tasks.features import FeatureBlock
+from kagaku.science_tasks.public_embeddings import FrozenEncoder, embed_public
 
 CLIP = 8.0
 """Standardised embeddings are cut here, so that one odd record cannot rule every distance."""
@@ -23,7 +24,7 @@ CLIP = 8.0
 class EmbeddingFeatures:
     """Frozen embeddings of every input, standardised on training records."""
 
-    encoder: Encoder
+    encoder: FrozenEncoder
     """Makes the embeddings; not changed."""
 
     modalities: Mapping[str, Modality[Any]]
@@ -38,7 +39,7 @@ class EmbeddingFeatures:
     @classmethod
     def fit(
         cls,
-        encoder: Encoder,
+        encoder: FrozenEncoder,
         modalities: Mapping[str, Modality[Any]],
         records: Records,
         train_index: np.ndarray,
@@ -68,15 +69,23 @@ class EmbeddingFeatures:
         raw, present = self._embed(records, progress)
         return self._blocks(records, raw, present)
 
+    def _reads(self, modality: str) -> bool:
+        """Return whether inputs of a modality have embeddings: a public encoder reads only one."""
+        return not isinstance(self.encoder, PublicEncoder) or self.encoder.modality == modality
+
     def _embed(
         self, records: Records, progress: Callable[[int, int], None] | None
     ) -> tuple[np.ndarray, np.ndarray]:
+        if isinstance(self.encoder, PublicEncoder):
+            return embed_public(self.encoder, records, progress=progress)
         tokens = tokenize_records(records, self.modalities)
         return embed_columns(self.encoder, tokens, len(records.schema.inputs), progress=progress)
 
     def _blocks(self, records: Records, raw: np.ndarray, present: np.ndarray) -> list[FeatureBlock]:
         blocks = []
         for column, known in enumerate(records.schema.inputs):
+            if not self._reads(known.modality):
+                continue
             values = (raw[:, column] - self.means[known.name]) / self.deviations[known.name]
             there = present[:, column]
             values = np.where(there[:, None], np.clip(values, -CLIP, CLIP), 0.0)
@@ -86,8 +95,10 @@ class EmbeddingFeatures:
         return blocks
 
 
-def learned_inputs(encoder: Encoder, schema: Schema) -> frozenset[str]:
+def learned_inputs(encoder: FrozenEncoder, schema: Schema) -> frozenset[str]:
     """Return the names of the inputs whose modality the encoder has learnt something of."""
+    if isinstance(encoder, PublicEncoder):
+        return frozenset(one.name for one in schema.inputs if one.modality == encoder.modality)
     learnt = encoder.config.has_learnt
     return frozenset(one.name for one in schema.inputs if learnt(one.modality))
 

@@ -14,8 +14,9 @@ from kagaku.data.records import EXACT, Records, TargetValues
 from kagaku.data.schema import Kind, Schema, Target
 from kagaku.errors import InputError
 from kagaku.modalities.checking import fit_modalities
-from kagaku.models import Encoder, extended
+from kagaku.models import extended
 from kagaku.models.multitask import FinetuningConfig
+from kagaku.models.public import PublicEncoder
 from kagaku.science_tasks.applicability import Applicability
 from kagaku.science_tasks.baselines import baseline_candidates
 from kagaku.science_tasks.candidates import (
@@ -39,6 +40,7 @@ from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
 from kagaku.science_tasks.full import FullModel
 from kagaku.science_tasks.property import Features, Member, PropertyModel, TargetModel
+from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.resumable import (
     RememberedFit,
     ResumableCandidate,
@@ -163,7 +165,7 @@ def fit_property(
     records: Records,
     train_index: np.ndarray,
     *,
-    encoder: Encoder,
+    encoder: FrozenEncoder,
     settings: FitSettings,
     work: Path | None = None,
     progress: ProgressCallback | None = None,
@@ -186,7 +188,8 @@ def fit_property(
     """
     trained = records.subset(train_index)
     modalities = fit_modalities(trained)
-    encoder = extended(encoder, modalities)
+    if not isinstance(encoder, PublicEncoder):
+        encoder = extended(encoder, modalities)
     featurizers = fit_featurizers(trained)
     blocks = feature_blocks(records, featurizers)
     embeddings, seconds = None, 0.0
@@ -345,10 +348,25 @@ def _members(parts: Sequence[Fitted]) -> tuple[list[Member], FullModel | None]:
     return members, network
 
 
+def check_method(encoder: FrozenEncoder, method: str) -> None:
+    """Check that an encoder can be used as a method asks for, before any work.
+
+    Raises:
+        InputError: A public encoder shall be fine-tuned in full.
+    """
+    if isinstance(encoder, PublicEncoder) and method == "full":
+        raise InputError(
+            f"{encoder.name} is a public model, whose embeddings are read frozen",
+            fix="Choose --method readout or auto.",
+        )
+
+
 def _why_no_network(
-    encoder: Encoder, schema: Schema, n_train: int, seconds: float, settings: FitSettings
+    encoder: FrozenEncoder, schema: Schema, n_train: int, seconds: float, settings: FitSettings
 ) -> str:
     """Return why full fine-tuning is not tried; empty if it is."""
+    if isinstance(encoder, PublicEncoder):
+        return f"not tried: {encoder.name} is a public model, whose embeddings are read frozen"
     if settings.method == "full":
         return ""
     if settings.method == "readout":

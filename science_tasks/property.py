@@ -15,7 +15,9 @@ from kagaku.data.schema import Schema, Target
 from kagaku.errors import InputError
 from kagaku.modalities import Modality
 from kagaku.modalities.checking import modality_states, restore_modalities
-from kagaku.models import Encoder, load_encoder, save_encoder
+from kagaku.models import load_encoder, save_encoder
+from kagaku.models.public import PublicEncoder, load_public
+from kagaku.models.public.weights import is_public
 from kagaku.science_tasks.applicability import Applicability
 from kagaku.science_tasks.conformal import Calibration
 from kagaku.science_tasks.embeddings import EmbeddingFeatures, domain_blocks
@@ -27,6 +29,7 @@ from kagaku.science_tasks.featurizing import (
 )
 from kagaku.science_tasks.full import FullModel
 from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.readout import Readout
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.selection import blend
@@ -139,7 +142,7 @@ class PropertyModel:
     """The fine-tuned network, if any target uses it."""
 
     @property
-    def encoder(self) -> Encoder | None:
+    def encoder(self) -> FrozenEncoder | None:
         """The encoder that the predictions use: fine-tuned, frozen, or None."""
         if self.full is not None:
             return self.full.network.encoder
@@ -202,7 +205,7 @@ class PropertyModel:
         }
         save_state(state, folder / MODEL_FILE)
         if embeddings is not None:
-            save_encoder(embeddings.encoder, folder / ENCODER_FOLDER)
+            _save_encoder(embeddings.encoder, folder / ENCODER_FOLDER)
 
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> "PropertyModel":
@@ -226,7 +229,7 @@ class PropertyModel:
         modalities = restore_modalities(state["modalities"])
         embeddings = None
         if state["embeddings"] is not None:
-            encoder = load_encoder(folder / ENCODER_FOLDER)
+            encoder = _load_encoder(folder / ENCODER_FOLDER)
             parts = state["embeddings"]
             embeddings = EmbeddingFeatures(encoder, modalities, parts["means"], parts["deviations"])
         applicability = Applicability()
@@ -247,6 +250,20 @@ class PropertyModel:
             targets,
             None if full is None else FullModel.from_state(full, modalities, schema),
         )
+
+
+def _save_encoder(encoder: FrozenEncoder, folder: Path) -> None:
+    """Write an encoder; a public one's files are copied, under its name."""
+    if isinstance(encoder, PublicEncoder):
+        encoder.origin.copy(folder / encoder.name)
+    else:
+        save_encoder(encoder, folder)
+
+
+def _load_encoder(folder: Path) -> FrozenEncoder:
+    """Return what `_save_encoder` wrote."""
+    copies = [one for one in folder.iterdir() if is_public(one)] if folder.is_dir() else []
+    return load_public(copies[0]) if copies else load_encoder(folder)
 
 
 def raw_prediction(

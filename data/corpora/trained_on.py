@@ -71,10 +71,10 @@ class Span:
 class TrainedOn:
     """Fingerprints of all training samples of a corpus."""
 
-    keys: Mapping[str, UInt[np.ndarray, " value"]]
+    keys: Mapping[str, UInt[np.ndarray, "..."]]
     """By modality, truncated keys of kin (`kin_key`), sorted, each once."""
 
-    sketches: Mapping[str, UInt[np.ndarray, " value"]]
+    sketches: Mapping[str, UInt[np.ndarray, "..."]]
     """By modality, 64 one-bit hashes of each value that has a signature."""
 
     spans: tuple[Span, ...] = field(default=())

@@ -111,7 +111,8 @@ def _content(value: Any) -> Any:
 
 
 def _known(keys: Sequence[int]) -> Flags:
-    return np.array(keys, dtype=np.uint64) != 0
+    known: np.ndarray = np.array(keys, dtype=np.uint64) != 0
+    return known
 
 
 def _jointly(
@@ -145,4 +146,5 @@ def _near_there(sketches: np.ndarray, others: np.ndarray | None) -> Flags:
         return np.zeros(len(sketches), dtype=bool)
     different, place = np.unique(sketches, return_inverse=True)
     found: np.ndarray = near(different, others[others != 0])[place]
-    return found & (sketches != 0)
+    found &= sketches != 0
+    return found

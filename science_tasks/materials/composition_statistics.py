@@ -107,7 +107,8 @@ def _shell_fractions(
     """Return the share of the valence electrons in s, p, d and f shells."""
     shells = np.stack([element_property(f"{shell}_valence")[places] for shell in SHELLS])
     electrons: np.ndarray = shells @ fractions
-    return electrons / electrons.sum()
+    shares: np.ndarray = electrons / electrons.sum()
+    return shares
 
 
 def _ionic_character(

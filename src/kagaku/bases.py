@@ -7,6 +7,8 @@ from pathlib import Path
 from kagaku.errors import InputError
 from kagaku.modalities import MODALITIES
 from kagaku.models import Encoder, extended, load_encoder, untrained_encoder
+from kagaku.models.public import PublicEncoder, load_public
+from kagaku.public_models import public_folder
 from kagaku.registry import did_you_mean
 
 UNTRAINED = "untrained-tiny"
@@ -37,14 +39,34 @@ def load_base(name: str | None) -> Encoder:
     return load_encoder(weights_folder(name, also=(UNTRAINED,)))
 
 
-def not_trained_on(encoder: Encoder, modalities: Iterable[str]) -> tuple[str, ...]:
+def not_trained_on(encoder: Encoder | PublicEncoder, modalities: Iterable[str]) -> tuple[str, ...]:
     """Return the modalities that a pretrained encoder has learnt nothing of; none if it is random.
 
-    That random weights have learnt nothing is in their name.
+    That random weights have learnt nothing is in their name; a public encoder reads one modality
+    and leaves the others alone.
     """
-    if not encoder.config.is_pretrained:
+    if isinstance(encoder, PublicEncoder) or not encoder.config.is_pretrained:
         return ()
     return tuple(sorted(one for one in {*modalities} if not encoder.config.has_learnt(one)))
+
+
+def base_name(encoder: Encoder | PublicEncoder) -> str:
+    """Return what reports call an encoder."""
+    return encoder.name if isinstance(encoder, PublicEncoder) else encoder.config.name
+
+
+def open_base(name: str | None) -> Encoder | PublicEncoder:
+    """Return what embeddings may come from: what `load_base` gives, or a public encoder.
+
+    Args:
+        name: As for `load_base`; or a folder of transformers' or timm's format, or the hub id of
+            one that is in this machine's Hugging Face cache.
+
+    Raises:
+        InputError: There is no such name or folder, or its model is not supported.
+    """
+    folder = public_folder(name)
+    return load_base(name) if folder is None else load_public(folder)
 
 
 def weights_folder(name: str | Path | None, *, also: tuple[str, ...] = ()) -> Path:

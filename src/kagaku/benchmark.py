@@ -11,7 +11,7 @@ import numpy as np
 from kagaku.bases import DEFAULT, load_base, weights_folder
 from kagaku.benchmark_scores import task_scores
 from kagaku.benchmark_tables import show_task
-from kagaku.data.catalogue import Source
+from kagaku.data.catalogue import DOMAINS, Source
 from kagaku.data.corpora.storage import write_json
 from kagaku.data.corpora.trained_on import TRAINED_ON_FILE, TrainedOn
 from kagaku.datasets import source as dataset_source
@@ -27,7 +27,7 @@ from kagaku.science_tasks.benchmark.running import (
     load_results,
     run_task,
 )
-from kagaku.science_tasks.benchmark.task import DOMAINS, Task
+from kagaku.science_tasks.benchmark.task import Task
 from kagaku.science_tasks.tasks import TASKS
 from kagaku.scoreboard import write_scoreboard
 from kagaku.terminal import Terminal

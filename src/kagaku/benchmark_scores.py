@@ -83,11 +83,11 @@ def _versus(
     if baseline is None or name == baseline:
         return None
     found = compare_runs(
-        task,
         task.leading,
         runs_of(results, name),
         runs_of(results, baseline),
         (name, baseline),
+        group=task.group,
     )
     if found is None:
         return None

@@ -165,13 +165,40 @@ def embed(
         list[str] | None, typer.Option("--input", help="Columns to embed; may be repeated.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="A weights name, or a folder with an encoder or a run.")
+        str | None,
+        typer.Option(help="A weights name, or the folder of an encoder, a run or a public model."),
+    ] = None,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Leave rows that cannot be read empty.")
+    ] = False,
+    workers: Annotated[
+        str | None,
+        typer.Option(help="A number of processes, or dask for a cluster. Default: none beside."),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a running Dask scheduler to work on.")
+    ] = None,
+    slurm: Annotated[
+        int | None, typer.Option(min=1, help="SLURM jobs to work on, through dask-jobqueue.")
     ] = None,
 ) -> None:
-    """Turn every record of a file into one vector."""
-    from kagaku.api import embed_to_file
+    """Turn every record of a file into one vector; files of any length, resumable."""
+    from kagaku.terminal import Terminal
 
-    embed_to_file(data, output, inputs=inputs or None, model=model)
+    terminal = Terminal()
+    terminal.say(f"Reading {data}")  # before the imports, which take seconds
+    from kagaku.api import embed_to_file
+    from kagaku.embedding_workers import Workforce
+
+    embed_to_file(
+        data,
+        output,
+        inputs=inputs or None,
+        model=model,
+        skip_bad_rows=skip_bad_rows,
+        workforce=Workforce(workers, scheduler, slurm),
+        terminal=terminal,
+    )
 
 
 @app.command()

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from pymatgen.core import Element
+from pymatgen.core.periodic_table import Element
 
 from kagaku.data.elements import (
     INDEX,

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pymatgen.core import Composition as Reference
+from pymatgen.core.composition import Composition as Reference
 
 from kagaku.data.compositions import Composition
 from kagaku.data.elements import SYMBOLS
