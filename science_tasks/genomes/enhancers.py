@@ -66,7 +66,7 @@ class Load:
         sequences = table["sequence"]
         table[COPIED] = test & sequences.isin(set(sequences[train])).to_numpy()
         if self.without_copies:
-            train &= ~sequences.isin(set(sequences[test])).to_numpy()
+            train = train & ~sequences.isin(set(sequences[test])).to_numpy()
         rows = Rows(np.flatnonzero(train), np.flatnonzero(test))
         inputs, target = ["sequence: nucleotide"], "enhancer: binary"
         return {"test": table_case(table, inputs, target, rows, extra=[COPIED], source="ienhancer")}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt8
 
 from kagaku.science_tasks.benchmark.measures import ASKED, HITS
 from kagaku.science_tasks.benchmark.task import Context
@@ -58,7 +58,7 @@ class HiddenCase:
         alignment = self.lineages.alignment
         return np.unique(np.concatenate([alignment.sites[i] for i in self.lineages.rows.train]))
 
-    def letters(self, rows: np.ndarray) -> Int[np.ndarray, "genome site"]:
+    def letters(self, rows: np.ndarray) -> UInt8[np.ndarray, "genome site"]:
         """Return the letters of genomes at the sites, as bytes."""
         alignment = self.lineages.alignment
         return np.stack([alignment.aligned(int(i))[self.sites] for i in rows])
@@ -74,7 +74,7 @@ class HiddenCase:
         return np.stack(found)
 
 
-def _answered(case: HiddenCase, given: Int[np.ndarray, "genome site"]) -> pd.DataFrame:
+def _answered(case: HiddenCase, given: UInt8[np.ndarray, "genome site"]) -> pd.DataFrame:
     truth = case.letters(case.lineages.rows.test)
     mutated = case.hidden & (truth != case.lineages.alignment.reference[case.sites])
     right = given == truth
@@ -115,7 +115,7 @@ def nearest_genomes(case: HiddenCase, context: Context) -> pd.DataFrame:
     return _answered(case, np.stack(given))
 
 
-def _commonest(letters: Int[np.ndarray, "genome site"]) -> Int[np.ndarray, " site"]:
+def _commonest(letters: UInt8[np.ndarray, "genome site"]) -> UInt8[np.ndarray, " site"]:
     kinds = np.unique(letters)
     counts = np.stack([(letters == one).sum(axis=0) for one in kinds])
     found: np.ndarray = kinds[counts.argmax(axis=0)]

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt8
 from scipy.sparse import csr_matrix
 
 from kagaku.errors import InputError
@@ -60,13 +60,13 @@ def held_out_clades(lineages: Sequence[str]) -> set[str]:
 class Alignment:
     """Sequences of one length as what each has in another place than the reference."""
 
-    reference: Int[np.ndarray, " site"]
+    reference: UInt8[np.ndarray, " site"]
     """Letters of the reference, as bytes."""
 
     sites: tuple[Int[np.ndarray, " _"], ...]
     """By sequence, where it differs, in order."""
 
-    letters: tuple[Int[np.ndarray, " _"], ...]
+    letters: tuple[UInt8[np.ndarray, " _"], ...]
     """By sequence, the letters there, as bytes."""
 
     @classmethod
@@ -98,7 +98,7 @@ class Alignment:
             letters.append(own[different])
         return cls(root, tuple(sites), tuple(letters)), names
 
-    def aligned(self, index: int) -> Int[np.ndarray, " site"]:
+    def aligned(self, index: int) -> UInt8[np.ndarray, " site"]:
         """Return the letters of one sequence, gaps included, as bytes."""
         own = self.reference.copy()
         own[self.sites[index]] = self.letters[index]
@@ -107,7 +107,8 @@ class Alignment:
     def sequence(self, index: int) -> str:
         """Return one sequence as it is read: without gaps, up to a stop."""
         own = self.aligned(index)
-        return own[own != GAP].tobytes().decode("ascii").partition("*")[0]
+        letters: bytes = own[own != GAP].tobytes()
+        return letters.decode("ascii").partition("*")[0]
 
     def subset(self, chosen: np.ndarray) -> "Alignment":
         """Return some of the sequences."""

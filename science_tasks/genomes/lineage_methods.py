@@ -89,8 +89,9 @@ def _votes(case: LineageCase, alike: np.ndarray) -> Float[np.ndarray, "lineage f
     """Return the share of each family among the nearest training lineages, ties together."""
     nearest = alike >= alike.max(axis=1, keepdims=True) - 1e-9
     families = np.eye(len(case.families))[case.classes(case.rows.train)]
-    votes: np.ndarray = nearest @ families
-    return votes / votes.sum(axis=1, keepdims=True)
+    votes = nearest @ families
+    shares: np.ndarray = votes / votes.sum(axis=1, keepdims=True)
+    return shares
 
 
 def logistic_on_mutations(case: LineageCase, context: Context) -> pd.DataFrame:

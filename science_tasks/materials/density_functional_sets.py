@@ -67,7 +67,7 @@ def _task(
     is_long: bool = False,
 ) -> Task:
     load = Load(file, target)
-    methods, baselines, default = composition_methods()
+    methods, baselines, default = composition_methods(is_binary=False)
     return Task(
         name=name,
         domain="materials",

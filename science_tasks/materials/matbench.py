@@ -131,7 +131,7 @@ def _task(
     is_long: bool = False,
 ) -> Task:
     load = Load(name, target)
-    methods, baselines, default = composition_methods()
+    methods, baselines, default = composition_methods(is_binary=load.is_binary)
     if n_formulas:
         repeats = (
             f"{n_formulas}, since one formula may have several structures: test formulas stand in "

@@ -2,10 +2,21 @@
 
 from kagaku.science_tasks.benchmark.methods import Single, property_methods
 from kagaku.science_tasks.benchmark.task import Method
+from kagaku.science_tasks.materials.least_error import LeastError
 
 
-def composition_methods() -> tuple[dict[str, Method], tuple[str, ...], tuple[str, ...]]:
-    """Return all methods by name, those that are plain baselines, and those run by default."""
-    methods = property_methods(boosted_trees=Single("trees"))
+def composition_methods(
+    *, is_binary: bool
+) -> tuple[dict[str, Method], tuple[str, ...], tuple[str, ...]]:
+    """Return all methods by name, those that are plain baselines, and those run by default.
+
+    Args:
+        is_binary: Whether the answer is yes or no; else it is a number, scored by its mean
+            absolute error.
+    """
     baselines = ("constant", "plain", "boosted-trees")
-    return methods, baselines, (*baselines, "auto")
+    if is_binary:
+        methods = property_methods(boosted_trees=Single("trees"))
+        return methods, baselines, (*baselines, "auto")
+    methods = property_methods(boosted_trees=Single("trees"), least_error=LeastError())
+    return methods, baselines, (*baselines, "least-error", "auto")
