@@ -43,6 +43,13 @@ from kagaku.science_tasks.tasks import TASKS
 OURS = [TASKS[name] for name in TASKS if TASKS[name].domain == "genomes"]
 
 
+class Files(dict[str, bytes]):
+    """A source that holds its files."""
+
+    def __call__(self, key: str) -> bytes:
+        return self[key]
+
+
 def no_base() -> object:
     raise AssertionError("a plain method asked for the base")
 
@@ -76,7 +83,7 @@ def enhancer_files(n: int = 40) -> dict[str, bytes]:
 
 
 def enhancers(**how: bool) -> PropertyCase:
-    case = LoadEnhancers(**how)(enhancer_files().__getitem__)["test"]
+    case = LoadEnhancers(**how)(Files(enhancer_files()))["test"]
     assert isinstance(case, PropertyCase)
     return case
 
@@ -133,7 +140,7 @@ def guides_file(n: int = 60) -> bytes:
 
 
 def test_each_gene_is_left_out_once_and_the_other_models_predictions_are_not_read() -> None:
-    cases = LoadGuides()({GUIDES: guides_file()}.__getitem__)
+    cases = LoadGuides()(Files({GUIDES: guides_file()}))
     assert list(cases) == ["GENE0", "GENE1", "GENE2"]
     case = cases["GENE1"]
     assert isinstance(case, PropertyCase)
@@ -147,7 +154,8 @@ def test_each_gene_is_left_out_once_and_the_other_models_predictions_are_not_rea
 
 
 def test_a_rule_set_learns_what_stands_next_to_the_pam() -> None:
-    case = LoadGuides()({GUIDES: guides_file(240)}.__getitem__)["GENE0"]
+    case = LoadGuides()(Files({GUIDES: guides_file(240)}))["GENE0"]
+    assert isinstance(case, PropertyCase)
     answers = RuleSet()(case, PLAINLY)
     assert TASKS["crispr-guides"].leading.of(answers) > 0.8
 
@@ -191,7 +199,7 @@ def lineages(n_families: int = 3, n_clades: int = 6, n_each: int = 3) -> Iterato
 
 def lineage_case() -> LineageCase:
     content = "".join(f">{name}\n{one[:1000]}\n{one[1000:]}\n" for name, one in lineages()).encode()
-    case = LoadLineages(GENOMES, "nucleotide")({GENOMES: content}.__getitem__)["clades"]
+    case = LoadLineages(GENOMES, "nucleotide")(Files({GENOMES: content}))["clades"]
     assert isinstance(case, LineageCase)
     return case
 
@@ -233,7 +241,7 @@ def test_sequences_that_are_not_aligned_are_refused() -> None:
 def test_a_file_without_the_reference_is_refused() -> None:
     content = {GENOMES: b">A.1\nACGT\n"}
     with pytest.raises(InputError, match="lineage B, the reference, is missing"):
-        LoadLineages(GENOMES, "nucleotide")(content.__getitem__)
+        LoadLineages(GENOMES, "nucleotide")(Files(content))
 
 
 def test_entries_are_read_without_line_breaks() -> None:
@@ -316,7 +324,7 @@ def test_published_scores_have_a_source_and_a_measure() -> None:
     for task in OURS:
         for one in task.published:
             assert one.source.startswith("https://")
-            assert task.measure(one.measure)
+            assert task.measure(one.measure).name == one.measure
             assert -1 <= one.value <= 1
 
 
