@@ -28,6 +28,7 @@ from kagaku.science_tasks.candidates import (
     NetworkTrainer,
     readout_candidates,
     row_weights,
+    within_reach,
 )
 from kagaku.science_tasks.conformal import Calibration, fewest_rows
 from kagaku.science_tasks.embeddings import (
@@ -254,15 +255,16 @@ def _fit_target(
     values = records.targets[target.name]
     measured = train_index[values.present()[train_index]]
     candidates: list[Candidate] = []
+    skipped: dict[str, str] = {}
     if settings.method != "full":
-        candidates += readout_candidates(
+        found = readout_candidates(
             records,
             target,
             blocks,
             learned_inputs=learned_inputs(trainer.encoder, records.schema),
             seed=settings.seed,
         )
-    skipped = {}
+        candidates, skipped = within_reach(found, len(measured))
     network = NetworkCandidate(trainer, target.name)
     if not why_not:
         candidates.append(network)

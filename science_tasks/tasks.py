@@ -10,11 +10,25 @@ from kagaku.science_tasks.chemistry import (
     reactions,
     solubility,
 )
+from kagaku.science_tasks.genomes import (
+    enhancers,
+    guides,
+    lineages,
+)
+from kagaku.science_tasks.materials import (
+    density_functional_sets,
+    matbench,
+)
 
 __all__ = [
     "TASKS",
     "denovo",
+    "density_functional_sets",
     "descriptions",
+    "enhancers",
+    "guides",
+    "lineages",
+    "matbench",
     "moleculeace",
     "moleculenet",
     "reaction_yields",

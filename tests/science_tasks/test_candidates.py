@@ -3,7 +3,12 @@
 import numpy as np
 
 from kagaku.data import Input, Records, Schema, Target, TargetValues
-from kagaku.science_tasks.candidates import ReadoutCandidate, readout_candidates
+from kagaku.science_tasks.candidates import (
+    LARGEST_TABLE,
+    ReadoutCandidate,
+    readout_candidates,
+    within_reach,
+)
 from kagaku.science_tasks.features import FeatureBlock
 
 TARGET = Target("y", "y", "regression")
@@ -60,3 +65,16 @@ def test_beside_learnt_embeddings_random_ones_are_read_only_where_nothing_else_i
 
 def test_without_any_classical_feature_the_embeddings_are_all_that_is_tried() -> None:
     assert names("text", ["x:embedding", "z:embedding"]) == ["linear on untrained embeddings"]
+
+
+def test_readouts_whose_cost_explodes_are_left_out_of_large_tables_with_the_reason() -> None:
+    found = candidates("material", ["x:magpie", "x:fractions"], ())
+    assert within_reach(found, 1_000) == (found, {})
+    kept, skipped = within_reach(found, 50_000)
+    assert [one.name.split()[0] for one in kept if "on classical" in one.name] == [
+        "linear", "forest", "trees",
+    ]  # fmt: skip
+    assert skipped["svm on classical features"] == (
+        f"not tried: 50,000 records are more than {LARGEST_TABLE['svm']:,}"
+    )
+    assert len(kept) + len(skipped) == len(found)
