@@ -99,9 +99,12 @@ class Result:
 class BaseUse:
     """Gives the base when a method first asks for it, and remembers whether any did."""
 
-    def __init__(self, load: Callable[[], Encoder]) -> None:
-        self._load = load
+    def __init__(
+        self, load: Callable[[], Encoder], load_whole: Callable[[], Any] | None = None
+    ) -> None:
+        self._load, self._load_whole = load, load_whole
         self._encoder: Encoder | None = None
+        self._whole: Any = None
         self._fingerprint = ""
         self.is_used = False
 
@@ -109,6 +112,18 @@ class BaseUse:
         """Return the encoder."""
         self.is_used = True
         return self._loaded()
+
+    @property
+    def whole(self) -> Callable[[], Any] | None:
+        """Gives the network with its heads; None where only the encoder can be had."""
+        return None if self._load_whole is None else self._with_heads
+
+    def _with_heads(self) -> Any:
+        assert self._load_whole is not None
+        self.is_used = True
+        if self._whole is None:
+            self._whole = self._load_whole()
+        return self._whole
 
     @property
     def fingerprint(self) -> str:
@@ -224,7 +239,7 @@ def _run_cell(
     work = path.with_suffix(".work")
     base.is_used = False
     begun = time.monotonic()
-    context = Context(base, seed, work, lambda *_: memory.look())
+    context = Context(base, seed, work, lambda *_: memory.look(), base.whole)
     answers = task.method(method)(case, context)
     memory.look()
     assert len(answers) == case.n_test, f"{task.name}, {method}: an answer per item"

@@ -56,6 +56,11 @@ class Context:
     report: Callable[[int, int, str], None] | None = None
     """Called with (done, total, what)."""
 
+    pretrained: Callable[[], Any] | None = None
+    """Gives the base with what it was pretrained with, for what needs more than embeddings: usually
+    a `Pretrained`, or a public language model that has ``score_variants``. None where the base is
+    an encoder alone."""
+
 
 Method = Callable[[Any, Context], pd.DataFrame]
 """Answers a case: one row per test item, in order, with the columns that measures read. Learns from
@@ -122,6 +127,9 @@ class Task:
     published: tuple[Published, ...] = ()
     """Scores of others."""
 
+    tabulated: Callable[[Source], Sequence[Published]] | None = None
+    """Gives further scores of others that stand in a catalogued table."""
+
     traps: tuple[str, ...] = ()
     """What a reader must know before believing any score here."""
 
@@ -145,6 +153,12 @@ class Task:
     def leading(self) -> Measure:
         """The measure that comparisons are about."""
         return self.measures[0]
+
+    def all_published(self, source: Source) -> tuple[Published, ...]:
+        """Return the scores of others, those of catalogued tables included."""
+        if self.tabulated is None:
+            return self.published
+        return (*self.published, *self.tabulated(source))
 
     def measure(self, name: str) -> Measure:
         """Return one of the measures; raises KeyError for a stranger."""
