@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from kagaku.data.catalogue.contents import unpack
+from kagaku.data.catalogue.contents import unpacked
 from kagaku.data.catalogue.dataset import ENDINGS
 from kagaku.errors import InputError
 
@@ -40,7 +40,8 @@ def open_own_file(key: str, folders: Sequence[Path]) -> bytes:
         if not path.is_file():
             continue
         try:
-            return unpack(path.read_bytes(), path.name)
+            with unpacked(path) as stream:
+                return stream.read()
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise InputError(
                 f"it cannot be unpacked ({error})", fix="Copy it again.", where=str(path)

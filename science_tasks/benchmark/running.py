@@ -14,7 +14,8 @@ import psutil
 from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
 from kagaku.models import Encoder
-from kagaku.science_tasks.benchmark.task import Case, Context, Task
+from kagaku.models.pretraining.stored import Pretrained
+from kagaku.science_tasks.benchmark.task import Case, Context, Task, no_heads
 from kagaku.science_tasks.resumable import encoder_fingerprint
 
 FORMAT_VERSION = 1
@@ -97,14 +98,19 @@ class Result:
 
 
 class BaseUse:
-    """Gives the base when a method first asks for it, and remembers whether any did."""
+    """Gives the base when a method first asks for it, and remembers whether any did.
+
+    Args:
+        load: Gives the encoder.
+        load_pretrained: Gives it with its heads; raises InputError if it has none.
+    """
 
     def __init__(
-        self, load: Callable[[], Encoder], load_whole: Callable[[], Any] | None = None
+        self, load: Callable[[], Encoder], load_pretrained: Callable[[], Pretrained] = no_heads
     ) -> None:
-        self._load, self._load_whole = load, load_whole
+        self._load, self._load_pretrained = load, load_pretrained
         self._encoder: Encoder | None = None
-        self._whole: Any = None
+        self._pretrained: Pretrained | None = None
         self._fingerprint = ""
         self.is_used = False
 
@@ -113,17 +119,16 @@ class BaseUse:
         self.is_used = True
         return self._loaded()
 
-    @property
-    def whole(self) -> Callable[[], Any] | None:
-        """Gives the network with its heads; None where only the encoder can be had."""
-        return None if self._load_whole is None else self._with_heads
+    def pretrained(self) -> Pretrained:
+        """Return the encoder with the heads that it was pretrained with.
 
-    def _with_heads(self) -> Any:
-        assert self._load_whole is not None
+        Raises:
+            InputError: It has none.
+        """
+        if self._pretrained is None:
+            self._pretrained = self._load_pretrained()
         self.is_used = True
-        if self._whole is None:
-            self._whole = self._load_whole()
-        return self._whole
+        return self._pretrained
 
     @property
     def fingerprint(self) -> str:
@@ -239,7 +244,7 @@ def _run_cell(
     work = path.with_suffix(".work")
     base.is_used = False
     begun = time.monotonic()
-    context = Context(base, seed, work, lambda *_: memory.look(), base.whole)
+    context = Context(base, seed, work, lambda *_: memory.look(), base.pretrained)
     answers = task.method(method)(case, context)
     memory.look()
     assert len(answers) == case.n_test, f"{task.name}, {method}: an answer per item"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,12 @@ from jaxtyping import Int
 from kagaku.data.catalogue import DOMAINS, Source
 from kagaku.errors import InputError
 from kagaku.models import Encoder
+from kagaku.models.pretraining.stored import Pretrained
 from kagaku.registry import did_you_mean
 from kagaku.science_tasks.benchmark.measures import COVERAGE, Measure
 
 
+@runtime_checkable
 class Case(Protocol):
     """One official split of a task: what methods learn from, and what they are asked."""
 
@@ -40,6 +42,18 @@ class Case(Protocol):
         """Return the same case with at most so many items, drawn at random, for a quick look."""
 
 
+def no_heads() -> Pretrained:
+    """Refuse, for a base that is an encoder and nothing more.
+
+    Raises:
+        InputError: Always.
+    """
+    raise InputError(
+        "the base has no heads, so it can neither generate nor align",
+        fix="Choose a whole pretrained network as base, such as kagaku-tiny.",
+    )
+
+
 @dataclass(frozen=True)
 class Context:
     """What a method is given beside the case."""
@@ -56,10 +70,13 @@ class Context:
     report: Callable[[int, int, str], None] | None = None
     """Called with (done, total, what)."""
 
-    pretrained: Callable[[], Any] | None = None
-    """Gives the base with what it was pretrained with, for what needs more than embeddings: usually
-    a `Pretrained`, or a public language model that has ``score_variants``. None where the base is
-    an encoder alone."""
+    pretrained: Callable[[], Pretrained] = no_heads
+    """Gives the base with the heads that it was pretrained with, for questions that it can answer
+    as it is: to generate, or to tell what belongs together.
+
+    Raises:
+        InputError: The base has none.
+    """
 
 
 Method = Callable[[Any, Context], pd.DataFrame]
@@ -182,13 +199,13 @@ class Task:
 class Rows:
     """Which items of a table stand in the parts of an official split."""
 
-    train: Int[np.ndarray, " item"]
+    train: Int[np.ndarray, " train"]
     """What methods learn from."""
 
-    test: Int[np.ndarray, " item"]
+    test: Int[np.ndarray, " test"]
     """What they are asked; methods never see the answers."""
 
-    valid: Int[np.ndarray, " item"] | None = None
+    valid: Int[np.ndarray, " valid"] | None = None
     """A part that the split sets aside for choosing; our methods choose by cross-validation, so
     it is learnt from too."""
 

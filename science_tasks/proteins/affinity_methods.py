@@ -63,10 +63,10 @@ class AffinityCase:
     table: Float[np.ndarray, "drug protein"]
     """pKd, -log10 of mol/L."""
 
-    folds: tuple[Int[np.ndarray, " pair"], ...]
+    folds: tuple[Int[np.ndarray, " _"], ...]
     """Training cells, as positions in the table row by row, in the folds of the split."""
 
-    test: Int[np.ndarray, " pair"]
+    test: Int[np.ndarray, " asked"]
     """Asked cells."""
 
     group: str = ""
@@ -194,7 +194,7 @@ def sequence_kernel(sequences: Sequence[str]) -> Float[np.ndarray, "protein prot
     return _kernel(_block(ProteinFeatures(), sequences, "kmers"))
 
 
-def _block(featurizer: Featurizer, values: Sequence[str], name: str) -> FeatureBlock:
+def _block(featurizer: Featurizer[str], values: Sequence[str], name: str) -> FeatureBlock:
     featurizer.fit(values)
     (block,) = [one for one in featurizer.transform("x", values) if one.name.endswith(f":{name}")]
     return block

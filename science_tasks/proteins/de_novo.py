@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from kagaku.data.catalogue import Source
-from kagaku.errors import InputError
 from kagaku.models.pretraining.sampling import SamplingConfig, sample_tokens
 from kagaku.science_tasks.benchmark.cases import PropertyCase
 from kagaku.science_tasks.benchmark.measures import Measure, mean_of
@@ -204,22 +203,20 @@ class Generated:
     temperature: float = 1.0
     """Divides the logits."""
 
+    longest: int = LONGEST
+    """Residues after which a sequence is cut."""
+
     def __call__(self, case: DeNovoCase, context: Context) -> pd.DataFrame:
         """Answer a case.
 
         Raises:
-            InputError: The base cannot write proteins.
+            InputError: The base has no heads.
         """
-        if context.pretrained is None:
-            raise InputError(
-                "proteins can be written only by weights that generate",
-                fix="Choose a pretrained base such as kagaku-tiny.",
-            )
-        base = context.pretrained()
+        base: Any = context.pretrained()
         config = SamplingConfig(
             temperature=self.temperature,
             top_p=self.top_p,
-            most_tokens=LONGEST + 2,
+            most_tokens=self.longest + 2,
             seed=context.seed,
         )
         report = context.report

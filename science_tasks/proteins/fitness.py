@@ -3,7 +3,7 @@
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -100,8 +100,10 @@ class Scan:
             for one in table["variant"]
         ]
         splits = self._splits(stored_json(source, self.files[1]))
-        target = f"score [{self.unit}]: regression"
-        return {name: _fitness_case(table, target, rows) for name, rows in splits.items()}
+        every = Rows(np.arange(len(table)), np.zeros(0, dtype=np.int64))
+        whole = _fitness_case(table, f"score [{self.unit}]: regression", every)
+        assert not whole.n_dropped, "positions of the splits are positions of the table"
+        return {name: replace(whole, rows=rows).subset() for name, rows in splits.items()}
 
     def _splits(self, stored: dict[str, dict[str, list[int]]]) -> dict[str, Rows]:
         main = _rows(stored["main"])

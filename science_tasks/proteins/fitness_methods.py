@@ -60,8 +60,8 @@ class _Variants:
 
     alignment: Alignment
     values: Float[np.ndarray, " variant"]
-    train: Int[np.ndarray, " variant"]
-    test: Int[np.ndarray, " variant"]
+    train: Int[np.ndarray, " train"]
+    test: Int[np.ndarray, " test"]
 
     @property
     def n_changed(self) -> np.ndarray:
@@ -148,7 +148,7 @@ class SiteProcesses:
         return frame
 
 
-Check = tuple[Int[np.ndarray, " learn"], Int[np.ndarray, " check"]]
+Check = tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]
 """Training variants to learn from, and others to compare on."""
 
 

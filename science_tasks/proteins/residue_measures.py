@@ -14,8 +14,8 @@ of it, and that are of it."""
 
 
 def counted(
-    truth: Sequence[Int[np.ndarray, " residue"]],
-    given: Sequence[Int[np.ndarray, " residue"]],
+    truth: Sequence[Int[np.ndarray, " _"]],
+    given: Sequence[Int[np.ndarray, " _"]],
     classes: Sequence[str],
 ) -> pd.DataFrame:
     """Return one row of counts per protein.
@@ -39,8 +39,8 @@ def counted(
 
 
 def flagged(
-    truth: Sequence[Int[np.ndarray, "residue flag"]],
-    given: Sequence[Int[np.ndarray, "residue flag"]],
+    truth: Sequence[Int[np.ndarray, "_ flag"]],
+    given: Sequence[Int[np.ndarray, "_ flag"]],
     flags: Sequence[str],
 ) -> pd.DataFrame:
     """Return one row of counts per protein, for properties that a residue has or has not.

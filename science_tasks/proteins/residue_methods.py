@@ -31,13 +31,14 @@ repeat each other."""
 CHUNK = 100_000
 """Residues predicted at a time."""
 
-PSEUDOCOUNT = 5.0
-"""Added to each count of a residue at an offset."""
+PSEUDOCOUNT, TINY = 5.0, 1e-6
+"""Residues of the overall frequencies that are added to those of each class at each offset, and
+what keeps a residue defined that was never seen there."""
 
 
 def residue_case(
     sequences: Sequence[str],
-    labels: Sequence[Float[np.ndarray, " residue"]],
+    labels: Sequence[Float[np.ndarray, " _"]],
     classes: Sequence[str],
     rows: Rows,
     *,
@@ -73,7 +74,7 @@ def sequences_of(case: PropertyCase, index: np.ndarray) -> list[str]:
     return [column[i] for i in index]
 
 
-def labels_of(case: PropertyCase, index: np.ndarray) -> list[Int[np.ndarray, " residue"]]:
+def labels_of(case: PropertyCase, index: np.ndarray) -> list[Int[np.ndarray, " _"]]:
     """Return the labels of some records; -1 where a residue has none."""
     values = case.records.targets[case.target.name].values
     return [np.nan_to_num(values[i], nan=-1).astype(np.int64) for i in index]
@@ -113,11 +114,12 @@ class Propensities:
             labels: Its class.
             n: How many classes there are.
         """
-        counts = np.full((n, codes.shape[1], OUTSIDE + 1), PSEUDOCOUNT / (OUTSIDE + 1))
+        counts = np.zeros((n, codes.shape[1], OUTSIDE + 1))
         for place in range(codes.shape[1]):
             np.add.at(counts[:, place], (labels, codes[:, place]), 1.0)
-        share = counts / counts.sum(axis=2, keepdims=True)
-        overall = counts.sum(axis=0) / counts.sum(axis=(0, 2))[:, None]
+        overall = (counts.sum(axis=0) + TINY) / (len(labels) + TINY * (OUTSIDE + 1))
+        totals = counts.sum(axis=2, keepdims=True)
+        share = (counts + PSEUDOCOUNT * overall) / (totals + PSEUDOCOUNT)
         self._evidence = np.log(share / overall)
         self._prior = np.log((np.bincount(labels, minlength=n) + 1) / (len(labels) + n))
 

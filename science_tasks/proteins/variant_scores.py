@@ -6,7 +6,7 @@ has this form.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,15 +33,6 @@ BATCH_TOKENS = 16_384
 
 STOP_SCORE = -20.0
 """Of a mutation to a stop, whatever the scorer: in nats, further down than any substitution."""
-
-
-class ScoresVariants(Protocol):
-    """A language model that scores variants itself."""
-
-    def score_variants(
-        self, sequence: str, variants: Sequence[str]
-    ) -> Float[np.ndarray, " variant"]:
-        """Return how much likelier each variant is than the wild type."""
 
 
 def substitution_scores(wild_type: str, variants: Sequence[str]) -> Float[np.ndarray, " variant"]:
@@ -184,12 +175,7 @@ def language_scorer(context: Context) -> Scorer:
     Raises:
         InputError: The base is an encoder alone, or was not pretrained on proteins.
     """
-    if context.pretrained is None:
-        raise InputError(
-            "variants can be scored only by weights that have a language head",
-            fix="Choose a pretrained base such as kagaku-tiny.",
-        )
-    base = context.pretrained()
+    base: Any = context.pretrained()
     if hasattr(base, "score_variants"):
         scores: Scorer = base.score_variants
         return scores
