@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kagaku.data.bad_rows import BadCell
 from kagaku.data.columns import celsius_for_coulomb
+from kagaku.data.crystals import CIF_SUFFIX, Crystal, is_cif, read_crystal
 from kagaku.data.fields import grid_records
 from kagaku.data.grids import Grid, read_grid
 from kagaku.data.numbers import is_missing_number, is_number, parse_number, shorten
@@ -180,7 +182,16 @@ def _cell_reader(one: Input, table: Table, column: str) -> CellReader:
         return lambda cell: file_in_folder(str(cell), table.folder)
     if one.modality == "climate":
         return lambda cell: _read_field(file_in_folder(str(cell), table.folder))
+    if one.modality == "material":
+        return lambda cell: _read_material(_read_text(cell), table.folder)
     return lambda cell: _read_text(cell)
+
+
+def _read_material(cell: str, folder: Path) -> str | Crystal:
+    """Return a formula as it stands, or the crystal in the CIF file that a cell names or holds."""
+    if cell.lower().endswith(CIF_SUFFIX):
+        return read_crystal(file_in_folder(cell, folder))
+    return read_crystal(cell) if is_cif(cell) else cell
 
 
 def _read_text(cell: Any) -> str:

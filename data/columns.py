@@ -7,12 +7,23 @@ from typing import Any
 
 import numpy as np
 
+from kagaku.data.crystals import CIF_SUFFIX
+from kagaku.data.formulas import elements_in_formula
 from kagaku.data.numbers import is_missing_number, is_number, shorten
 from kagaku.data.tables import IMAGE_SUFFIXES
 from kagaku.data.units import DIMENSIONLESS, carried_unit, is_unit, split_name
 
-MODALITIES = ("molecule", "protein", "text", "image", "climate", "quantity")
-"""The kinds of input that a table's cells can hold."""
+MODALITIES = [
+    "molecule",
+    "protein",
+    "nucleotide",
+    "material",
+    "text",
+    "image",
+    "climate",
+    "quantity",
+]
+"""The kinds of input that a table's cells can hold; `know_modality` adds others."""
 
 GRID_SUFFIXES = (".nc", ".nc4", ".netcdf", ".cdf", ".zarr")
 """Endings of files that hold grids."""
@@ -26,6 +37,11 @@ MOST = 0.9
 _MOLECULE = re.compile(
     r"smiles|\bsmi\b|smi_|molecule|structure|ligand|solvent|compound|substrate|reactant|product"
     r"|reagent|catalyst|additive|aryl|base\b|drug",
+    re.IGNORECASE,
+)
+_MATERIAL = re.compile(
+    r"composition|formula|stoichiometr|material|alloy|oxide|ceramic|perovskite|electrolyte"
+    r"|cathode|anode|semiconductor|superconductor|inorganic|crystal|mineral",
     re.IGNORECASE,
 )
 _PROTEIN = re.compile(
@@ -45,9 +61,23 @@ _SPLIT_CELLS = frozenset({"train", "training", "test", "valid", "validation", "v
 # What marks SMILES against plain words: bonds, brackets, ring closures, aromatic atoms in words.
 _SMILES_MARK = re.compile(r"[=#()\[\]@/\\]|[A-Za-z]\d")
 _RESIDUES = re.compile(r"[ACDEFGHIKLMNPQRSTVWYUOBZJX]+\*?")
-_BASES = re.compile(r"[ACGTUN]+", re.IGNORECASE)
+_CODES = re.compile(r"[ACGTURYSWKMBDHVN.-]+", re.IGNORECASE)
+_BASES = frozenset("ACGTUNacgtun")
+MOSTLY_BASES, SHORTEST_BASES = 0.95, 8
+"""Share of its letters that are A, C, G, T, U or N in a sequence that is taken for nucleotides (the
+other codes are rare in them, and amino acids too), and its fewest letters."""
+
 _CODE = re.compile(r"[A-Za-z]{0,12}[-_: ]?\d+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
+
+
+def know_modality(name: str) -> None:
+    """Let users ask for a modality of this name; its cells are read as text.
+
+    The registry of modalities calls this, so that a new one need not be written down here too.
+    """
+    if name not in MODALITIES:
+        MODALITIES.append(name)
 
 
 @dataclass(frozen=True)
@@ -93,7 +123,9 @@ def guess_column(heading: str, cells: Sequence[Any], *, may_be_constant: bool = 
     words = [str(cell).strip() for cell in sample]
     return (
         _guess_path(words)
+        or _guess_material(name, words)
         or _guess_molecule(name, words)
+        or _guess_nucleotide(name, words)
         or _guess_protein(name, words)
         or _guess_text(name, cells, words)
     )
@@ -175,10 +207,34 @@ def celsius_for_coulomb(name: str, unit: str) -> tuple[str, str]:
 
 
 def _guess_path(words: list[str]) -> Guess | None:
-    for modality, suffixes in (("image", IMAGE_SUFFIXES), ("climate", GRID_SUFFIXES)):
+    known = (("image", IMAGE_SUFFIXES), ("climate", GRID_SUFFIXES), ("material", (CIF_SUFFIX,)))
+    for modality, suffixes in known:
         if _share(sum(word.lower().endswith(suffixes) for word in words), words) >= MOST:
             return Guess(modality, f"paths of files, such as {shorten(words[0], 30)!r}")
     return None
+
+
+def _guess_material(name: str, words: list[str]) -> Guess | None:
+    """Return a guess for formulas of materials.
+
+    ``CCO``, ``CN`` and ``C1CC1`` are formulas and SMILES at once, so it is counted what is a
+    formula only: of NaCl or SiO2 RDKit makes nothing. Codes of wells (B12), words (NO) and
+    sequences are read as formulas too now and then; hence the heading, or two elements in a cell.
+    """
+    hinted = bool(_MATERIAL.search(name)) and "smi" not in name.lower()
+    counts = [n for word in words if (n := elements_in_formula(word))]
+    share = _share(len(counts), words)
+    if share < MOST:
+        return None
+    if not hinted and np.mean([n >= 2 for n in counts]) < MOST:
+        return None
+    only = _share(sum(not _is_smiles(word) for word in words), words)
+    if only < (0.3 if hinted else 0.7):
+        return None
+    if not hinted and not any(re.search(r"[a-z]", word) for word in words):
+        return None
+    why = f"{share:.0%} of the cells are formulas of elements"
+    return Guess("material", f"{why}; the heading says so too" if hinted else why)
 
 
 def _guess_molecule(name: str, words: list[str]) -> Guess | None:
@@ -204,6 +260,26 @@ def _is_smiles(text: str) -> bool:
     return bool(molecule is not None and molecule.GetNumAtoms())
 
 
+def _guess_nucleotide(name: str, words: list[str]) -> Guess | None:
+    if re.search(r"prot|pept", name, re.IGNORECASE):
+        return None
+    sequences = ["".join(word.split()) for word in words]
+    if _share(sum(map(len, sequences)), words) < SHORTEST_BASES:
+        return None
+    if _share(sum(map(_are_bases, sequences)), words) < MOST:
+        return None
+    return Guess(
+        "nucleotide", f"letters of nucleotides only (for a peptide, ask for '{name}: protein')"
+    )
+
+
+def _are_bases(sequence: str) -> bool:
+    if not _CODES.fullmatch(sequence):
+        return False
+    letters = sequence.replace("-", "").replace(".", "")
+    return sum(map(letters.count, _BASES)) >= MOSTLY_BASES * len(letters) > 0
+
+
 def _guess_protein(name: str, words: list[str]) -> Guess | None:
     hinted = bool(_PROTEIN.search(name))
     share = _share(sum(bool(_RESIDUES.fullmatch(word.upper())) for word in words), words)
@@ -211,13 +287,6 @@ def _guess_protein(name: str, words: list[str]) -> Guess | None:
     length = _share(sum(map(len, words)), words)
     if share < MOST or length < (3 if hinted and capitals else 12):
         return None
-    bases = _share(sum(bool(_BASES.fullmatch(word)) for word in words), words)
-    if bases >= MOST and length >= 8 and "prot" not in name.lower():
-        return Guess(
-            "text",
-            "letters of nucleotides only; no modality reads these yet, so they are read as text "
-            f"(for a peptide, ask for '{name}: protein')",
-        )
     why = "letters are amino-acid codes"
     return Guess("protein", f"{why}; the heading says so too" if hinted else why)
 

@@ -1,11 +1,13 @@
 """Folds for cross-validation that keep together what belongs together."""
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Int
 
 from kagaku.data.grouping import (
+    SEQUENCES,
     Groups,
     class_strata,
     column_groups,
@@ -17,8 +19,17 @@ from kagaku.data.identity import identity_keys
 from kagaku.data.records import Records
 from kagaku.errors import InputError
 
-SplitKind = Literal["auto", "random", "scaffold", "sequence", "group", "time", "file"]
+SplitKind = Literal[
+    "auto", "random", "scaffold", "sequence", "chemical-system", "group", "time", "file"
+]
 SPLIT_KINDS: tuple[SplitKind, ...] = get_args(SplitKind)
+
+MODALITY_OF_SPLIT: Mapping[str, tuple[str, ...]] = {
+    "scaffold": ("molecule",),
+    "sequence": SEQUENCES,
+    "chemical-system": ("material",),
+}
+"""The modalities whose kinship each of these splits keeps apart."""
 
 FEWEST_KINDS = 3
 """Fewest scaffolds or families that folds keep apart; with fewer, folds are drawn at random."""
@@ -55,8 +66,8 @@ def cross_validation_folds(
     groups = group_of_keys(identity_keys(some))
     if some.groups is not None:
         groups = joined(groups, column_groups(some))
-    if kind in ("scaffold", "sequence"):
-        _, kin = richest_groups(some, "molecule" if kind == "scaffold" else "protein")
+    if kind in MODALITY_OF_SPLIT:
+        _, kin = richest_groups(some, *MODALITY_OF_SPLIT[kind])
         # With few kinds each fold holds out one of them, rather than parts of all.
         linked = joined(groups, kin)
         if (n_kinds := int(linked.max()) + 1) >= FEWEST_KINDS:

@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from kagaku.data.crystals import Crystal
+from kagaku.data.formulas import parse_formula
+from kagaku.data.nucleotides import canonical_strand, dna_letters
 from kagaku.data.records import Field, Quantity, Records
 from kagaku.data.units import canonical_unit
+from kagaku.errors import InputError
 
 _LONGEST_KEY = 60
 
@@ -17,7 +21,9 @@ _LONGEST_KEY = 60
 def identity_keys(records: Records) -> list[str]:
     """Return one key per record, equal where all inputs are the same sample.
 
-    Molecules by InChIKey, so that two SMILES of one molecule agree; sequences by their residues;
+    Molecules by InChIKey, so that two SMILES of one molecule agree; proteins by their residues;
+    nucleotide sequences by their bases, both strands alike; materials by their composition,
+    crystals also by their volume per atom;
     quantities by their value in base units; images by the bytes of the file; fields by their
     values. A record without any input equals no other.
     """
@@ -56,6 +62,24 @@ def _molecule_key(smiles: str) -> str:
     return key if len(key) <= _LONGEST_KEY else _digest(key.encode())
 
 
+def material_key(value: str | Crystal) -> str:
+    """Return the canonical formula of a material; of a crystal with its volume per atom.
+
+    Polymorphs are different samples; one crystal in another choice of cell is not. A formula that
+    cannot be read is its own key.
+
+    Example:
+        >>> material_key("Fe4O6") == material_key("Fe2O3")
+        True
+    """
+    if isinstance(value, Crystal):
+        return f"{value.composition.formula} {value.volume_per_atom:.2f} A3"
+    try:
+        return parse_formula(value).formula
+    except InputError:
+        return _words(" ".join(value.split()))
+
+
 def _part(modality: str, value: Any) -> str:
     """Return the key of one input's value; empty where it is missing."""
     if value is None:
@@ -63,6 +87,8 @@ def _part(modality: str, value: Any) -> str:
     keys: dict[str, Callable[[Any], str]] = {
         "molecule": molecule_key,
         "protein": lambda text: _words("".join(text.split()).upper().removesuffix("*")),
+        "nucleotide": lambda text: _words(canonical_strand(dna_letters(text))),
+        "material": material_key,
         "quantity": _quantity,
         "image": _file,
         "climate": _field,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kagaku.data.folds import SplitKind
-from kagaku.data.grouping import Groups, column_groups, richest_groups
+from kagaku.data.grouping import SEQUENCES, Groups, column_groups, richest_groups
 from kagaku.data.records import Records
 
 LARGEST_SHARE = 0.01
@@ -31,14 +31,18 @@ def separation(records: Records, train: np.ndarray, test: np.ndarray) -> tuple[S
     if records.groups is not None and not _shared(column_groups(records), train, test):
         return "group", f"no value of {records.schema.group!r} stands on both sides"
     modalities = {one.modality for one in records.schema.inputs}
-    if "protein" in modalities and len(train) + len(test) <= MOST_SEQUENCES:
-        name, groups = richest_groups(records, "protein")
+    if modalities & {*SEQUENCES} and len(train) + len(test) <= MOST_SEQUENCES:
+        name, groups = richest_groups(records, *SEQUENCES)
         if _is_apart(groups, train, test):
             return "sequence", f"families of similar {name!r} do not stand on both sides"
     if "molecule" in modalities:
         name, groups = richest_groups(records, "molecule")
         if _is_apart(groups, train, test):
             return "scaffold", f"scaffolds of {name!r} do not stand on both sides"
+    if "material" in modalities:
+        name, groups = richest_groups(records, "material")
+        if _is_apart(groups, train, test):
+            return "chemical-system", f"chemical systems of {name!r} do not stand on both sides"
     return "random", "the sides share scaffolds, families and groups, as far as there are any"
 
 

@@ -5,8 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from kagaku.data.folds import SPLIT_KINDS, Indices, SplitKind, cross_validation_folds
+from kagaku.data.folds import (
+    MODALITY_OF_SPLIT,
+    SPLIT_KINDS,
+    Indices,
+    SplitKind,
+    cross_validation_folds,
+)
 from kagaku.data.grouping import (
+    SEQUENCES,
     Groups,
     class_strata,
     column_groups,
@@ -30,6 +37,10 @@ FEWEST_GROUPS = 10
 FEWEST_GROUPS_PER_RECORD = 0.05
 """The same as a share of the records. A table of a few ligands in all combinations with solvents
 asks about new combinations, not about new ligands."""
+
+LONGEST_ALIGNED = 50
+"""Bases up to which nucleotide sequences of one length are taken for aligned (guides, splice sites,
+oligonucleotides), not for windows of a genome."""
 
 LARGEST_GROUP = 0.5
 """Largest share of the records that one scaffold or family may have for `auto` to split by them."""
@@ -114,7 +125,7 @@ def split_records(records: Records, config: SplitConfig | None = None) -> Split:
         return _by_time(records, config, duplicates, reason)
     groups = duplicates if groups is None else joined(groups, duplicates)
     strata = class_strata(records) if kind == "random" else None
-    test = _draw(groups, config, strata, spread=kind in ("scaffold", "sequence"))
+    test = _draw(groups, config, strata, spread=kind in MODALITY_OF_SPLIT)
     if not test.any() or test.all():
         raise InputError(
             f"the records cannot be split by {kind}: all of them belong together",
@@ -140,8 +151,11 @@ def _choose(records: Records, kind: SplitKind) -> tuple[SplitKind, Groups | None
         name, groups = richest_groups(records, "molecule")
         return kind, groups, f"by scaffold of {name!r}, as asked for"
     if kind == "sequence":
-        name, groups = richest_groups(records, "protein")
+        name, groups = richest_groups(records, *SEQUENCES)
         return kind, groups, f"by sequence similarity of {name!r}, as asked for"
+    if kind == "chemical-system":
+        name, groups = richest_groups(records, "material")
+        return kind, groups, f"by chemical system of {name!r}, as asked for"
     return kind, None, "as asked for"
 
 
@@ -156,17 +170,18 @@ def _choose_automatically(records: Records) -> tuple[SplitKind, Groups | None, s
         return "time", None, "the records have times: the last ones are the test"
     modalities = {one.modality for one in records.schema.inputs}
     doubts: list[str] = []
-    choices: tuple[tuple[SplitKind, str, str], ...] = (
-        ("sequence", "protein", "families of similar sequences"),
-        ("scaffold", "molecule", "molecular scaffolds"),
+    choices: tuple[tuple[SplitKind, tuple[str, ...], str], ...] = (
+        ("sequence", SEQUENCES, "families of similar sequences"),
+        ("scaffold", ("molecule",), "molecular scaffolds"),
+        ("chemical-system", ("material",), "chemical systems"),
     )
-    for kind, modality, what in choices:
-        if modality not in modalities:
+    for kind, of, what in choices:
+        if not modalities & {*of}:
             continue
-        if kind == "sequence" and not _varies_in_length(records):
+        if kind == "sequence" and _are_aligned(records):
             doubts.append("the sequences are aligned variants of one length")
             continue
-        name, groups = richest_groups(records, modality)
+        name, groups = richest_groups(records, *of)
         sizes = np.bincount(groups)
         fewest = max(FEWEST_GROUPS, FEWEST_GROUPS_PER_RECORD * len(records))
         if len(sizes) >= fewest and sizes.max() <= LARGEST_GROUP * len(records):
@@ -179,12 +194,17 @@ def _choose_automatically(records: Records) -> tuple[SplitKind, Groups | None, s
     return "random", None, "; ".join(doubts) or "nothing in the inputs asks for another split"
 
 
-def _varies_in_length(records: Records) -> bool:
-    return any(
-        len({len(value) for value in records.inputs[one.name] if value is not None}) > 1
-        for one in records.schema.inputs
-        if one.modality == "protein"
-    )
+def _are_aligned(records: Records) -> bool:
+    """Return whether every input of sequences has one length, as variants of one molecule do.
+
+    Long pieces of DNA of one length are rather windows of a genome.
+    """
+    for one in records.schema.inputs:
+        lengths = {len(value) for value in records.inputs[one.name] if value is not None}
+        is_window = one.modality == "nucleotide" and max(lengths, default=0) > LONGEST_ALIGNED
+        if one.modality in SEQUENCES and (len(lengths) > 1 or is_window):
+            return False
+    return True
 
 
 def _draw(

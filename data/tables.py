@@ -21,7 +21,7 @@ __all__ = ["TABLE_SUFFIXES", "Table", "read_table", "read_tables", "table_from_f
 DELIMITED = (".csv", ".tsv", ".tab", ".txt")
 PARQUET = (".parquet", ".pq")
 WORKBOOK = (".xlsx", ".xlsm")
-FASTA = (".fasta", ".fa", ".faa", ".fas")
+FASTA = (".fasta", ".fa", ".faa", ".fas", ".fna", ".ffn", ".frn")
 SDF = (".sdf", ".sd")
 TABLE_SUFFIXES = (*DELIMITED, *PARQUET, *WORKBOOK, *FASTA, *SDF)
 """Endings of the files that hold tables; text formats also with .gz behind."""

@@ -3,7 +3,9 @@
 from kagaku.modalities.base import MODALITIES, Modality, Tokens
 from kagaku.modalities.climate import Climate
 from kagaku.modalities.image import Image
+from kagaku.modalities.material import Material
 from kagaku.modalities.molecule import Molecule
+from kagaku.modalities.nucleotide import Nucleotide
 from kagaku.modalities.packing import PackedBatch, RecordTokens, n_tokens, pack, plan_batches
 from kagaku.modalities.protein import Protein
 from kagaku.modalities.quantity import QuantityModality
@@ -13,8 +15,10 @@ __all__ = [
     "MODALITIES",
     "Climate",
     "Image",
+    "Material",
     "Modality",
     "Molecule",
+    "Nucleotide",
     "PackedBatch",
     "Protein",
     "QuantityModality",

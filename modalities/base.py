@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from kagaku.data.columns import know_modality
 from kagaku.registry import Registry
 
 Raw = TypeVar("Raw")
@@ -108,7 +109,11 @@ class Modality(ABC, Generic[Raw]):
 
     @abstractmethod
     def embedder(self, dim: int) -> nn.Module:
-        """Return a fresh module: (ids (token, n_ids), values (token, n_values)) -> (token, dim)."""
+        """Return a fresh module: (ids (token, n_ids), values (token, n_values)) -> (token, dim).
+
+        Its random weights shall give values of about unit size, so that a modality which joins a
+        pretrained encoder late speaks neither louder nor lower than the others.
+        """
 
     def fit(self, values: Sequence[Raw]) -> None:
         """Learn what tokenising needs from checked training values; most need nothing."""
@@ -121,5 +126,5 @@ class Modality(ABC, Generic[Raw]):
         """Restore what `state` gave."""
 
 
-MODALITIES: Registry[Modality[Any]] = Registry("modality")
+MODALITIES: Registry[Modality[Any]] = Registry("modality", told=know_modality)
 Embeddings = Float[Tensor, "token dim"]

@@ -24,6 +24,17 @@ def window(tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
     return replace(part, positions=positions)
 
 
+def windows(tokens: Tokens, most: int) -> list[Tokens]:
+    """Return the tokens in windows of at most ``most``, of nearly equal length; positions anew."""
+    parts = []
+    for indices in np.array_split(np.arange(len(tokens)), -(-len(tokens) // most)):
+        part = take(tokens, indices)
+        positions = part.positions.copy()
+        positions[:, 0] -= positions[0, 0]
+        parts.append(replace(part, positions=positions))
+    return parts
+
+
 def region(tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
     """Return the tokens of a random rectangle of places, at most ``most``; positions stay.
 

@@ -46,6 +46,10 @@ class VocabularyEmbedder(nn.Module):
         super().__init__()
         self.table = nn.Embedding(vocabulary_size, dim)
 
+    def vectors(self) -> Float[Tensor, "vocabulary dim"]:
+        """Return the vector of every token of the vocabulary."""
+        return self.table.weight
+
     def forward(
         self,
         ids: Int[Tensor, "token one"],

@@ -1,5 +1,6 @@
 """Encoders on disk: weights as safetensors beside a JSON file; nothing pickled is ever read."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -113,6 +114,16 @@ def load_encoder(folder: Path) -> Encoder:
             where=str(folder),
         ) from None
     return encoder.eval()
+
+
+def encoder_checksum(encoder: Encoder) -> str:
+    """Return the SHA-256 of an encoder's configuration and weights, wherever they lie."""
+    digest = hashlib.sha256(json.dumps(encoder.config.to_json(), sort_keys=True).encode())
+    for name, weights in sorted(encoder.state_dict().items()):
+        digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
+        plain = weights.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(plain.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def untrained_encoder(config: EncoderConfig | None = None, *, seed: int = 0) -> Encoder:

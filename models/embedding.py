@@ -1,13 +1,18 @@
 """Frozen embeddings: one vector per input of each record, in batches under a token budget."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from kagaku.modalities import RecordTokens, n_tokens, pack, plan_batches
+from kagaku.modalities.cropping import windows
 from kagaku.models.encoder import Encoder, pool_columns
+
+LONGEST_WINDOW = 16_384
+"""Most tokens of one input that attend to each other. Attention costs the square of that: a longer
+sequence (a genome of 50,000 bases, say) is embedded window by window and its mean is taken."""
 
 TOKEN_BUDGET = 8192
 """Tokens per batch; beyond this a CPU gains nothing and memory grows."""
@@ -23,6 +28,9 @@ def embed_columns(
 ) -> tuple[Float[np.ndarray, "record column dim"], Bool[np.ndarray, "record column"]]:
     """Return the mean embedding of each input of each record, and which inputs are there.
 
+    An input longer than `LONGEST_WINDOW` is cut into windows of nearly equal length; each is
+    embedded together with the record's other inputs, and what comes out is averaged by length.
+
     Args:
         encoder: Used as it is, without gradients.
         records: Tokens of each record; a missing input has no tokens.
@@ -30,16 +38,19 @@ def embed_columns(
         token_budget: Most tokens in one batch; a longer record gets a batch of its own.
         progress: Called with (records done, records in all) after each batch.
     """
+    if any(is_long(record) for record in records):
+        pieces, owners, weights = _in_windows(records, n_columns)
+        parts = embed_columns(
+            encoder, pieces, n_columns, token_budget=token_budget, progress=progress
+        )
+        return _joined(*parts, owners, weights, len(records))
     lengths = np.array([n_tokens(record) for record in records], dtype=np.int64)
-    budget = max(token_budget, int(lengths.max(initial=0)))
     means = np.zeros((len(records), n_columns, encoder.dim), dtype=np.float32)
     present = np.zeros((len(records), n_columns), dtype=bool)
     device = encoder.column_embedding.weight.device
     done = 0
-    # Sorted by length, records of equal length share one attention call.
-    order = np.argsort(lengths, kind="stable").tolist()
     with torch.inference_mode():
-        for batch in plan_batches(lengths, budget, order=order):
+        for batch in _batches(lengths, token_budget):
             packed = pack([records[index] for index in batch]).to(device)
             pooled, there = pool_columns(packed, encoder(packed), n_columns)
             means[batch] = pooled.float().cpu().numpy()
@@ -48,3 +59,58 @@ def embed_columns(
             if progress is not None:
                 progress(done, len(records))
     return means, present
+
+
+def _batches(lengths: np.ndarray, token_budget: int) -> Iterator[list[int]]:
+    """Yield batches under the budget, then each longer record alone; so memory follows the longest.
+
+    Sorted by length, records of equal length share one attention call.
+    """
+    order = np.argsort(lengths, kind="stable")
+    fits = lengths[order] <= token_budget
+    yield from plan_batches(lengths, token_budget, order=order[fits].tolist())
+    yield from ([one] for one in order[~fits].tolist())
+
+
+def _joined(
+    means: Float[np.ndarray, "piece column dim"],
+    present: Bool[np.ndarray, "piece column"],
+    owners: Int[np.ndarray, " piece"],
+    weights: Float[np.ndarray, "piece column"],
+    n_records: int,
+) -> tuple[Float[np.ndarray, "record column dim"], Bool[np.ndarray, "record column"]]:
+    """Return what the pieces of each record amount to."""
+    whole = np.zeros((n_records, *means.shape[1:]), dtype=np.float32)
+    np.add.at(whole, owners, means * weights[:, :, None])
+    there = np.zeros((n_records, present.shape[1]), dtype=bool)
+    np.logical_or.at(there, owners, present)
+    return whole, there
+
+
+def is_long(record: RecordTokens) -> bool:
+    """Return whether any input of a record is longer than a window."""
+    return any(len(tokens) > LONGEST_WINDOW for _, tokens in record.values())
+
+
+def _in_windows(
+    records: Sequence[RecordTokens], n_columns: int
+) -> tuple[list[RecordTokens], Int[np.ndarray, " piece"], Float[np.ndarray, "piece column"]]:
+    """Return pieces of the records, whose each is, and how much of each input it holds."""
+    pieces: list[RecordTokens] = []
+    owners, weights = [], []
+    for owner, record in enumerate(records):
+        parts = {column: windows(tokens, LONGEST_WINDOW) for column, (_, tokens) in record.items()}
+        n_pieces = max((len(several) for several in parts.values()), default=1)
+        for number in range(n_pieces):
+            piece = {
+                column: (modality, parts[column][number % len(parts[column])])
+                for column, (modality, _) in record.items()
+            }
+            pieces.append(piece)
+            owners.append(owner)
+            share = np.full(n_columns, 1 / n_pieces, dtype=np.float32)
+            for column, (_, tokens) in record.items():
+                if len(parts[column]) == n_pieces:
+                    share[column] = len(piece[column][1]) / len(tokens)
+            weights.append(share)
+    return pieces, np.array(owners, dtype=np.int64), np.array(weights).reshape(-1, n_columns)

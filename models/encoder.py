@@ -16,6 +16,11 @@ MAX_COLUMNS = 64
 """Most input columns a record may have; the column embedding is this long."""
 
 
+FOUNDING_MODALITIES = ("climate", "image", "molecule", "protein", "quantity", "text")
+"""What an encoder reads unless told otherwise. Random weights are drawn for these in one go, so a
+further name here would change all of `untrained-tiny`; `extending.extended` adds others instead."""
+
+
 @dataclass(frozen=True)
 class EncoderConfig:
     """What an encoder is made of."""
@@ -23,14 +28,7 @@ class EncoderConfig:
     name: str = "untrained-tiny"
     """What this encoder is called in reports; a weights name once it is pretrained."""
 
-    modalities: tuple[str, ...] = (
-        "climate",
-        "image",
-        "molecule",
-        "protein",
-        "quantity",
-        "text",
-    )
+    modalities: tuple[str, ...] = FOUNDING_MODALITIES
     """Registered names of the modalities it can read."""
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
@@ -39,14 +37,25 @@ class EncoderConfig:
     is_pretrained: bool = False
     """Whether the weights have learnt anything yet."""
 
+    untrained: tuple[str, ...] = ()
+    """Modalities that a pretrained encoder can read, but has learnt nothing of."""
+
     def __post_init__(self) -> None:
         """Check that every modality is known."""
         for name in self.modalities:
             MODALITIES[name]
 
+    def has_learnt(self, modality: str) -> bool:
+        """Return whether the weights have learnt anything of a modality."""
+        is_read = modality in self.modalities and modality not in self.untrained
+        return self.is_pretrained and is_read
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a checkpoint's JSON part."""
-        return asdict(self)
+        stored = asdict(self)
+        if not self.untrained:
+            del stored["untrained"]  # as encoders were stored before they could be extended
+        return stored
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "EncoderConfig":
@@ -54,6 +63,7 @@ class EncoderConfig:
         parts = dict(stored)
         parts["backbone"] = BackboneConfig(**parts["backbone"])
         parts["modalities"] = tuple(parts["modalities"])
+        parts["untrained"] = tuple(parts.get("untrained", ()))
         return cls(**parts)
 
 

@@ -1,6 +1,6 @@
 """What `auto` and `readout` try for each kind of target: readouts on features, and the network."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,13 @@ from kagaku.modalities import Modality
 from kagaku.models import Encoder
 from kagaku.models.multitask import FinetuningConfig
 from kagaku.science_tasks.classical import classical_model
-from kagaku.science_tasks.embeddings import is_learned
+from kagaku.science_tasks.embeddings import input_of, is_learned
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.field_readout import FieldReadout
 from kagaku.science_tasks.full import FullModel, fit_full
 from kagaku.science_tasks.labels import labelled_input
 from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.readout import Readout
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.selection import Candidate
@@ -99,8 +100,8 @@ class NetworkTrainer:
     All targets are trained together, so the candidates of several targets share one training.
     """
 
-    encoder: Encoder
-    """Where training starts."""
+    encoder: FrozenEncoder
+    """Where training starts; a public encoder is not trained."""
 
     modalities: Mapping[str, Modality[Any]]
     """Fitted on the training records."""
@@ -124,6 +125,7 @@ class NetworkTrainer:
         """Return the network trained on the records at ``train_index``."""
         key = np.asarray(train_index, dtype=np.int64).tobytes()
         if key not in self.trained:
+            assert isinstance(self.encoder, Encoder), "a public encoder is read frozen"
             folder = None if self.folder is None else self.folder / f"network-{len(self.trained)}"
             self.trained[key] = fit_full(
                 self.encoder,
@@ -229,7 +231,7 @@ def readout_candidates(
     target: Target,
     blocks: Sequence[FeatureBlock],
     *,
-    is_pretrained: bool,
+    learned_inputs: Collection[str],
     seed: int,
 ) -> list[Candidate]:
     """Return the readouts to try for a target, cheapest first.
@@ -238,7 +240,9 @@ def readout_candidates(
         records: All records, with the target's values.
         target: What is predicted.
         blocks: Classical features and embeddings of the same records.
-        is_pretrained: Whether the embeddings come from weights that have learnt something.
+        learned_inputs: Names of the inputs whose embeddings come from weights that have learnt
+            something of their kind. If there are any, random embeddings of the other inputs are
+            left out, unless nothing else is known of an input.
         seed: Fixes whatever is random.
     """
     if target.kind == "per-token":
@@ -248,21 +252,40 @@ def readout_candidates(
         ]
     values = records.targets[target.name]
     classical = tuple(block for block in blocks if not is_learned([block.name]))
-    learned = tuple(block for block in blocks if is_learned([block.name]))
-    plans = [(name, "classical features", classical) for name in _classical_readouts(target)]
-    name, readout, chosen = classical_model(records, classical)
-    if len(chosen) < len(classical):
-        plans.append((readout, f"{name} alone", chosen))
-    if learned:
-        for name in LEARNED_READOUTS if is_pretrained else UNTRAINED_READOUTS:
-            plans.append((name, "embeddings", learned))
-            plans.append((name, "classical features + embeddings", (*classical, *learned)))
+    plans = []
+    if classical:
+        plans += [(name, "classical features", classical) for name in _classical_readouts(target)]
+        name, readout, chosen = classical_model(records, classical)
+        if len(chosen) < len(classical):
+            plans.append((readout, f"{name} alone", chosen))
+    plans += _embedding_plans(blocks, classical, learned_inputs)
     return [
         ReadoutCandidate(
             f"{name} on {what}", _maker(name, target, records), chosen, values, target, seed
         )
         for name, what, chosen in plans
     ]
+
+
+def _embedding_plans(
+    blocks: Sequence[FeatureBlock],
+    classical: tuple[FeatureBlock, ...],
+    learned_inputs: Collection[str],
+) -> list[tuple[str, str, tuple[FeatureBlock, ...]]]:
+    """Return (readout, what it reads, blocks) of all that reads embeddings."""
+    embeddings = [block for block in blocks if is_learned([block.name])]
+    readouts: tuple[str, ...] = UNTRAINED_READOUTS
+    what = "untrained embeddings"
+    if any(input_of(block) in learned_inputs for block in embeddings):
+        readouts, what = LEARNED_READOUTS, "embeddings"
+        spared = {input_of(block) for block in classical} - {*learned_inputs}
+        embeddings = [block for block in embeddings if input_of(block) not in spared]
+    plans = []
+    for name in readouts if embeddings else ():
+        plans.append((name, what, tuple(embeddings)))
+        if classical:
+            plans.append((name, f"classical features + {what}", (*classical, *embeddings)))
+    return plans
 
 
 def uses_embeddings(name: str) -> bool:

@@ -8,6 +8,8 @@ from kagaku.science_tasks.features import FeatureBlock
 CLASSICAL_MODELS = {
     "molecule": (("ecfp",), "forest"),
     "protein": (("onehot", "kmers"), "linear"),
+    "nucleotide": (("onehot", "kmers"), "linear"),
+    "material": (("magpie",), "forest"),
     "text": (("tfidf",), "linear"),
     "image": ((), "forest"),
     "climate": (("eof",), "linear"),

@@ -8,11 +8,13 @@ import numpy as np
 from jaxtyping import Float
 
 from kagaku.data.records import Records
+from kagaku.data.schema import Schema
 from kagaku.modalities import Modality
 from kagaku.modalities.checking import tokenize_records
-from kagaku.models import Encoder
 from kagaku.models.embedding import embed_columns
+from kagaku.models.public import PublicEncoder
 from kagaku.science_tasks.features import FeatureBlock
+from kagaku.science_tasks.public_embeddings import FrozenEncoder, embed_public
 
 CLIP = 8.0
 """Standardised embeddings are cut here, so that one odd record cannot rule every distance."""
@@ -22,7 +24,7 @@ CLIP = 8.0
 class EmbeddingFeatures:
     """Frozen embeddings of every input, standardised on training records."""
 
-    encoder: Encoder
+    encoder: FrozenEncoder
     """Makes the embeddings; not changed."""
 
     modalities: Mapping[str, Modality[Any]]
@@ -37,7 +39,7 @@ class EmbeddingFeatures:
     @classmethod
     def fit(
         cls,
-        encoder: Encoder,
+        encoder: FrozenEncoder,
         modalities: Mapping[str, Modality[Any]],
         records: Records,
         train_index: np.ndarray,
@@ -67,15 +69,23 @@ class EmbeddingFeatures:
         raw, present = self._embed(records, progress)
         return self._blocks(records, raw, present)
 
+    def _reads(self, modality: str) -> bool:
+        """Return whether inputs of a modality have embeddings: a public encoder reads only one."""
+        return not isinstance(self.encoder, PublicEncoder) or self.encoder.modality == modality
+
     def _embed(
         self, records: Records, progress: Callable[[int, int], None] | None
     ) -> tuple[np.ndarray, np.ndarray]:
+        if isinstance(self.encoder, PublicEncoder):
+            return embed_public(self.encoder, records, progress=progress)
         tokens = tokenize_records(records, self.modalities)
         return embed_columns(self.encoder, tokens, len(records.schema.inputs), progress=progress)
 
     def _blocks(self, records: Records, raw: np.ndarray, present: np.ndarray) -> list[FeatureBlock]:
         blocks = []
         for column, known in enumerate(records.schema.inputs):
+            if not self._reads(known.modality):
+                continue
             values = (raw[:, column] - self.means[known.name]) / self.deviations[known.name]
             there = present[:, column]
             values = np.where(there[:, None], np.clip(values, -CLIP, CLIP), 0.0)
@@ -85,6 +95,36 @@ class EmbeddingFeatures:
         return blocks
 
 
+def learned_inputs(encoder: FrozenEncoder, schema: Schema) -> frozenset[str]:
+    """Return the names of the inputs whose modality the encoder has learnt something of."""
+    if isinstance(encoder, PublicEncoder):
+        return frozenset(one.name for one in schema.inputs if one.modality == encoder.modality)
+    learnt = encoder.config.has_learnt
+    return frozenset(one.name for one in schema.inputs if learnt(one.modality))
+
+
+def input_of(block: FeatureBlock) -> str:
+    """Return the name of the input that a block was computed from."""
+    return block.name.rpartition(":")[0]
+
+
+def domain_blocks(blocks: Sequence[FeatureBlock]) -> list[FeatureBlock]:
+    """Return the blocks that distances between records are measured on.
+
+    These are the classical features, and the embedding of an input that has none.
+    """
+    classical = [block for block in blocks if not is_learned([block.name])]
+    described = {input_of(block) for block in classical}
+    return [
+        block
+        for block in blocks
+        if not is_learned([block.name]) or input_of(block) not in described
+    ]
+
+
 def is_learned(block_names: Sequence[str]) -> bool:
-    """Return whether any of these blocks is an embedding."""
+    """Return whether any of these blocks is an embedding.
+
+    Whether the encoder that made it has learnt anything of its modality, `learned_inputs` tells.
+    """
     return any(name.endswith(":embedding") for name in block_names)

@@ -10,14 +10,18 @@ from kagaku.science_tasks.chemistry.features import MoleculeFeatures
 from kagaku.science_tasks.climate.features import FieldFeatures
 from kagaku.science_tasks.conditions import QuantityFeatures
 from kagaku.science_tasks.features import FEATURIZERS, FeatureBlock, Featurizer
+from kagaku.science_tasks.genomes.features import NucleotideFeatures
 from kagaku.science_tasks.literature.features import TextFeatures
+from kagaku.science_tasks.materials.features import MaterialFeatures
 from kagaku.science_tasks.microscopy.features import ImageFeatures
 from kagaku.science_tasks.proteins.features import ProteinFeatures
 
 __all__ = [
     "FieldFeatures",
     "ImageFeatures",
+    "MaterialFeatures",
     "MoleculeFeatures",
+    "NucleotideFeatures",
     "ProteinFeatures",
     "QuantityFeatures",
     "TextFeatures",
@@ -31,6 +35,8 @@ __all__ = [
 def fit_featurizers(records: Records) -> dict[str, Featurizer[Any]]:
     """Return one featurizer per input, by the input's name, fitted on these records.
 
+    An input of a modality that has no classical features gets none.
+
     Args:
         records: Training records only: whatever else is in here leaks into the features.
 
@@ -39,6 +45,8 @@ def fit_featurizers(records: Records) -> dict[str, Featurizer[Any]]:
     """
     featurizers: dict[str, Featurizer[Any]] = {}
     for one in records.schema.inputs:
+        if one.modality not in FEATURIZERS:
+            continue
         featurizer = FEATURIZERS[one.modality]()
         try:
             featurizer.fit(records.inputs[one.name])
@@ -89,7 +97,8 @@ def restore_featurizers(
     Raises:
         InputError: The states do not belong to the schema's inputs.
     """
-    names = [one.name for one in schema.inputs]
+    described = [one for one in schema.inputs if one.modality in FEATURIZERS]
+    names = [one.name for one in described]
     if sorted(names) != sorted(states):
         raise InputError(
             f"the stored features are of the inputs {sorted(states)}, but the schema has "
@@ -97,7 +106,7 @@ def restore_featurizers(
             fix="Copy the run folder again, or fine-tune again.",
         )
     featurizers: dict[str, Featurizer[Any]] = {}
-    for one in schema.inputs:
+    for one in described:
         featurizers[one.name] = FEATURIZERS[one.modality]()
         featurizers[one.name].load_state(states[one.name])
     return featurizers

@@ -11,11 +11,12 @@ import numpy as np
 from kagaku.data import cross_validation_folds
 from kagaku.data.folds import SplitKind
 from kagaku.data.records import EXACT, Records, TargetValues
-from kagaku.data.schema import Kind, Target
+from kagaku.data.schema import Kind, Schema, Target
 from kagaku.errors import InputError
 from kagaku.modalities.checking import fit_modalities
-from kagaku.models import Encoder
+from kagaku.models import extended
 from kagaku.models.multitask import FinetuningConfig
+from kagaku.models.public import PublicEncoder
 from kagaku.science_tasks.applicability import Applicability
 from kagaku.science_tasks.baselines import baseline_candidates
 from kagaku.science_tasks.candidates import (
@@ -29,11 +30,17 @@ from kagaku.science_tasks.candidates import (
     row_weights,
 )
 from kagaku.science_tasks.conformal import Calibration, fewest_rows
-from kagaku.science_tasks.embeddings import EmbeddingFeatures, is_learned
+from kagaku.science_tasks.embeddings import (
+    EmbeddingFeatures,
+    domain_blocks,
+    is_learned,
+    learned_inputs,
+)
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
 from kagaku.science_tasks.full import FullModel
 from kagaku.science_tasks.property import Features, Member, PropertyModel, TargetModel
+from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.resumable import (
     RememberedFit,
     ResumableCandidate,
@@ -158,7 +165,7 @@ def fit_property(
     records: Records,
     train_index: np.ndarray,
     *,
-    encoder: Encoder,
+    encoder: FrozenEncoder,
     settings: FitSettings,
     work: Path | None = None,
     progress: ProgressCallback | None = None,
@@ -171,7 +178,7 @@ def fit_property(
     Args:
         records: Checked records with targets.
         train_index: The training records.
-        encoder: Makes the embeddings; not changed.
+        encoder: Makes the embeddings; not changed. Modalities that it cannot read are added.
         settings: How to fit.
         work: A folder where finished steps are kept, so that a stopped fit goes on.
         progress: Called with (done, total, what).
@@ -181,22 +188,25 @@ def fit_property(
     """
     trained = records.subset(train_index)
     modalities = fit_modalities(trained)
+    if not isinstance(encoder, PublicEncoder):
+        encoder = extended(encoder, modalities)
     featurizers = fit_featurizers(trained)
     blocks = feature_blocks(records, featurizers)
-    applicability = Applicability.fit(
-        [block.subset(train_index) for block in blocks],
-        _fold_of_record(records, train_index, settings),
-    )
     embeddings, seconds = None, 0.0
-    if settings.method != "full":
+    if settings.method != "full" or len(featurizers) < len(records.schema.inputs):
         begun = time.monotonic()
         embeddings, learned = EmbeddingFeatures.fit(
             encoder, modalities, records, train_index, progress=_labelled(progress)
         )
         blocks += learned
         seconds = time.monotonic() - begun
+    measured = domain_blocks(blocks)
+    applicability = Applicability.fit(
+        [block.subset(train_index) for block in measured],
+        _fold_of_record(records, train_index, settings),
+    )
     trainer = NetworkTrainer(encoder, modalities, records, settings.network, work, progress)
-    why_not = _why_no_network(encoder, len(train_index), seconds, settings)
+    why_not = _why_no_network(encoder, records.schema, len(train_index), seconds, settings)
     memory = None
     if work is not None:
         identity = (records_fingerprint(records), encoder_fingerprint(encoder), str(settings))
@@ -208,6 +218,7 @@ def fit_property(
         for target in records.schema.targets
     }
     read = {name for fit in fits.values() for one in fit.model.members for name in one.blocks}
+    read |= {block.name for block in measured}
     networks = [fit.network for fit in fits.values() if fit.network is not None]
     model = PropertyModel(
         records.schema,
@@ -248,7 +259,7 @@ def _fit_target(
             records,
             target,
             blocks,
-            is_pretrained=trainer.encoder.config.is_pretrained,
+            learned_inputs=learned_inputs(trainer.encoder, records.schema),
             seed=settings.seed,
         )
     skipped = {}
@@ -337,16 +348,34 @@ def _members(parts: Sequence[Fitted]) -> tuple[list[Member], FullModel | None]:
     return members, network
 
 
-def _why_no_network(encoder: Encoder, n_train: int, seconds: float, settings: FitSettings) -> str:
+def check_method(encoder: FrozenEncoder, method: str) -> None:
+    """Check that an encoder can be used as a method asks for, before any work.
+
+    Raises:
+        InputError: A public encoder shall be fine-tuned in full.
+    """
+    if isinstance(encoder, PublicEncoder) and method == "full":
+        raise InputError(
+            f"{encoder.name} is a public model, whose embeddings are read frozen",
+            fix="Choose --method readout or auto.",
+        )
+
+
+def _why_no_network(
+    encoder: FrozenEncoder, schema: Schema, n_train: int, seconds: float, settings: FitSettings
+) -> str:
     """Return why full fine-tuning is not tried; empty if it is."""
+    if isinstance(encoder, PublicEncoder):
+        return f"not tried: {encoder.name} is a public model, whose embeddings are read frozen"
     if settings.method == "full":
         return ""
     if settings.method == "readout":
         return "only readouts were asked for"
-    if not encoder.config.is_pretrained and n_train < NETWORK_ROWS:
+    if not learned_inputs(encoder, schema) and n_train < NETWORK_ROWS:
+        kinds = f" of {_kinds(schema)}" if encoder.config.is_pretrained else ""
         return (
-            f"not tried: {encoder.config.name} has learnt nothing yet, and {n_train} records are "
-            "too few to teach it; ask for it with --method full"
+            f"not tried: {encoder.config.name} has learnt nothing{kinds} yet, and {n_train} "
+            "records are too few to teach it; ask for it with --method full"
         )
     trainings = settings.folds + 1
     expected = seconds * TRAINING_COST * settings.network.epochs * trainings
@@ -357,6 +386,10 @@ def _why_no_network(encoder: Encoder, n_train: int, seconds: float, settings: Fi
             f"takes about {expected / trainings / 60:.0f}"
         )
     return ""
+
+
+def _kinds(schema: Schema) -> str:
+    return " or ".join(sorted({one.modality for one in schema.inputs}))
 
 
 def _labelled(progress: ProgressCallback | None) -> Callable[[int, int], None] | None:

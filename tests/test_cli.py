@@ -63,7 +63,18 @@ assert 'torch' not in sys.modules
 
 
 @pytest.mark.parametrize(
-    "verb", ["finetune", "predict", "embed", "doctor", "samples", "corpus", "pretrain", "scaling"]
+    "verb",
+    [
+        "finetune",
+        "predict",
+        "embed",
+        "doctor",
+        "samples",
+        "datasets",
+        "corpus",
+        "pretrain",
+        "scaling",
+    ],
 )
 def test_every_verb_has_help(verb: str) -> None:
     answer = CliRunner().invoke(app, [verb, "--help"])

@@ -60,5 +60,14 @@ def test_every_domain_with_features_is_warned_about() -> None:
     for path in sorted((ROOT / "science_tasks").glob("*/features.py")):
         domain = path.parent.name
         assert f"science_tasks/{domain}/features.py" in text, domain
-    for modality in ("Molecules", "Proteins", "Text", "Images", "Grids", "Quantities"):
+    for modality in (
+        "Molecules",
+        "Proteins",
+        "Nucleotides",
+        "Materials",
+        "Text",
+        "Images",
+        "Grids",
+        "Quantities",
+    ):
         assert f"- **{modality}.**" in text

@@ -94,7 +94,10 @@ BAD_RECIPES = [
     ("data: a\ntarget: y\nseed: -1\n", "line 3: seed must lie between 0 and 4,294,967,295"),
     ("data: a\ntarget: y\nfolds: 1\n", "line 3: folds must lie between 2 and 20, got 1"),
     ("data: a\ntarget: y\nmethod: fulll\n", "method cannot be 'fulll'. Did you mean 'full'?"),
-    ("data: a\ntarget: y\nsplit: 3\n", "split cannot be 3. Choose from ['auto', 'file',"),
+    (
+        "data: a\ntarget: y\nsplit: 3\n",
+        "split cannot be 3. Choose from ['auto', 'chemical-system', 'file',",
+    ),
     ("data: a\ntarget: y\nconfidence: 90\n", "confidence must lie between 0.5 and 0.999, got 90"),
     ("data: a\ntarget: y\nconfidence: .nan\n", "confidence must lie between 0.5 and 0.999"),
     ("data: a\ntarget: y\nconfidence: high\n", "confidence must be a number, got 'high'"),

@@ -10,7 +10,7 @@ import hashlib
 import io
 import lzma
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -85,13 +85,12 @@ def read_stored(path: Path, file: DataFile) -> bytes:
     return content
 
 
-def verify(path: Path, file: DataFile, progress: Callable[[int], None] | None = None) -> None:
+def verify(path: Path, file: DataFile) -> None:
     """Compare a stored file with the catalogue, in little memory, even if that was done before.
 
     Args:
         path: Where it is stored, plain or compressed.
         file: What it should be.
-        progress: Is told how many bytes of the content were read since it was last told.
 
     Raises:
         InputError: It is damaged, or its content is not the catalogue's.
@@ -102,21 +101,8 @@ def verify(path: Path, file: DataFile, progress: Callable[[int], None] | None = 
         while n_bytes <= file.n_bytes and (piece := stream.read(PIECE)):
             digest.update(piece)
             n_bytes += len(piece)
-            if progress is not None:
-                progress(len(piece))
     _compare(digest.hexdigest(), n_bytes, path, file)
     _verified.add(identity)
-
-
-def unpack(content: bytes, name: str) -> bytes:
-    """Return content without the compression that a file's ending tells.
-
-    Raises:
-        OSError, EOFError, zlib.error, lzma.LZMAError: It is damaged.
-    """
-    ending = Path(name).suffix.lower()
-    with _reader(io.BytesIO(content), ending) as stream:
-        return stream.read()
 
 
 def _find(file: DataFile, folders: Sequence[Path]) -> Path:

@@ -23,7 +23,7 @@ PARTS = ("train", "valid", "test")
 
 _NUMPY_NAMES = ("_reconstruct", "ndarray", "dtype", "scalar", "_frombuffer")
 
-_HARMLESS = (("builtins", "slice"), ("_codecs", "encode"))
+_HARMLESS = (("builtins", "slice"), ("__builtin__", "slice"), ("_codecs", "encode"))
 
 
 def pickled_splits(file: DataFile, fetch: Callable[[str], bytes]) -> bytes:

@@ -19,6 +19,8 @@ from kagaku.data.corpora.cleaning import (
     clean_partition,
     load_partition,
 )
+from kagaku.data.corpora.corpus import Corpus
+from kagaku.data.corpora.coverage import spans_of
 from kagaku.data.corpora.encoding import sample_id
 from kagaku.data.corpora.held_out import (
     NOT_HELD_OUT,
@@ -42,6 +44,7 @@ from kagaku.data.corpora.selection import (
 )
 from kagaku.data.corpora.shards import EncodedSample, write_shards
 from kagaku.data.corpora.storage import HELD_OUT, MANIFEST, load_manifest, save_manifest, write_json
+from kagaku.data.corpora.trained_on import TRAINED_ON_FILE, Collector
 from kagaku.errors import InputError
 
 PARTITION_BYTES = 4_000_000
@@ -189,6 +192,7 @@ def build_corpus(
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     seen, scale = Seen(), DescriptorSample(tools.descriptor_names)
+    taught = Collector()
     sources, removed = [], []
     for source in plan.sources:
         paths = _cleaned(source, plan.seed, work, tools, run, progress)
@@ -204,6 +208,7 @@ def build_corpus(
         chosen = select(partitions, source.inputs, held_out, seen, rule, work / "signatures.npy")
         scale.add(partitions, chosen.fate)
         removed += _removed(chosen, paths, partitions, held_out)
+        _teach(taught, source, partitions, chosen)
         sources.append(_written(source, plan, out, paths, partitions, chosen))
     manifest = Manifest(
         name=plan.name,
@@ -216,6 +221,7 @@ def build_corpus(
     _write_held_out(removed, out / HELD_OUT)
     write_json(told, out / PLAN)
     save_manifest(manifest, out)
+    taught.trained_on(spans_of(Corpus.open(out))).save(out / TRAINED_ON_FILE)
     out.replace(folder)
     shutil.rmtree(work)
     return manifest
@@ -366,6 +372,18 @@ def _written(
         n_tokens=int(lengths[chosen.fate == TRAINING].sum()),
         train=shards[TRAIN],
         valid=shards[VALID],
+    )
+
+
+def _teach(
+    taught: Collector, source: SourcePlan, partitions: list[Partition], chosen: Selection
+) -> None:
+    """Add the fingerprints of a source's training samples."""
+    taken = np.split(chosen.fate == TRAINING, np.cumsum([len(one.keys) for one in partitions])[:-1])
+    taught.add(
+        list(source.inputs.values()),
+        np.concatenate([one.kin[rows] for one, rows in zip(partitions, taken, strict=True)]),
+        (one.signatures()[rows] for one, rows in zip(partitions, taken, strict=True)),
     )
 
 

@@ -15,7 +15,14 @@ import PIL.Image
 from jaxtyping import Float
 
 from kagaku.data.corpora.encoding import encode_sample
-from kagaku.data.corpora.keys import hashed, kin_key, molecule_keys, sentence_keys, value_key
+from kagaku.data.corpora.keys import (
+    hashed,
+    kin_key,
+    molecule_keys,
+    sentence_keys,
+    site_keys,
+    value_key,
+)
 from kagaku.data.corpora.raw import Deferred, RawSample
 from kagaku.data.corpora.signatures import PERMUTATIONS, SIGNED, signature
 from kagaku.errors import InputError
@@ -93,7 +100,7 @@ class Partition:
     """Uint64 (sample, input): key of each input to look for among held-out ones."""
 
     sentences: np.ndarray
-    """Uint64 (sentence,): keys of the long sentences of all texts."""
+    """Uint64 (sentence,): keys of long sentences of texts and of sites of nucleotides."""
 
     sentence_sample: np.ndarray
     """Int64 (sentence,): which sample of the partition each stands in."""
@@ -201,6 +208,8 @@ def _row(
             exact[name], kin[name] = value_key(modality, value), kin_key(modality, value)
         if modality == "text":
             sentences += sentence_keys(value)
+        elif modality == "nucleotide":
+            sentences += site_keys(value)
     first = next(iter(inputs))
     parts = "|".join(f"{inputs[name]}={key}" for name, key in exact.items())
     groups = [hashed("group", one.encode()) for one in raw.groups] or [next(iter(kin.values()))]

@@ -15,6 +15,7 @@ import PIL.Image
 from jaxtyping import Float
 
 from kagaku.data.corpora.sample import CorpusSample
+from kagaku.data.crystals import Crystal
 from kagaku.data.records import Field, Quantity
 
 BLOCK = 512
@@ -45,6 +46,8 @@ def encode_sample(key: str, sample_id: str, source: str, inputs: Mapping[str, An
             told[name] = value
         elif isinstance(value, Quantity):
             told[name] = {"quantity": [value.name, value.value, value.unit]}
+        elif isinstance(value, Crystal):
+            told[name] = {"crystal": _told_crystal(value)}
         elif isinstance(value, Field):
             told[name] = {"field": _told_field(value)}
             arrays.append((f"{name}.npy", _npy(np.asarray(value.values, dtype=np.float32))))
@@ -91,6 +94,14 @@ def _decode_value(told: dict[str, Any], array: np.ndarray | None) -> Any:
     if "quantity" in told:
         name, value, unit = told["quantity"]
         return Quantity(name, value, unit)
+    if "crystal" in told:
+        crystal = told["crystal"]
+        return Crystal(
+            lattice=np.array(crystal["lattice"], dtype=np.float64),
+            species=tuple(crystal["species"]),
+            positions=np.array(crystal["positions"], dtype=np.float64),
+            occupancies=np.array(crystal["occupancies"], dtype=np.float64),
+        )
     assert array is not None
     if "image" in told:
         return array
@@ -104,6 +115,15 @@ def _decode_value(told: dict[str, Any], array: np.ndarray | None) -> Any:
         time=stored["time"],
         day_of_year=stored["day_of_year"],
     )
+
+
+def _told_crystal(crystal: Crystal) -> dict[str, Any]:
+    return {
+        "lattice": crystal.lattice.tolist(),
+        "species": list(crystal.species),
+        "positions": crystal.positions.tolist(),
+        "occupancies": crystal.occupancies.tolist(),
+    }
 
 
 def _told_field(field: Field) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from kagaku.data.corpora.cleaning import SampleTools
-from kagaku.data.corpora.keys import kin_key, sentence_keys
+from kagaku.data.corpora.keys import kin_key, sentence_keys, site_keys
 from kagaku.data.corpora.signatures import PERMUTATIONS, SIGNED, signature
 from kagaku.errors import InputError
 
@@ -25,7 +25,7 @@ class HeldOutValue:
     """Which set it belongs to."""
 
     modality: str
-    """What kind of value it is: molecule, protein or text."""
+    """What kind of value it is: molecule, protein, nucleotide or text."""
 
     value: str
     """The value as the set has it."""
@@ -62,6 +62,8 @@ def hold_out(task: HeldOutTask, tools: SampleTools) -> Path:
         keys.append((kin_key(one.modality, value), one.set_name))
         if one.modality == "text":
             keys += [(key, one.set_name) for key in sentence_keys(value)]
+        elif one.modality == "nucleotide":
+            keys += [(key, one.set_name) for key in site_keys(value)]
         if one.modality in SIGNED:
             signed[one.modality].append((signature(one.modality, value), one.set_name))
     arrays: dict[str, np.ndarray] = {
@@ -117,7 +119,7 @@ def load_held_out(paths: Sequence[Path]) -> HeldOut:
     index = {name: number for number, name in enumerate(sets)}
 
     def numbers(name: str) -> np.ndarray:
-        found = [[index[str(one)] for one in arrays[name]] for arrays in stored]
+        found = [[index[str(one)] for one in arrays.get(name, ())] for arrays in stored]
         return np.array([one for some in found for one in some], dtype=np.int64)
 
     keys, of_key = _joined(stored, "keys", np.uint64), numbers("sets")
@@ -137,7 +139,8 @@ def load_held_out(paths: Sequence[Path]) -> HeldOut:
 
 
 def _joined(stored: list[dict[str, Any]], name: str, dtype: Any) -> np.ndarray:
-    parts = [arrays[name] for arrays in stored]
+    # A file of an earlier version lacks modalities that came later.
+    parts = [arrays[name] for arrays in stored if name in arrays]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
 
 

@@ -1,4 +1,4 @@
-"""Molecules, sequences and texts in a folder of benchmark files, whatever their form.
+"""Molecules, sequences, materials and texts in a folder of benchmark files, whatever their form.
 
 Nothing is asked of the folder: every file that can hold them is looked through, columns are told
 apart by the same rules as in a user's table, and what is no molecule, protein or sentence is left.
@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from kagaku.data.columns import guess_column
+from kagaku.data.columns import MOSTLY_BASES, guess_column
 from kagaku.data.corpora.held_out import HeldOutValue
 from kagaku.data.corpora.keys import hashed, words
 
 Found = Iterator[tuple[str, str]]
 """Pairs of modality and value."""
+
+SHORTEST_NUCLEOTIDE = 20
+"""Bases below which a nucleotide sequence is no evidence: a genome holds all short words."""
 
 SHORTEST_PROTEIN = 10
 """Residues below which a sequence is no evidence: short peptides occur by chance."""
@@ -34,13 +37,17 @@ SHORTEST_TEXT = 8
 """Words below which a text is a name or a label."""
 
 _BASES = frozenset("ACGTUN-")
+_CODES = frozenset("ACGTURYSWKMBDHVN")
+READABLE = ("molecule", "protein", "nucleotide", "material", "text")
+"""Modalities whose values are looked for in columns of tables."""
+
 _RESIDUES = frozenset("ACDEFGHIKLMNPQRSTVWYUOBZJX*")
 
 
 def read_held_out_folder(folder: Path) -> Iterator[HeldOutValue]:
-    """Yield every molecule, protein and text of a folder's files once; the set is the file's path.
+    """Yield every molecule, sequence, material and text of a folder's files once.
 
-    Values that stand in several files are yielded for the first one only.
+    Their set is the file's path; values of several files are yielded for the first one only.
     """
     seen: set[int] = set()
     for path in sorted(one for one in folder.rglob("*") if one.is_file()):
@@ -103,12 +110,12 @@ def _delimited(delimiter: str) -> Callable[[str], Found]:
 
 
 def _column(name: str, cells: list[Any]) -> Found:
-    """Yield the values of a column that holds molecules, proteins or sentences."""
+    """Yield the values of a column that holds molecules, proteins, materials or sentences."""
     if not any(cell is not None for cell in cells):
         return
     modality = guess_column(name, cells, may_be_constant=True).modality
     for cell in cells:
-        if cell is None or modality not in ("molecule", "protein", "text"):
+        if cell is None or modality not in READABLE:
             continue
         yield from _value(modality, str(cell))
 
@@ -123,6 +130,11 @@ def _value(modality: str, text: str) -> Found:
     elif modality == "protein":
         if len(text) >= SHORTEST_PROTEIN:
             yield "protein", text
+    elif modality == "material":
+        yield "material", text
+    elif modality == "nucleotide":
+        if len(text) >= SHORTEST_NUCLEOTIDE:
+            yield "nucleotide", text
     elif len(words(text)) >= SHORTEST_TEXT:
         yield "text", text
 
@@ -131,7 +143,10 @@ def _fasta(text: str) -> Found:
     for entry in text.split(">")[1:]:
         sequence = "".join(entry.partition("\n")[2].split()).upper().replace("-", "")
         letters = set(sequence)
-        if letters - _BASES and not letters - _RESIDUES:
+        n_bases = sum(map(sequence.count, _BASES))
+        if not letters - _CODES and n_bases >= MOSTLY_BASES * len(sequence):
+            yield from _value("nucleotide", sequence)
+        elif letters - _BASES and not letters - _RESIDUES:
             yield from _value("protein", sequence)
 
 
@@ -225,4 +240,6 @@ _READERS: dict[str, Callable[[str], Found]] = {
     "fasta": _fasta,
     "fa": _fasta,
     "faa": _fasta,
+    "fna": _fasta,
+    "ffn": _fasta,
 }

@@ -6,10 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from kagaku.data.crystals import Crystal
+from kagaku.data.identity import material_key
+from kagaku.data.nucleotides import canonical_strand, canonical_words, mixed_words
 from kagaku.data.records import Field, Quantity
 
 SHORTEST_SENTENCE = 12
 """Words from which a sentence found in two texts is no coincidence."""
+
+BASES_PER_SITE, SITES_OF = 24, 8
+"""Bases of a word that two sequences do not share by chance, and one of how many words is kept."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9(])|\n\s*\n")
 _WORD = re.compile(r"[^\W_]+")
@@ -18,8 +24,9 @@ _WORD = re.compile(r"[^\W_]+")
 def value_key(modality: str, value: Any) -> int:
     """Return the 64-bit key of a checked value.
 
-    Molecules by InChIKey, proteins by their residues, texts by their words without case and
-    punctuation, arrays and fields by their contents.
+    Molecules by InChIKey, proteins by their residues, nucleotides by the bases of their canonical
+    strand, materials by their composition (crystals also by their volume per atom), texts by their
+    words without case and punctuation, arrays and fields by their contents.
 
     Example:
         >>> value_key("molecule", "OCC") == value_key("molecule", "CCO")
@@ -29,8 +36,12 @@ def value_key(modality: str, value: Any) -> int:
     """
     if modality == "molecule":
         return hashed("molecule", inchi_key(value).encode())
+    if modality == "material":
+        return hashed("material", material_key(value).encode())
     if modality == "text":
         return hashed("text", " ".join(words(value)).encode())
+    if modality == "nucleotide":
+        return hashed("nucleotide", canonical_strand(value).encode())
     if isinstance(value, str):
         return hashed(modality, value.encode())
     if isinstance(value, Quantity):
@@ -47,7 +58,8 @@ def kin_key(modality: str, value: Any) -> int:
     """Return the key of what must not stand on both sides of a split.
 
     It is `value_key`, but for molecules only their connections count: isomers in space are kin,
-    and so is a molecule written without its stereochemistry.
+    and so is a molecule written without its stereochemistry. Of materials only the composition
+    counts: polymorphs are kin.
 
     Example:
         >>> kin_key("molecule", "C[C@H](N)C(=O)O") == kin_key("molecule", "CC(N)C(=O)O")
@@ -55,6 +67,8 @@ def kin_key(modality: str, value: Any) -> int:
     """
     if modality == "molecule":
         return hashed("skeleton", inchi_key(value).partition("-")[0].encode())
+    if modality == "material" and isinstance(value, Crystal):
+        return value_key(modality, value.composition.formula)
     return value_key(modality, value)
 
 
@@ -80,6 +94,23 @@ def sentence_keys(text: str) -> list[int]:
         if len(found) >= SHORTEST_SENTENCE:
             keys.append(hashed("sentence", " ".join(found).encode()))
     return keys
+
+
+def site_keys(sequence: str) -> list[int]:
+    """Return the keys of some of a nucleotide sequence's words, the same ones on both strands.
+
+    A sequence found inside a longer one is told by them, as a quoted passage is by its sentences:
+    of all words of `BASES_PER_SITE` bases, about one in `SITES_OF` is taken, told by the word
+    alone. Source of the sampling: Irber et al. 2022, https://doi.org/10.1101/2022.01.11.475838
+
+    Example:
+        >>> gene = "ATGGCCATTGTAATGGGCCGCTGAAAGGGTGCCCGATAGCTTTACGGATCCA" * 2
+        >>> set(site_keys(gene)) <= set(site_keys("TTGACA" + gene + "GGC"))
+        True
+    """
+    found = canonical_words(sequence, BASES_PER_SITE)
+    taken = found[mixed_words(found) % SITES_OF == 0]
+    return [hashed("site", word.to_bytes(8, "little")) for word in taken.tolist()]
 
 
 def words(text: str) -> list[str]:

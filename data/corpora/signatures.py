@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt
 
 from kagaku.data.corpora.keys import words
+from kagaku.data.nucleotides import canonical_strand, canonical_words
 
 PERMUTATIONS = 64
 """Hash functions of one signature; at a similarity of 0.8 its standard error is 0.05."""
@@ -23,17 +24,24 @@ substitutions that is about 98% identity: J = s / (2 - s) with s = identity^5.""
 
 RESIDUES_PER_SHINGLE, WORDS_PER_SHINGLE = 5, 3
 
-SIGNED = ("protein", "text")
+BASES_PER_SHINGLE = 15
+"""Bases of a word on either strand. With 15-mers a similarity of 0.8 is about 99.2% identity."""
+
+SIGNED = ("protein", "text", "nucleotide")
 """Modalities that have signatures."""
 
 Signatures = UInt[np.ndarray, "sample permutation"]
 
 
 def signature(modality: str, value: str) -> np.ndarray:
-    """Return the MinHash signature of a protein or text, uint32 (permutation,)."""
+    """Return the MinHash signature of a protein, text or nucleotide, uint32 (permutation,)."""
     if modality == "protein":
         code, size = value.encode(), RESIDUES_PER_SHINGLE
         shingles = {code[i : i + size] for i in range(max(1, len(code) - size + 1))}
+    elif modality == "nucleotide":
+        found_words = canonical_words(value, BASES_PER_SHINGLE).tolist()
+        shingles = {one.to_bytes(8, "little") for one in found_words}
+        shingles = shingles or {canonical_strand(value).encode()}
     else:
         found, size = words(value), WORDS_PER_SHINGLE
         shingles = {

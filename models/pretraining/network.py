@@ -127,8 +127,7 @@ class PretrainingNetwork(nn.Module):
         """
         embedder = self.encoder.embedders[modality]
         assert isinstance(embedder, VocabularyEmbedder)
-        table = embedder.table.weight
-        logits: Tensor = self.token_heads[objective](embeddings, modality, table)
+        logits: Tensor = self.token_heads[objective](embeddings, modality, embedder.vectors())
         return logits
 
     def predict_descriptors(

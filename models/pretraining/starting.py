@@ -1,5 +1,7 @@
 """Going on from weights that have learnt something: another corpus, other objectives, or longer."""
 
+from dataclasses import replace
+
 from kagaku.data.corpora.manifest import DescriptorScale
 from kagaku.errors import InputError
 from kagaku.models.pretraining.network import PretrainingNetwork
@@ -41,4 +43,7 @@ def start_from(
         and (has_same or not name.startswith(DESCRIPTOR_PREFIX))
     }
     network.load_state_dict(taken, strict=False)
+    encoder, learnt = network.encoder, given.network.encoder.config.has_learnt
+    untrained = tuple(name for name in encoder.config.untrained if not learnt(name))
+    encoder.config = replace(encoder.config, untrained=untrained)
     return sorted(own.keys() - taken.keys())

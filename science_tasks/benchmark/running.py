@@ -78,7 +78,7 @@ class Result:
     seconds: float
     """Wall time, loading the data not counted."""
 
-    peak_megabytes: float
+    peak_megabytes: int
     """Most resident memory of the process while it ran, sampled after each step that reports."""
 
     base: str | None

@@ -112,7 +112,12 @@ def summarise(task: Task, results: Sequence[Result]) -> list[Summary]:
 
 
 def compare_runs(
-    task: Task, measure: Measure, first: Runs, second: Runs, names: tuple[str, str]
+    measure: Measure,
+    first: Runs,
+    second: Runs,
+    names: tuple[str, str],
+    *,
+    group: str | None = None,
 ) -> Paired | None:
     """Return the paired comparison of two methods on the splits and seeds that both have.
 
@@ -120,11 +125,11 @@ def compare_runs(
     both cancels, and the same items asked with several seeds do not count as new ones.
 
     Args:
-        task: The question.
         measure: What is compared.
         first: Answers of one method.
         second: Answers of the other.
         names: What they are called.
+        group: A column of the answers whose equal values are resampled together.
 
     Returns:
         None if they share no split and seed, or the measure is not defined for both.
@@ -145,7 +150,7 @@ def compare_runs(
     found = difference(None)
     if np.isnan(found):
         return None
-    low, high = _interval(difference, {key: first[key] for key in shared}, task.group)
+    low, high = _interval(difference, {key: first[key] for key in shared}, group)
     verdict: Verdict = "no different"
     if np.isfinite(low) and np.isfinite(high) and (low > 0 or high < 0):
         verdict = "better" if (found < 0) == measure.smaller_is_better else "worse"

@@ -209,7 +209,7 @@ class Rows:
     """A part that the split sets aside for choosing; our methods choose by cross-validation, so
     it is learnt from too."""
 
-    def learnt(self) -> Int[np.ndarray, " item"]:
+    def learnt(self) -> Int[np.ndarray, " learnt"]:
         """Return training and validation items together."""
         return self.train if self.valid is None else np.concatenate([self.train, self.valid])
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kagaku.bases import load_base
-from kagaku.embedding import check_output, embed_source, write_embeddings
+from kagaku.bases import open_base
+from kagaku.embedding import embed_source
+from kagaku.embedding_workers import Workforce
 from kagaku.errors import InputError
 from kagaku.experiment import FinetuneConfig, load_recipe, override
 from kagaku.run import Run
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kagaku.models import Encoder
+    from kagaku.models.public import PublicEncoder
 
 
 def finetune(
@@ -46,10 +48,11 @@ def finetune(
         inputs: What to predict from, such as ``["smiles", "temp [degC]"]``; None takes every
             column that looks like an input.
         method: ``"auto"``, ``"readout"`` or ``"full"``.
-        split: ``"auto"``, ``"random"``, ``"scaffold"``, ``"sequence"``, ``"group"``, ``"time"`` or
-            ``"file"``.
+        split: ``"auto"``, ``"random"``, ``"scaffold"``, ``"sequence"``,
+            ``"chemical-system"``, ``"group"``, ``"time"`` or ``"file"``.
         seed: Fixes whatever is random.
-        base: The weights to start from: a name or a folder.
+        base: The weights to start from: a name or a folder; or a public model, whose embeddings
+            are read frozen.
         skip_bad_rows: Go on without the rows that cannot be read, instead of stopping.
         overwrite: Replace a finished run in ``output``.
         quiet: Print nothing.
@@ -97,11 +100,13 @@ def finetune_config(recipe: Path | None, flags: Mapping[str, Any]) -> FinetuneCo
     return override(start, given)
 
 
-def load(source: str | Path) -> "Run | Encoder":
+def load(source: str | Path) -> "Run | Encoder | PublicEncoder":
     """Return a run, or the encoder of a weights name or folder.
 
     Args:
-        source: A run folder, a weights name such as ``"kagaku-tiny"``, or a folder with an encoder.
+        source: A run folder, a weights name such as ``"kagaku-tiny"``, a folder with an encoder, or
+            a public model: a folder of transformers' or timm's format, or the hub id of one in this
+            machine's Hugging Face cache.
 
     Raises:
         InputError: There is nothing of that name.
@@ -109,7 +114,7 @@ def load(source: str | Path) -> "Run | Encoder":
     path = Path(source)
     if (path / "metrics.json").exists() or (path / "UNFINISHED").exists():
         return Run.load(path)
-    return load_base(str(source))
+    return open_base(str(source))
 
 
 def embed(
@@ -117,21 +122,36 @@ def embed(
     *,
     inputs: Sequence[str] | None = None,
     model: str | None = None,
+    skip_bad_rows: bool = False,
     quiet: bool = True,
 ) -> np.ndarray:
     """Return one vector per record, float32 (record, dim), in the order of the input.
+
+    For what does not fit into memory see `embed_to_file`.
 
     Args:
         data: A file as in `finetune`, a DataFrame, or a list of SMILES, sequences or texts.
         inputs: Columns to embed; None takes every column that looks like an input. For a list, what
             it holds, such as ``["molecule"]``: a few short values may be taken for words.
-        model: A weights name, or a folder with an encoder or a run; None takes the default.
+        model: A weights name, a folder with an encoder, a run or a public model, or the hub id of
+            a public model in this machine's cache; None takes the default.
+        skip_bad_rows: Leave the vectors of rows that cannot be used NaN, instead of stopping.
         quiet: Show no progress bar.
 
     Raises:
         InputError: A value cannot be embedded; the message names its place.
+
+    Warns:
+        UserWarning: The model was never trained on one of the inputs' modalities, so what it says
+            of them is as good as random.
     """
-    return embed_source(data, inputs=inputs, model=model, terminal=Terminal(quiet=quiet))[1]
+    return embed_source(
+        data,
+        inputs=inputs,
+        model=model,
+        skip_bad_rows=skip_bad_rows,
+        terminal=Terminal(quiet=quiet),
+    ).vectors
 
 
 def predict_to_file(
@@ -160,11 +180,56 @@ def predict_to_file(
 
 
 def embed_to_file(
-    data: Path, output: Path, *, inputs: Sequence[str] | None, model: str | None
+    data: str | Path,
+    output: str | Path,
+    *,
+    inputs: Sequence[str] | None = None,
+    model: str | None = None,
+    skip_bad_rows: bool = False,
+    workforce: Workforce | None = None,
+    terminal: Terminal | None = None,
 ) -> None:
-    """Embed every record of a file and write the vectors to another."""
-    terminal = Terminal()
-    check_output(output)
-    records, vectors = embed_source(data, inputs=inputs, model=model, terminal=terminal)
-    write_embeddings(records, vectors, output)
-    terminal.say(f"Wrote {len(vectors):,} vectors of width {vectors.shape[1]} to", path=output)
+    """Write one vector for each row of a file of any length; stopped, the same call goes on.
+
+    Args:
+        data: As in `finetune`, but no DataFrame.
+        output: Ends in .parquet, .csv or .npy.
+        inputs: As in `embed`.
+        model: As in `embed`.
+        skip_bad_rows: Leave the vectors of rows that cannot be used empty, instead of stopping
+            before any work.
+        workforce: Who does the work; None is this process.
+        terminal: Where to tell what happens.
+
+    Raises:
+        InputError: See `bulk_embedding.embed_file`.
+    """
+    from kagaku import bulk_embedding
+    from kagaku.data.opening import find_file
+    from kagaku.data.reading import is_grid
+    from kagaku.embedding_output import check_output
+
+    terminal = terminal or Terminal()
+    source, written = find_file(data), Path(output)
+    check_output(source, written)
+    if is_grid(source):
+        done = bulk_embedding.embed_grid(
+            source, written, inputs=inputs, model=model, terminal=terminal
+        )
+    else:
+        done = bulk_embedding.embed_file(
+            source,
+            written,
+            inputs=inputs,
+            model=model,
+            skip_bad_rows=skip_bad_rows,
+            workforce=workforce,
+            terminal=terminal,
+        )
+    terminal.say(f"Wrote {done.n_rows:,} vectors of width {done.dim} to", path=written)
+    if done.n_bad:
+        told = f"{done.n_bad:,} of them are empty; what is wrong with their rows stands in"
+        terminal.say(told, path=written.with_name("rejected.csv"))
+    if done.speed:
+        peak = bulk_embedding.peak_memory() / 1e6
+        terminal.say(f"{done.speed}; this process held {peak:,.0f} MB at most.")

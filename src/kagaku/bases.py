@@ -1,10 +1,14 @@
 """Where weights come from: a shipped name or a folder."""
 
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
 from kagaku.errors import InputError
-from kagaku.models import Encoder, load_encoder, untrained_encoder
+from kagaku.modalities import MODALITIES
+from kagaku.models import Encoder, extended, load_encoder, untrained_encoder
+from kagaku.models.public import PublicEncoder, load_public
+from kagaku.public_models import public_folder
 from kagaku.registry import did_you_mean
 
 UNTRAINED = "untrained-tiny"
@@ -20,6 +24,9 @@ DEFAULT = "kagaku-tiny"
 def load_base(name: str | None) -> Encoder:
     """Return the encoder of a shipped name, or of a folder that holds one.
 
+    Random weights read every registered modality; pretrained ones read what they were built for
+    (`kagaku.models.extended` adds more).
+
     Args:
         name: One of `SHIPPED`, `UNTRAINED`, or a folder that `save_encoder` wrote; None takes the
             default.
@@ -28,8 +35,38 @@ def load_base(name: str | None) -> Encoder:
         InputError: There is no such name or folder.
     """
     if name == UNTRAINED:
-        return untrained_encoder()
+        return extended(untrained_encoder(), MODALITIES)
     return load_encoder(weights_folder(name, also=(UNTRAINED,)))
+
+
+def not_trained_on(encoder: Encoder | PublicEncoder, modalities: Iterable[str]) -> tuple[str, ...]:
+    """Return the modalities that a pretrained encoder has learnt nothing of; none if it is random.
+
+    That random weights have learnt nothing is in their name; a public encoder reads one modality
+    and leaves the others alone.
+    """
+    if isinstance(encoder, PublicEncoder) or not encoder.config.is_pretrained:
+        return ()
+    return tuple(sorted(one for one in {*modalities} if not encoder.config.has_learnt(one)))
+
+
+def base_name(encoder: Encoder | PublicEncoder) -> str:
+    """Return what reports call an encoder."""
+    return encoder.name if isinstance(encoder, PublicEncoder) else encoder.config.name
+
+
+def open_base(name: str | None) -> Encoder | PublicEncoder:
+    """Return what embeddings may come from: what `load_base` gives, or a public encoder.
+
+    Args:
+        name: As for `load_base`; or a folder of transformers' or timm's format, or the hub id of
+            one that is in this machine's Hugging Face cache.
+
+    Raises:
+        InputError: There is no such name or folder, or its model is not supported.
+    """
+    folder = public_folder(name)
+    return load_base(name) if folder is None else load_public(folder)
 
 
 def weights_folder(name: str | Path | None, *, also: tuple[str, ...] = ()) -> Path:

@@ -70,7 +70,9 @@ def finetune(
     method: Annotated[str | None, typer.Option(help="auto, readout or full.")] = None,
     split: Annotated[
         str | None,
-        typer.Option(help="auto, random, scaffold, sequence, group, time or file."),
+        typer.Option(
+            help="auto, random, scaffold, sequence, chemical-system, group, time or file."
+        ),
     ] = None,
     test_fraction: Annotated[float | None, typer.Option(help="Share held out for testing.")] = None,
     group: Annotated[
@@ -163,13 +165,40 @@ def embed(
         list[str] | None, typer.Option("--input", help="Columns to embed; may be repeated.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="A weights name, or a folder with an encoder or a run.")
+        str | None,
+        typer.Option(help="A weights name, or the folder of an encoder, a run or a public model."),
+    ] = None,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Leave rows that cannot be read empty.")
+    ] = False,
+    workers: Annotated[
+        str | None,
+        typer.Option(help="A number of processes, or dask for a cluster. Default: none beside."),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a running Dask scheduler to work on.")
+    ] = None,
+    slurm: Annotated[
+        int | None, typer.Option(min=1, help="SLURM jobs to work on, through dask-jobqueue.")
     ] = None,
 ) -> None:
-    """Turn every record of a file into one vector."""
-    from kagaku.api import embed_to_file
+    """Turn every record of a file into one vector; files of any length, resumable."""
+    from kagaku.terminal import Terminal
 
-    embed_to_file(data, output, inputs=inputs or None, model=model)
+    terminal = Terminal()
+    terminal.say(f"Reading {data}")  # before the imports, which take seconds
+    from kagaku.api import embed_to_file
+    from kagaku.embedding_workers import Workforce
+
+    embed_to_file(
+        data,
+        output,
+        inputs=inputs or None,
+        model=model,
+        skip_bad_rows=skip_bad_rows,
+        workforce=Workforce(workers, scheduler, slurm),
+        terminal=terminal,
+    )
 
 
 @app.command()
@@ -197,6 +226,31 @@ def samples(
     from kagaku.example_data import copy_or_list_samples
 
     copy_or_list_samples(name, output)
+
+
+@app.command()
+def datasets(
+    name: Annotated[
+        str | None, typer.Argument(help="The data set whose card to show; none lists them.")
+    ] = None,
+    domain: Annotated[
+        str | None,
+        typer.Option(
+            help="chemistry, proteins, genomes, materials, literature, microscopy or climate."
+        ),
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare every file that is here with its checksum.")
+    ] = False,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Fetch into the cache what no folder has.")
+    ] = False,
+) -> None:
+    """List the public data sets of the catalogue, fetch them, and check their files."""
+    from kagaku.dataset_verbs import run_datasets
+
+    if not run_datasets(name, domain=domain, verify_files=verify, fetch=fetch):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -381,6 +435,69 @@ def corpus_show(
     from kagaku.corpus_verbs import show
 
     show(folder, verify=verify)
+
+
+@app.command()
+def benchmark(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Tasks or domains, or all; leave out to list them."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(help="Keeps every answer; the same command goes on.")
+    ] = Path("benchmark"),
+    method: Annotated[
+        list[str] | None, typer.Option(help="A method; may be repeated. Default: each task's own.")
+    ] = None,
+    split: Annotated[
+        list[str] | None, typer.Option(help="An official split; may be repeated. Default: all.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds are run.")] = 1,
+    base: Annotated[
+        str | None, typer.Option(help="The weights of learned methods: a name or a folder.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A small part of each set, to see that all works.")
+    ] = False,
+    long: Annotated[
+        bool, typer.Option("--long", help="Also a domain's tasks of over 20 minutes.")
+    ] = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say how long it would take, and run nothing.")
+    ] = False,
+) -> None:
+    """Answer official questions with every method, and leave a scoreboard."""
+    from kagaku import benchmark as verb
+
+    if not names:
+        verb.list_tasks()
+        return
+    request = verb.BenchmarkRequest(
+        names=tuple(names),
+        methods=tuple(method or ()),
+        splits=tuple(split or ()),
+        n_seeds=seeds,
+        base=base,
+        is_quick=quick,
+        with_long=long,
+    )
+    if estimate:
+        verb.estimate(request)
+    else:
+        verb.benchmark(request, output)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="A benchmark folder, or a run folder.")],
+    second: Annotated[Path, typer.Argument(help="Another one, or the same one.")],
+    method: Annotated[str | None, typer.Option(help="A method of the first folder.")] = None,
+    other: Annotated[str | None, typer.Option(help="A method of the second folder.")] = None,
+) -> None:
+    """Compare two benchmarks, or two runs, on the same test items."""
+    from kagaku import comparing
+
+    comparing.compare(first, second, method=method, other=other)
 
 
 def main() -> None:

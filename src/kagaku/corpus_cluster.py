@@ -1,4 +1,4 @@
-"""Workers for building a corpus: this machine's cores, a running Dask cluster, or SLURM jobs."""
+"""Workers for corpora and embeddings: this machine's cores, a Dask cluster, or SLURM jobs."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager

@@ -1,11 +1,11 @@
 """From a recipe to a plan: packages fetched, files read, what to hold out gathered."""
 
-import os
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from kagaku.cache import cache_folder
 from kagaku.corpus_recipe import CorpusRecipe, SourceRecipe
 from kagaku.data.corpora.build import CorpusPlan, SourcePlan
 from kagaku.data.corpora.held_out import HeldOutValue
@@ -23,8 +23,7 @@ NO_FOLDER = (
 
 def default_cache() -> Path:
     """Return the folder in the user's cache that keeps fetched packages."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "kagaku" / "packages"
+    return cache_folder("packages")
 
 
 def packages_of(recipe: CorpusRecipe) -> list[Package]:

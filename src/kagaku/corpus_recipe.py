@@ -17,6 +17,8 @@ from kagaku.registry import did_you_mean
 VALID_SHARE = {
     "molecule": 0.01,
     "protein": 0.01,
+    "nucleotide": 0.01,
+    "material": 0.01,
     "text": 0.01,
     "image": 0.05,
     "climate": 0.1,

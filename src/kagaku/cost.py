@@ -110,13 +110,14 @@ def estimate(
     from kagaku.bases import load_base
     from kagaku.data import infer_schema, read
     from kagaku.modalities.checking import fit_modalities, make_modalities, tokenize_records
+    from kagaku.models import extended
 
     source = read(path)
     schema = infer_schema(source, targets=list(targets), inputs=inputs)
     sample, unreadable = _usable_sample(source, schema, make_modalities(schema))
     tokens = tokenize_records(sample, fit_modalities(sample))
     lengths = np.array([sum(len(one) for _, one in row.values()) for row in tokens])
-    encoder = load_base(base)
+    encoder = extended(load_base(base), {one.modality for one in schema.inputs})
     embed, train = _token_speeds(encoder, tokens)
     rows, total = len(source), int(lengths.mean() * len(source))
     return Cost(

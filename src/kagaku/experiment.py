@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -14,7 +14,9 @@ from kagaku.recipe_files import read_recipe_text, syntax_error
 from kagaku.registry import did_you_mean
 
 Method = Literal["auto", "readout", "full"]
-SplitKind = Literal["auto", "random", "scaffold", "sequence", "group", "time", "file"]
+SplitKind = Literal[
+    "auto", "random", "scaffold", "sequence", "chemical-system", "group", "time", "file"
+]
 
 DATA_INSTEAD = "Name a YAML recipe; the data file goes into its setting 'data'."
 """What to do with a file that is too large for a recipe."""
@@ -109,7 +111,7 @@ _RULES = {
     "target": texts(),
     "inputs": optional(texts()),
     "method": choice("auto", "readout", "full"),
-    "split": choice("auto", "random", "scaffold", "sequence", "group", "time", "file"),
+    "split": choice(*get_args(SplitKind)),
     "test_fraction": number(0.01, 0.9),
     "group": optional(text()),
     "time": optional(text()),

@@ -1,6 +1,8 @@
 """Whether something can be written where the user wants it, asked before any work."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kagaku.errors import InputError
@@ -64,3 +66,24 @@ def check_job_folder(folder: Path, *, mark: str, what: str) -> None:
             fix="Choose an empty or a new folder as --output.",
             where=str(folder),
         )
+
+
+@contextmanager
+def writing_told(output: Path, what: str) -> Iterator[None]:
+    """Tell a full disk and the like in words.
+
+    Args:
+        output: What is written.
+        what: The word for what is written, in the plural, for the message.
+
+    Raises:
+        InputError: Something went wrong on the disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"the {what} cannot be written ({error.strerror or error})",
+            fix="Free some disk space or choose another --output, then run the command again.",
+            where=str(output),
+        ) from error

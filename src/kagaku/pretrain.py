@@ -19,6 +19,7 @@ from kagaku.data.corpora.corpus import Corpus
 from kagaku.data.corpora.manifest import TRAIN, VALID
 from kagaku.data.corpora.order import CorpusOrder, MicroBatch
 from kagaku.data.corpora.storage import MANIFEST, write_json
+from kagaku.data.corpora.trained_on import TRAINED_ON_FILE, TrainedOn
 from kagaku.modalities import Modality
 from kagaku.models import Encoder, EncoderConfig, load_encoder
 from kagaku.models.checkpoint import WEIGHTS_FILE
@@ -118,6 +119,7 @@ def run_pretraining(
         if latest_state(folder) is None:
             save_pretrain_recipe(recipe, folder / CONFIG_FILE)
             shutil.copyfile(prepared.corpus.folder / MANIFEST, folder / MANIFEST)
+            keep_fingerprints(prepared.corpus.folder, folder, recipe.start)
             if start is not None:
                 write_json(start, folder / START_FILE)
     with watching(shown) as watcher:
@@ -187,7 +189,12 @@ def make_network(recipe: PretrainRecipe, prepared: Prepared) -> PretrainingNetwo
     """Return the network with random weights, which depend on the seed alone."""
     descriptors = prepared.corpus.manifest.descriptors
     known = EncoderConfig(name=recipe.name, backbone=recipe.backbone)
-    config = replace(known, modalities=tuple(sorted({*known.modalities, *prepared.modalities})))
+    names = tuple(sorted({*known.modalities, *prepared.modalities}))
+    config = replace(
+        known,
+        modalities=names,
+        untrained=tuple(name for name in names if name not in prepared.modalities),
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         return PretrainingNetwork(
@@ -210,6 +217,26 @@ def start_of(name: str) -> dict[str, Any]:
         "manifest": stored.get(MANIFEST),
         "before": stored.get(START_FILE),
     }
+
+
+def keep_fingerprints(corpus: Path, folder: Path, start: str | None) -> None:
+    """Write what a run learns from, and what the weights it starts from had learnt from before.
+
+    Where either is not known nothing is written: half the truth would look like the whole.
+
+    Args:
+        corpus: The corpus' folder; one of an older kagaku has no fingerprints.
+        folder: The run's folder.
+        start: The weights that it starts from; None if from none.
+    """
+    paths = [corpus / TRAINED_ON_FILE]
+    if start is not None:
+        paths.append(weights_folder(start) / TRAINED_ON_FILE)
+    if all(one.is_file() for one in paths):
+        first, *others = (TrainedOn.load(one) for one in paths)
+        for one in others:
+            first = first.joined(one)
+        first.save(folder / TRAINED_ON_FILE)
 
 
 def is_first_process() -> bool:

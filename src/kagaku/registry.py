@@ -22,10 +22,12 @@ class Registry(Mapping[str, type[T]], Generic[T]):
 
     Args:
         kind: What one name stands for, such as ``"modality"``; used in error messages.
+        told: Called with each name as it joins.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, told: Callable[[str], None] | None = None) -> None:
         self.kind = kind
+        self._told = told
         self._classes: dict[str, type[T]] = {}
 
     def register(self, name: str) -> Callable[[C], C]:
@@ -35,6 +37,8 @@ class Registry(Mapping[str, type[T]], Generic[T]):
             if name in self._classes:
                 raise RuntimeError(f"two classes claim the {self.kind} name {name!r}")
             self._classes[name] = cast("type[T]", cls)
+            if self._told is not None:
+                self._told(name)
             return cls
 
         return add

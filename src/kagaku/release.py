@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kagaku.bases import SHIPPED
 from kagaku.data.corpora.storage import MANIFEST, load_manifest, save_manifest, write_json
+from kagaku.data.corpora.trained_on import TRAINED_ON_FILE
 from kagaku.errors import InputError
 from kagaku.models.checkpoint import CONFIG_FILE as ENCODER_FILE
 from kagaku.models.checkpoint import WEIGHTS_FILE, write_tensors
@@ -173,7 +174,7 @@ def _fill(run: Path, folder: Path) -> None:
     """Write all of a release but what was measured on it."""
     for name in (WEIGHTS_FILE, HEADS_FILE):
         write_tensors(halved(load_file(str(run / name)), run / name), folder / name)
-    for name in (*REQUIRED, START_FILE, LOSSES_FILE, VALID_FILE):
+    for name in (*REQUIRED, START_FILE, LOSSES_FILE, VALID_FILE, TRAINED_ON_FILE):
         if (run / name).is_file():
             shutil.copyfile(run / name, folder / name)
     _write_recipe(run, folder)

@@ -4,7 +4,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +16,7 @@ from kagaku.data import BadCell, BadRowsError, Table, read_tables, write_rejecte
 from kagaku.data.bad_rows import SHOWN
 from kagaku.errors import InputError
 from kagaku.frames import storable
-from kagaku.outputs import check_writable
+from kagaku.outputs import check_writable, writing_told
 from kagaku.prediction_table import predictions_frame
 from kagaku.run import Run
 from kagaku.terminal import Terminal
@@ -60,9 +59,9 @@ def predict_file(
     n_rows = _check_all(run, source, output, skip_bad_rows=skip_bad_rows, terminal=terminal)
     parts = output.with_name(f"{output.name}.parts")
     settings = {"abstain": abstain, "skip_bad_rows": skip_bad_rows}
-    with _told(output):
+    with writing_told(output, "predictions"):
         _prepare(parts, _fingerprint(run, source, settings))
-    with _told(output), terminal.progress("predicting") as progress:
+    with writing_told(output, "predictions"), terminal.progress("predicting") as progress:
         done = 0
         for number, chunk in enumerate(read_tables(source, rows_per_chunk=ROWS_PER_CHUNK)):
             part = parts / f"{number:06d}.parquet"
@@ -103,19 +102,6 @@ def check_output(run: Run, source: Path, output: Path) -> None:
             where=str(output),
         )
     check_writable(output)
-
-
-@contextmanager
-def _told(output: Path) -> Iterator[None]:
-    """Tell a full disk and the like in words."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"the predictions cannot be written ({error.strerror or error})",
-            fix="Free some disk space or choose another --output, then run the command again.",
-            where=str(output),
-        ) from error
 
 
 def _check_all(
@@ -169,7 +155,7 @@ def write_prediction(predicted: "pd.DataFrame | xr.Dataset", output: Path) -> in
         InputError: It cannot be written.
     """
     partial = output.with_name(f"{output.stem}.partial{output.suffix}")
-    with _told(output):
+    with writing_told(output, "predictions"):
         output.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(predicted, xr.Dataset):
             predicted.to_netcdf(partial)

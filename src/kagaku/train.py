@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kagaku.bases import load_base
+from kagaku.bases import base_name, not_trained_on, open_base
 from kagaku.data import (
     BadCell,
     BadRowsError,
@@ -37,6 +37,7 @@ from kagaku.held_out import FIELDS_FILE, PREDICTIONS_FILE, save_held_out
 from kagaku.modalities.checking import check_records, make_modalities
 from kagaku.model_card import write_card
 from kagaku.models.multitask import FinetuningConfig
+from kagaku.models.public import PublicEncoder
 from kagaku.outputs import check_writable
 from kagaku.provenance import collect
 from kagaku.report import write_report
@@ -50,8 +51,16 @@ from kagaku.run import (
     Run,
 )
 from kagaku.science_tasks.evaluation import Evaluation, evaluate
-from kagaku.science_tasks.fitting import FitSettings, PropertyFit, check_rows, fit_property
+from kagaku.science_tasks.fitting import (
+    FitSettings,
+    PropertyFit,
+    check_method,
+    check_rows,
+    fit_property,
+)
+from kagaku.science_tasks.public_embeddings import check_readable
 from kagaku.terminal import Terminal
+from kagaku.verdict import untrained_sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +129,15 @@ def _train(
     records, split = only_used(records, split_records(records, split_config(config)))
     settings = fit_settings(config, split)
     check_rows(records, split.train, settings)
-    encoder = load_base(config.base)
+    encoder = open_base(config.base)
+    check_method(encoder, config.method)
+    check_readable(encoder, schema)
+    base: dict[str, Any] = {
+        "name": base_name(encoder),
+        "not_trained_on": not_trained_on(encoder, (one.modality for one in schema.inputs)),
+    }
+    if told := untrained_sentence(base["name"], base["not_trained_on"]):
+        terminal.say(told)
     terminal.say(f"{len(split.train)} rows to train, {len(split.test)} held out: {split.reason}")
     try:
         _open_folder(folder, has_rejected=n_skipped > 0)
@@ -141,11 +158,15 @@ def _train(
         show_candidates(evaluation, terminal)
         show_scores(evaluation, terminal)
         metrics = run_metrics(config, split, evaluation, len(records), n_skipped)
+        metrics["base"] = base
         metrics["seconds"] = round(time.time() - started, 1)
         with terminal.progress("writing the report"):
             _write_run(folder, config, fitted, metrics)
             save_held_out(folder, schema, records.subset(split.test), evaluation, source)
-            _write_json(folder / "provenance.json", collect([Path(config.data)], started))
+            provenance = collect([Path(config.data)], started)
+            if isinstance(encoder, PublicEncoder):
+                provenance["base"] = encoder.origin.describe()
+            _write_json(folder / "provenance.json", provenance)
             write_report(folder)
             write_card(folder)
     except OSError as error:

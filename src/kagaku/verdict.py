@@ -1,7 +1,7 @@
 """What a run's figures mean, in words: the headline, the warnings and how numbers are written."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -200,6 +200,22 @@ def target_notes(target: Target, found: Mapping[str, Any]) -> list[Note]:
     return sorted(found_notes, key=lambda note: order.index(note.level))
 
 
+def untrained_sentence(base: str, modalities: Sequence[str]) -> str:
+    """Return what to know of inputs that a pretrained base was never trained on; "" if none.
+
+    Example:
+        >>> untrained_sentence("kagaku-tiny", ["nucleotide"])[:63]
+        'The base kagaku-tiny was never trained on nucleotide inputs: it'
+    """
+    if not modalities:
+        return ""
+    return (
+        f"The base {base} was never trained on {' or '.join(modalities)} inputs: it reads them "
+        "with random weights. Rely on their classical features, or fine-tune the whole network on "
+        "many rows (method full)."
+    )
+
+
 def run_notes(schema: Schema, metrics: Mapping[str, Any]) -> list[Note]:
     """Return what must be said about the run as a whole."""
     notes = []
@@ -213,8 +229,11 @@ def run_notes(schema: Schema, metrics: Mapping[str, Any]) -> list[Note]:
                 "lists them with the reason.",
             )
         )
+    base = metrics.get("base") or {}
+    if told := untrained_sentence(str(base.get("name")), base.get("not_trained_on") or ()):
+        notes.append(Note("note", told))
     if split.get("kind") == "random" and any(
-        one.modality in ("molecule", "protein") for one in schema.inputs
+        one.modality in ("molecule", "protein", "nucleotide") for one in schema.inputs
     ):
         notes.append(
             Note(

@@ -54,8 +54,8 @@ def test_packed_files_are_looked_into(tmp_path: Path) -> None:
 
 
 def test_dna_in_fasta_is_no_protein(tmp_path: Path) -> None:
-    (tmp_path / "enhancers.fasta").write_text(">a\nACGTACGTACGTACGTACGT\n")
-    assert found(tmp_path) == set()
+    (tmp_path / "enhancers.fasta").write_text(">a\nACGTACGTACGTACGTACGT\n>short\nACGTACGT\n")
+    assert found(tmp_path) == {("nucleotide", "ACGTACGTACGTACGTACGT")}
 
 
 def test_reactions_are_taken_apart(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Sources read from packages made here, in the layout of the real ones."""
 
 import gzip
+import io
 import json
 import sqlite3
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,7 @@ def test_every_source_says_what_it_needs_and_gives() -> None:
         assert source.licence, name
         assert source.inputs, name
         assert set(source.inputs.values()) <= {
-            "molecule", "protein", "text", "image", "climate", "quantity"
+            "molecule", "protein", "nucleotide", "material", "text", "image", "climate", "quantity"
         }  # fmt: skip
         for package in source.packages:
             assert package.n_megabytes > 0
@@ -46,6 +48,28 @@ def test_every_source_says_what_it_needs_and_gives() -> None:
             assert (package.manager == "apt") == (package.form == "deb")
             assert (package.manager == "simulation") == bool(package.program)
             assert (package.manager == "simulation") == bool(package.n_minutes)
+
+
+def test_transport_properties_come_with_their_compounds(tmp_path: Path) -> None:
+    content = b"mp_id,pretty_formula,S_p,S_n\nmp-1000,BaTe,545.9,-489.9\nmp-2,NaN,,-3\n"
+    file = place(tmp_path, "matminer/utils/data_files/mp_transport/transport_database.tar.xz")
+    with tarfile.open(file, "w:xz") as archive:
+        member = tarfile.TarInfo("transport_database.csv")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    p_type, n_type = (f"Seebeck coefficient, {kind}-type" for kind in "pn")
+    assert read("transport-properties", tmp_path) == [
+        RawSample(
+            "mp-1000",
+            {
+                "material": "BaTe",
+                p_type: Quantity(p_type, 545.9, "uV/K"),
+                n_type: Quantity(n_type, -489.9, "uV/K"),
+            },
+        ),
+        # Sodium nitride, not a missing cell.
+        RawSample("mp-2", {"material": "NaN", n_type: Quantity(n_type, -3.0, "uV/K")}),
+    ]
 
 
 def test_moses_holds_its_test_sets_out(tmp_path: Path) -> None:
@@ -189,6 +213,21 @@ def test_proteins_are_told_by_their_rarest_terms(swissprot: Path) -> None:
         "Function: kinase activity, ATP binding. Process: growth. kinase activity: Transfer of a"
     )
     assert found["P1"].endswith(" ... ATP binding: Binding to ATP.")
+
+
+def test_genomes_are_cut_into_windows_of_whole_rows(tmp_path: Path) -> None:
+    path = "usr/share/doc/ragout/examples/E.Coli/references/DH1.fasta.gz"
+    bases = "ACGTTGCA" * 400
+    text = f">chromosome 1\n{bases[:2000]}\n{bases[2000:]}\n>plasmid\n{bases[:1600]}\n"
+    place(tmp_path, path).write_bytes(gzip.compress(text.encode()))
+    found = read("bacterial-genomes", tmp_path)
+    assert [one.name for one in found] == [
+        "E.Coli/DH1/1/0",
+        "E.Coli/DH1/1/1530",
+        "E.Coli/DH1/2/0",  # what is left, 140 and 70 bases, is too short
+    ]
+    assert found[1].inputs == {"nucleotide": bases[1530:3060]}
+    assert found[0].groups == found[1].groups != found[2].groups
 
 
 def test_another_blast_version_is_told(swissprot: Path) -> None:

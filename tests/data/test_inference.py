@@ -111,7 +111,7 @@ def test_images_grids_and_nucleotides_are_told_apart() -> None:
         },
         "count",
     )
-    assert modalities(schema) == {"file": "image", "weather": "climate", "promoter": "text"}
+    assert modalities(schema) == {"file": "image", "weather": "climate", "promoter": "nucleotide"}
     assert "nucleotides" in schema.input("promoter").reason
 
 

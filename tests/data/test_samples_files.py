@@ -14,6 +14,8 @@ from PIL import Image
 from rdkit import Chem
 from rdkit.Chem import rdinchi
 
+from kagaku.data.formulas import parse_formula
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLES = REPOSITORY / "data" / "samples"
 INDEX: list[dict[str, Any]] = json.loads((SAMPLES / "index.json").read_text(encoding="utf-8"))
@@ -54,7 +56,16 @@ def inchi_keys(name: str) -> list[str]:
 
 
 def test_the_index_lists_every_sample_once() -> None:
-    assert list(BY_NAME) == ["molecules", "proteins", "images", "climate", "text", "reactions"]
+    assert list(BY_NAME) == [
+        "molecules",
+        "proteins",
+        "images",
+        "climate",
+        "text",
+        "reactions",
+        "splicing",
+        "alloys",
+    ]
     assert len(BY_NAME) == len(INDEX)
 
 
@@ -129,6 +140,7 @@ def test_a_card_describes_exactly_the_columns_of_its_tables(sample: dict[str, An
         ("molecules_new.csv", ["name", "smiles"]),
         ("molecules_new_measured.csv", ["name", "smiles", "logS [log10(mol/L)]"]),
         ("proteins.csv", ["sequence", "fitness [dimensionless]"]),
+        ("splicing.csv", ["splice_site", "inclusion [log10(percent)]"]),
         ("images/labels.csv", ["image", "n_nuclei [dimensionless]"]),
         ("text.csv", ["text", "canonical_units"]),
         (
@@ -142,6 +154,10 @@ def test_a_card_describes_exactly_the_columns_of_its_tables(sample: dict[str, An
                 "yield [percent]",
             ],
         ),
+        (
+            "alloys.csv",
+            ["composition", "processing", "test", "temperature [degC]", "yield_strength [MPa]"],
+        ),
     ],
 )
 def test_tables_have_their_columns_and_no_empty_cell(name: str, columns: list[str]) -> None:
@@ -153,7 +169,9 @@ def test_tables_have_their_columns_and_no_empty_cell(name: str, columns: list[st
             assert np.isfinite(table[column].astype(float)).all()
 
 
-@pytest.mark.parametrize("name", ["molecules", "proteins", "images", "text", "reactions"])
+@pytest.mark.parametrize(
+    "name", ["molecules", "proteins", "images", "text", "reactions", "splicing", "alloys"]
+)
 def test_the_index_counts_the_rows_of_a_table(name: str) -> None:
     sample = BY_NAME[name]
     assert len(read_text_cells(sample["files"][0])) == sample["n_records"]
@@ -183,6 +201,17 @@ def test_proteins_are_distinct_double_mutants_of_gb1() -> None:
         for sequence in sequences
     ]
     assert set(n_mutations) == {2}
+
+
+def test_splice_sites_are_distinct_and_the_consensus_is_among_the_best() -> None:
+    table = read_text_cells("splicing.csv")
+    assert table["splice_site"].is_unique
+    assert table["splice_site"].str.fullmatch("[ACGU]{3}G[CU][ACGU]{4}").all()
+    inclusion = table["inclusion [log10(percent)]"].astype(float)
+    assert inclusion.max() < 2.5
+    # Three-letter ends of the consensus CAG|GUAAGU: its sites are kept more often than others.
+    is_consensus = table["splice_site"].str.contains("^.AGGU[AG]AG.$")
+    assert inclusion[is_consensus].median() > inclusion[~is_consensus].quantile(0.95)
 
 
 def test_images_open_as_small_greyscale_pictures_and_tile_the_field() -> None:
@@ -247,6 +276,14 @@ def test_definitions_are_distinct_and_every_class_has_thirty() -> None:
     table = read_text_cells("text.csv")
     assert table["text"].is_unique
     assert table["canonical_units"].value_counts().min() >= 30
+
+
+def test_every_alloy_has_a_composition_and_a_strength_that_metals_have() -> None:
+    table = read_text_cells("alloys.csv")
+    formulas = {parse_formula(formula).formula for formula in table["composition"]}
+    assert 350 < len(formulas) <= table["composition"].nunique()
+    assert table["yield_strength [MPa]"].astype(float).between(1, 5_000).all()
+    assert set(table["test"]) == {"compression", "tension"}
 
 
 def test_reactions_are_the_whole_grid_once_with_valid_molecules() -> None:

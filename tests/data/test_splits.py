@@ -298,7 +298,7 @@ def test_wrong_split_files_are_refused(tmp_path: Path, content: object, text: st
     ("kind", "text"),
     [
         ("scaffold", "needs a molecule"),
-        ("sequence", "needs a protein"),
+        ("sequence", "needs a protein or nucleotide"),
         ("group", "needs a group column"),
         ("time", "needs a time column"),
     ],

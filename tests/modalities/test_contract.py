@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 import torch
 
+from kagaku.data.crystals import Crystal
 from kagaku.data.records import Field, Quantity
 from kagaku.errors import InputError
 from kagaku.modalities import MODALITIES, Modality, Tokens
@@ -67,6 +68,23 @@ def bad_proteins(_: Path) -> dict[str, str]:
         r"\['1'\] \(first at residue 3\).*X for an unknown": "MK1A",
         r"\['-'\]": "MK-A",
         r"has 40001 residues, more than 40000": "A" * 40_001,
+    }
+
+
+def nucleotides(_: Path) -> list[str]:
+    return ["ATGGCCTAA", "acg ugc\nau", ">guide 1\nGATT--ACA", "ACGTRYSWKMBDHVN", "N", "GC"]
+
+
+def bad_nucleotides(_: Path) -> dict[str, str]:
+    return {
+        r"the nucleotide sequence is empty": " - ",
+        r"\['E', 'Q'\] \(first at base 3\).*N for an unknown": "ACQTE",
+        r"\['X'\]": "ACX",
+        r"has both T and U.*U throughout for RNA": "ACGTU",
+        r"other than one header line": ">a\nACGT\n>b\nACGT",
+        r"FASTA with other than one header": ">a ACGT",
+        r"has 1000001 bases, more than 1000000": "A" * 1_000_001,
+        r"\(first at base 2\)": "A\u00df",
     }
 
 
@@ -202,10 +220,71 @@ def bad_quantities(_: Path) -> dict[str, Quantity]:
     }
 
 
+def rock_salt() -> Crystal:
+    return Crystal(
+        lattice=np.array([[0.0, 2.82, 2.82], [2.82, 0.0, 2.82], [2.82, 2.82, 0.0]]),
+        species=("Na", "Cl"),
+        positions=np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]),
+        occupancies=np.ones(2),
+    )
+
+
+def materials(folder: Path) -> list[str | Path | Crystal]:
+    salt = rock_salt()
+    solution = replace(
+        salt,
+        species=("Na", "K", "Cl"),
+        positions=np.array([[0.1, 0.0, 0.0], [0.1, 0.0, 0.0], [0.6, 0.5, 0.5]]),
+        occupancies=np.array([0.9, 0.1, 1.0]),
+    )
+    path = folder / "quartz.cif"
+    path.write_text(QUARTZ)
+    return ["NaCl", "Fe4O6", "Li1.2Mn0.54Ni0.13Co0.13O2", "SO4^2-", "D2O", salt, solution, path]
+
+
+QUARTZ = """data_quartz
+_cell_length_a 4.913
+_cell_length_b 4.913
+_cell_length_c 5.405
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 120
+_symmetry_space_group_name_H-M 'P 32 2 1'
+_symmetry_Int_Tables_number 154
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+Si1 Si 0.4697 0.0 0.6667
+O1 O 0.4133 0.2672 0.7855
+"""
+
+
+def bad_materials(folder: Path) -> dict[str, str | Path | Crystal]:
+    salt = rock_salt()
+    (folder / "notes.cif").write_text("these are only notes, no crystal")
+    return {
+        r"the formula is empty.*fill it in": " ",
+        r"no element 'Xq' in 'Xq2O3'.*Did you mean 'Xe'": "Xq2O3",
+        r"amount 'x' in 'La2-xSrxCuO4' has no value": "La2-xSrxCuO4",
+        r"the file holds no crystal.*Export it again as CIF": folder / "notes.cif",
+        r"'gone.cif' cannot be read \(No such file": folder / "gone.cif",
+        r"no element 'Zz'": replace(salt, species=("Zz", "Cl")),
+        r"coordinate that is no number": replace(salt, positions=np.full((2, 3), np.nan)),
+        r"occupancy outside of 0 to 1": replace(salt, occupancies=np.array([1.5, 1.0])),
+        r"has 0 cubic angstrom per atom": replace(salt, lattice=np.zeros((3, 3))),
+        r"has 0 atoms, not 1 to 10,000": Crystal(salt.lattice, (), np.zeros((0, 3)), np.zeros(0)),
+    }
+
+
 ENTRIES = {
     "climate": Entry(climates, bad_climates),
     "image": Entry(images, bad_images),
+    "material": Entry(materials, bad_materials),
     "molecule": Entry(molecules, bad_molecules),
+    "nucleotide": Entry(nucleotides, bad_nucleotides),
     "protein": Entry(proteins, bad_proteins),
     "quantity": Entry(quantities, bad_quantities),
     "text": Entry(texts, bad_texts),
@@ -316,6 +395,19 @@ def test_the_embedder_gives_one_finite_float32_vector_per_token_with_gradients(c
     gradients = [parameter.grad for parameter in embedder.parameters()]
     assert gradients
     assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
+
+
+def test_a_fresh_embedder_gives_values_of_about_unit_size(case: Case) -> None:
+    torch.manual_seed(0)
+    embedder = case.modality.embedder(256)
+    tokens = [case.modality.tokenize(case.modality.check(value)) for value in case.examples]
+    with torch.no_grad():
+        sizes = [
+            embedder(torch.from_numpy(one.ids), torch.from_numpy(one.values)).square().mean()
+            for one in tokens
+        ]
+    # A factor of four either way is what normalised attention and feed-forward blocks even out.
+    assert 0.25 < float(torch.stack(sizes).mean().sqrt()) < 4
 
 
 def test_the_embedder_of_no_tokens_gives_no_vectors(case: Case) -> None:

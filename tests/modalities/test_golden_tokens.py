@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kagaku.data.crystals import Crystal
 from kagaku.data.records import Field, Quantity
 from kagaku.modalities import MODALITIES, Tokens
 
@@ -42,12 +43,34 @@ def field(day_of_year: float | None) -> Field:
 EXAMPLES: dict[str, list[Any]] = {
     "climate": [field(0.1), field(None)],
     "image": [gradient(20, 18, 5), gradient(3, 4, 1).astype(np.uint16), gradient(40, 40, 3) / 7],
+    "material": [
+        "SrTiO3",
+        "Li1.2Mn0.54Ni0.13Co0.13O2",
+        "CuSO4\u00b75H2O",
+        "SO4^2-",
+        Crystal(
+            lattice=np.diag([4.0, 4.0, 5.0]),
+            species=("Ba", "Sr", "Ti", "O", "O", "O"),
+            positions=np.array(
+                [
+                    [0, 0, 0],
+                    [0, 0, 0],
+                    [0.5, 0.5, 0.52],
+                    [0.5, 0.5, 0],
+                    [0.5, 0, 0.5],
+                    [0, 0.5, 0.5],
+                ]
+            ),
+            occupancies=np.array([0.7, 0.3, 1, 1, 1, 1]),
+        ),
+    ],
     "molecule": [
         "[Na+].[O-]C(=O)c1ccc(Br)cc1",
         "N[C@@H](C)C(=O)O",
         "[13CH3]/C=C\\C#N",
         "Cn1cnc2c1c(=O)n(C)c(=O)n2C",
     ],
+    "nucleotide": ["ATGGCCATTGTAATGGGCCGCTGA", "ACGTRYSWKMBDHVN", "acguacgu", "N"],
     "protein": ["MKTAAVLLPVLLAAPGWYCDEFHIKNQRST", "UOBZJX"],
     "quantity": [
         Quantity("temperature", 25.0, "degC"),

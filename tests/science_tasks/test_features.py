@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kagaku.data.crystals import Crystal
 from kagaku.data.records import Field, Quantity, Records
 from kagaku.data.schema import Input, Schema
 from kagaku.errors import InputError
@@ -57,11 +58,30 @@ def _images(count: int, seed: int) -> list[np.ndarray]:
     return [rng.integers(0, 255, size=(20, 24, 3), dtype=np.uint8) for _ in range(count)]
 
 
+def _salt(metal: str, distance: float) -> Crystal:
+    return Crystal(
+        lattice=distance * np.array([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]]),
+        species=(metal, "Cl"),
+        positions=np.array([[0, 0, 0], [0.5, 0.5, 0.5]]),
+        occupancies=np.ones(2),
+    )
+
+
 CASES = {
     "molecule": Case(
         ["CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "CCN(CC)CC", "[Na+].[Cl-]"],
         ["CCCO", "c1ccncc1", "CC(=O)[O-].[Na+]"],
         ("ecfp", "descriptors"),
+    ),
+    "nucleotide": Case(
+        [
+            "ATGGCATTACGTTGGCCAAGATCTGTATAA",
+            "ATGGCATTACGTTGGCCAAGATCTGTTTAA",
+            "ATGGCGTTACGTTGGCAAAGATCTGTATGA",
+            "ATGGCATTGCGTTGGCCAAGATCAGTATAA",
+        ],
+        ["ATGGCATTACGTTGGCCAAGATCTGTCTAA", "ACGTN", "ATGGCRTTACGTTGGCCAAGATCTGTATAA"],
+        ("onehot", "steps", "composition", "codons", "kmers"),
     ),
     "protein": Case(
         ["MKTAYIA", "MKTAYIV", "MRTAYIA", "MKTAWIA"],
@@ -80,6 +100,11 @@ CASES = {
     ),
     "image": Case(_images(5, 0), _images(3, 1), ("intensity", "texture", "objects", "thumbnail")),
     "climate": Case(_fields(8, 0), _fields(3, 1), ("area_means", "boxes", "eof")),
+    "material": Case(
+        [_salt("Na", 2.82), _salt("K", 3.15), _salt("Li", 2.57), _salt("Rb", 3.29)],
+        [_salt("Na", 2.9), _salt("Cs", 3.4), _salt("Ag", 2.77)],
+        ("magpie", "fractions", "crystal"),
+    ),
     "quantity": Case(
         [Quantity("temperature", value, "degC") for value in (20.0, 25.0, 60.0, 80.0)],
         [Quantity("temperature", 37.0, "degC"), Quantity("temperature", 310.15, "K")],
@@ -121,7 +146,9 @@ def test_blocks_are_named_after_the_input_and_hold_finite_float32(modality: str)
         assert block.values.shape[0] == len(case.new)
         assert block.values.shape[1] > 0
         assert np.isfinite(block.values).all()
-        assert block.kernel == ("tanimoto" if block.name.endswith(("ecfp", "kmers")) else "rbf")
+        assert block.kernel == (
+            "tanimoto" if block.name.endswith(("ecfp", "kmers", "fractions")) else "rbf"
+        )
 
 
 def test_dense_training_features_vary_by_about_one(modality: str) -> None:

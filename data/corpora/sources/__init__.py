@@ -4,6 +4,7 @@ from kagaku.data.corpora.sources import (
     chebi,
     chemicals,
     dictionaries,
+    genomes,
     grids,
     images,
     moses,
@@ -11,6 +12,7 @@ from kagaku.data.corpora.sources import (
     pubmed,
     speedy,
     swissprot,
+    transport,
 )
 from kagaku.data.corpora.sources.base import SOURCES, Package, Source
 
@@ -21,6 +23,7 @@ __all__ = [
     "chebi",
     "chemicals",
     "dictionaries",
+    "genomes",
     "grids",
     "images",
     "moses",
@@ -28,4 +31,5 @@ __all__ = [
     "pubmed",
     "speedy",
     "swissprot",
+    "transport",
 ]

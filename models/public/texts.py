@@ -1,0 +1,240 @@
+"""Public text encoders of BERT's family: SciBERT, MatSciBERT, sentence encoders such as MiniLM."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float, Int
+from tokenizers import Tokenizer
+from tokenizers.implementations import BertWordPieceTokenizer
+
+from kagaku.errors import InputError
+from kagaku.models.checkpoint import read_stored
+from kagaku.models.public.encoder import Origin, Progress, PublicEncoder
+from kagaku.models.public.network import TokenNetwork
+from kagaku.models.public.running import (
+    OVERLAP,
+    TOKEN_BUDGET,
+    Framing,
+    Piece,
+    mean_rows,
+    pieces_of,
+    token_rows,
+)
+
+TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
+POOLING_FILE = Path("1_Pooling") / "config.json"
+
+START, END = "[CLS]", "[SEP]"
+
+_CAPITAL = re.compile(r"[A-Z]")
+
+
+def read_tokenizer(folder: Path, vocabulary_size: int) -> Tokenizer:
+    """Return the word-piece tokenizer of a folder: its tokenizer.json, or made from its vocab.txt.
+
+    Raises:
+        InputError: There is neither, or it does not fit the model.
+    """
+    stored, vocabulary = folder / "tokenizer.json", folder / "vocab.txt"
+    if stored.is_file():
+        try:
+            tokenizer = Tokenizer.from_file(str(stored))
+        except Exception as error:  # noqa: BLE001 (tokenizers raises plain Exceptions)
+            raise InputError(
+                f"it cannot be read ({error})", fix="Copy the folder again.", where=str(stored)
+            ) from None
+        # Stored settings would cut texts and fill up short ones; here none is cut or filled.
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+    elif vocabulary.is_file():
+        tokenizer = _from_vocabulary(vocabulary)
+    else:
+        raise InputError(
+            "there is neither tokenizer.json nor vocab.txt, so no text can be read",
+            fix="Copy one from where the weights are from.",
+            where=str(folder),
+        )
+    ids = [tokenizer.token_to_id(one) for one in (START, END)]
+    if None in ids or tokenizer.get_vocab_size() > vocabulary_size:
+        raise InputError(
+            f"the tokenizer has {tokenizer.get_vocab_size()} tokens ({START}: {ids[0]}, {END}: "
+            f"{ids[1]}), and config.json says {vocabulary_size}",
+            fix="Check that the tokenizer and the weights belong together.",
+            where=str(folder),
+        )
+    return tokenizer
+
+
+def _from_vocabulary(path: Path) -> Tokenizer:
+    """Return BERT's tokenizer; where no file says so, capitals in the vocabulary tell its case."""
+    tokens = path.read_text(encoding="utf-8").splitlines()
+    settings: dict[str, Any] = {}
+    if (beside := path.with_name("tokenizer_config.json")).is_file():
+        settings = read_stored(beside)
+    is_cased = any(_CAPITAL.search(one) for one in tokens if not one.startswith("["))
+    made = BertWordPieceTokenizer(
+        str(path),
+        lowercase=bool(settings.get("do_lower_case", not is_cased)),
+        strip_accents=settings.get("strip_accents"),
+        handle_chinese_chars=bool(settings.get("tokenize_chinese_chars", True)),
+    )
+    tokenizer: Tokenizer = made._tokenizer  # the plain one beneath, which has the settings
+    return tokenizer
+
+
+def read_pooling(folder: Path) -> str:
+    """Return ``"mean"`` or ``"start"``: what a sentence encoder's folder says; else the mean.
+
+    Raises:
+        InputError: It says something else.
+    """
+    path = folder / POOLING_FILE
+    if not path.is_file():
+        return "mean"
+    stored = read_stored(path)
+    modes = [name for name, is_on in stored.items() if name.startswith("pooling_mode") and is_on]
+    known = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "start"}
+    if len(modes) != 1 or modes[0] not in known:
+        raise InputError(
+            f"it pools by {modes}", fix=f"Only one of {sorted(known)} is known.", where=str(path)
+        )
+    return known[modes[0]]
+
+
+class TextEncoder(PublicEncoder):
+    """A BERT on word pieces.
+
+    A text longer than the model has seen (510 word pieces for BERT) is read in windows that
+    overlap, as a `ProteinLanguageModel` reads proteins; nothing is cut off.
+
+    Args:
+        network: The weights.
+        origin: Where they came from.
+        tokenizer: Makes word pieces.
+        pooling: ``"mean"`` of all tokens with start and end, as sentence encoders take it; or
+            ``"start"``, the first token (of a long text, the mean of its windows' first tokens).
+        overlap: Word pieces that two windows share.
+        token_budget: Most tokens in one batch.
+    """
+
+    modality: ClassVar[str] = "text"
+
+    def __init__(
+        self,
+        network: TokenNetwork,
+        origin: Origin,
+        tokenizer: Tokenizer,
+        *,
+        pooling: str = "mean",
+        overlap: int = OVERLAP // 2,
+        token_budget: int = TOKEN_BUDGET,
+    ) -> None:
+        super().__init__(network, origin)
+        self.network: TokenNetwork = network
+        self.tokenizer, self.pooling, self.token_budget = tokenizer, pooling, token_budget
+        ids = tokenizer.get_vocab()
+        start, end = ids[START], ids[END]
+        self.framing = Framing(start, end, network.config.longest - 2, overlap)
+        self.dim = network.config.sizes.dim
+
+    def encode(self, text: str) -> Int[np.ndarray, " token"]:
+        """Return the ids of a text's word pieces, without start and end."""
+        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return np.array(ids, dtype=np.int64)
+
+    def embed(
+        self, texts: Sequence[str], *, layer: int = -1, progress: Progress | None = None
+    ) -> Float[np.ndarray, "text dim"]:
+        """Return one embedding per text, float32, in their order; not scaled to length 1.
+
+        Args:
+            texts: Any length.
+            layer: After which block; 0 is before the first, -1 after the last.
+            progress: Called with windows done and windows in all.
+
+        Raises:
+            InputError: A text is empty; there is no such layer.
+        """
+        pieces, lengths = self._pieces(texts)
+
+        def first(_: Piece) -> slice:
+            return slice(0, 1)
+
+        def all_tokens(piece: Piece) -> slice:
+            return piece.whole
+
+        return mean_rows(
+            self.network,
+            pieces,
+            len(lengths),
+            kept=first if self.pooling == "start" else all_tokens,
+            layer=self._layer(layer),
+            token_budget=self.token_budget,
+            progress=progress,
+        )
+
+    def embed_tokens(
+        self, texts: Sequence[str], *, layer: int = -1, progress: Progress | None = None
+    ) -> list[Float[np.ndarray, "_token dim"]]:
+        """Return one embedding per word piece of each text, float32; arguments as in `embed`."""
+        pieces, lengths = self._pieces(texts)
+        return token_rows(
+            self.network,
+            pieces,
+            lengths,
+            layer=self._layer(layer),
+            token_budget=self.token_budget,
+            progress=progress,
+        )
+
+    def embed_values(
+        self, values: Sequence[Any], *, progress: Progress | None = None
+    ) -> Float[np.ndarray, "value dim"]:
+        """Return what `embed` gives."""
+        return self.embed(values, progress=progress)
+
+    def logits(
+        self, texts: Sequence[str], *, progress: Progress | None = None
+    ) -> list[Float[np.ndarray, "_token vocabulary"]]:
+        """Return the logits of the whole vocabulary at each word piece of each text, float32.
+
+        Raises:
+            InputError: The checkpoint has no language head, or a text is empty.
+        """
+        if self.network.language is None:
+            raise InputError(
+                f"{self.name} has no language head, so it gives embeddings only",
+                fix="Name a checkpoint that was saved for masked-token prediction.",
+            )
+        pieces, lengths = self._pieces(texts)
+        return token_rows(
+            self.network,
+            pieces,
+            lengths,
+            with_logits=True,
+            token_budget=self.token_budget,
+            progress=progress,
+        )
+
+    def _pieces(self, texts: Sequence[str]) -> tuple[list[Piece], list[int]]:
+        if isinstance(texts, str):
+            raise InputError("texts must be a list", fix="Put the one text into a list.")
+        for number, text in enumerate(texts, start=1):
+            if not text.strip():
+                raise InputError(
+                    "the text is empty", fix="Drop it or fill it in.", where=f"text {number}"
+                )
+        ids = [self.encode(one) for one in texts]
+        return pieces_of(ids, self.framing), [len(one) for one in ids]
+
+    def _layer(self, layer: int) -> int:
+        depth = len(self.network.blocks)
+        if not -1 <= layer <= depth:
+            raise InputError(
+                f"there is no layer {layer}",
+                fix=f"Choose 0 (before the first block) to {depth}, or -1 for the last.",
+            )
+        return layer

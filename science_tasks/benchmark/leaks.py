@@ -1,0 +1,150 @@
+"""What a test set shares with what was learnt from: its own training part, and the base's corpus.
+
+A score is worth little if its questions were seen before with their answers, and less than it looks
+if they were seen without. Both shares stand beside each score, and the score without the matches.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+from PIL import Image
+
+from kagaku.data.corpora.keys import kin_key
+from kagaku.data.corpora.signatures import SIGNED, signature
+from kagaku.data.corpora.trained_on import TrainedOn, near, sketch
+from kagaku.data.records import Field
+from kagaku.science_tasks.benchmark.task import Case
+
+MOST_SIGNED = 20_000
+"""Values of a part that are compared for near matches at most; of a larger part, so many that are
+spread evenly over it. A signature costs half a millisecond."""
+
+Flags = Bool[np.ndarray, " item"]
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What one test part shares with others, item by item."""
+
+    within: Flags
+    """Whether the same input stands in the training part: isomers in space count as the same
+    molecule, other punctuation as the same text."""
+
+    within_near: Flags
+    """Whether a near-duplicate does (sequences and texts), or the same."""
+
+    corpus: Flags | None = None
+    """Whether the base was pretrained on any of the item's inputs; None if nobody can tell."""
+
+    corpus_near: Flags | None = None
+    """Whether it was on a near-duplicate, or the same."""
+
+    note: str = ""
+    """Why the corpus was not compared, or not wholly."""
+
+    @property
+    def any(self) -> Flags:
+        """Which items match anything."""
+        found: np.ndarray = self.within | self.within_near
+        return found if self.corpus_near is None else found | self.corpus_near
+
+    def shares(self) -> dict[str, float | None]:
+        """Return the share of items that each comparison found."""
+        return {
+            "within": float(self.within.mean()),
+            "within_near": float(self.within_near.mean()),
+            "corpus": None if self.corpus is None else float(self.corpus.mean()),
+            "corpus_near": None if self.corpus_near is None else float(self.corpus_near.mean()),
+        }
+
+
+def audit(case: Case, trained_on: TrainedOn | None, why_not: str = "") -> Leaks:
+    """Return what the test part of a case shares with its training part and with a corpus.
+
+    Args:
+        case: One split of a task.
+        trained_on: Fingerprints of what the base was pretrained on.
+        why_not: Why there are none.
+    """
+    test, train = case.values("test"), case.values("train")
+    asked = {modality: _keys(modality, values) for modality, values in test.items()}
+    within = _jointly(asked, train, case.n_test)
+    within_near = within.copy()
+    sketches = {}
+    if len(asked) == 1:  # a pair is a near-duplicate only if both halves are
+        for modality in set(asked) & set(SIGNED):
+            sketches[modality] = _sketches(modality, test[modality])
+            learnt = _sketches(modality, _spread(train.get(modality, ())))
+            within_near |= _near_there(sketches[modality], learnt)
+    if trained_on is None:
+        return Leaks(within, within_near, note=why_not)
+    corpus = np.zeros(case.n_test, dtype=bool)
+    close = np.zeros(case.n_test, dtype=bool)
+    for modality, keys in asked.items():
+        corpus |= _known(keys) & trained_on.knows(modality, keys)
+        if modality == "climate":
+            corpus |= np.array(
+                [isinstance(one, Field) and trained_on.covers(one) for one in test[modality]]
+            )
+        if modality in SIGNED:
+            own = sketches.get(modality)
+            own = _sketches(modality, test[modality]) if own is None else own
+            close |= _near_there(own, trained_on.sketches.get(modality))
+    return Leaks(within, within_near, corpus, corpus | close)
+
+
+def _keys(modality: str, values: Sequence[Any]) -> list[int]:
+    """Return the key of each value; 0 where it is missing."""
+    return [0 if one is None else kin_key(modality, _content(one)) for one in values]
+
+
+def _content(value: Any) -> Any:
+    """Return what is compared: the pixels of a picture on disk, else the value itself."""
+    if isinstance(value, Path):
+        with Image.open(value) as picture:
+            return np.asarray(picture.convert("RGB"))
+    return value
+
+
+def _known(keys: Sequence[int]) -> Flags:
+    known: np.ndarray = np.array(keys, dtype=np.uint64) != 0
+    return known
+
+
+def _jointly(
+    asked: Mapping[str, Sequence[int]], train: Mapping[str, Sequence[Any]], n_test: int
+) -> Flags:
+    """Return which items stand in the training part with all their inputs."""
+    if not asked or any(modality not in train for modality in asked):
+        return np.zeros(n_test, dtype=bool)
+    learnt = set(zip(*(_keys(one, train[one]) for one in asked), strict=True))
+    return np.array([one in learnt for one in zip(*asked.values(), strict=True)], dtype=bool)
+
+
+def _spread(values: Sequence[Any]) -> Sequence[Any]:
+    if len(values) <= MOST_SIGNED:
+        return values
+    return [values[i] for i in np.linspace(0, len(values) - 1, MOST_SIGNED).astype(int)]
+
+
+def _sketches(modality: str, values: Sequence[Any]) -> np.ndarray:
+    """Return the sketch of each value; 0 where it is missing."""
+    found = np.zeros(len(values), dtype=np.uint64)
+    there = [place for place, one in enumerate(values) if one is not None]
+    if there:
+        found[there] = sketch(np.stack([signature(modality, values[place]) for place in there]))
+    return found
+
+
+def _near_there(sketches: np.ndarray, others: np.ndarray | None) -> Flags:
+    """Return which of the sketches are close to any of the others; missing ones are not."""
+    if others is None or not len(others):
+        return np.zeros(len(sketches), dtype=bool)
+    different, place = np.unique(sketches, return_inverse=True)
+    found: np.ndarray = near(different, others[others != 0])[place]
+    found &= sketches != 0
+    return found

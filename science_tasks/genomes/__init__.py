@@ -1,0 +1,1 @@
+"""Genomes: the features that molecular biologists compute from DNA and RNA."""

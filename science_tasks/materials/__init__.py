@@ -1,0 +1,1 @@
+"""Materials: statistics over the elements of a composition, and what is seen in a crystal."""

@@ -1,0 +1,68 @@
+"""Records through a public encoder: one vector per value of the one modality that it reads."""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from kagaku.data.records import Records
+from kagaku.data.schema import Schema
+from kagaku.errors import InputError
+from kagaku.models import Encoder
+from kagaku.models.public import PublicEncoder
+
+FrozenEncoder = Encoder | PublicEncoder
+"""What may make frozen embeddings: an encoder of the suite, or a public one."""
+
+
+def check_readable(encoder: FrozenEncoder, schema: Schema) -> None:
+    """Check that an encoder reads at least one input, before any work.
+
+    Raises:
+        InputError: It is a public encoder of a modality that the table lacks.
+    """
+    if isinstance(encoder, PublicEncoder):
+        found = sorted({one.modality for one in schema.inputs})
+        if encoder.modality not in found:
+            raise InputError(
+                f"{encoder.name} reads the modality {encoder.modality!r}, and the inputs have "
+                f"{found} only",
+                fix="Name a model that reads them, or leave it out to take the default.",
+            )
+
+
+def embed_public(
+    encoder: PublicEncoder,
+    records: Records,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Float[np.ndarray, "record column dim"], Bool[np.ndarray, "record column"]]:
+    """Return the embedding of each input of each record, and which of them are there.
+
+    Inputs of another modality than the encoder's have none. A value that stands in many records is
+    embedded once.
+
+    Args:
+        encoder: Used as it is, without gradients.
+        records: Checked records.
+        progress: Called with (done, in all) after each batch.
+    """
+    n_columns = len(records.schema.inputs)
+    means = np.zeros((len(records), n_columns, encoder.dim), dtype=np.float32)
+    present = np.zeros((len(records), n_columns), dtype=bool)
+    for column, known in enumerate(records.schema.inputs):
+        if known.modality != encoder.modality:
+            continue
+        values = records.inputs[known.name]
+        there = np.array([index for index, one in enumerate(values) if one is not None], dtype=int)
+        # Arrays cannot be keys; each of them is taken as a value of its own.
+        keys = [
+            index if isinstance(values[index], np.ndarray) else str(values[index])
+            for index in there.tolist()
+        ]
+        first = dict(zip(reversed(keys), reversed(there.tolist()), strict=True))
+        places = {key: place for place, key in enumerate(first)}
+        vectors = encoder.embed_values([values[one] for one in first.values()], progress=progress)
+        means[there, column] = vectors[[places[key] for key in keys]]
+        present[there, column] = True
+    return means, present

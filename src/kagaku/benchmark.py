@@ -1,0 +1,264 @@
+"""`kagaku benchmark`: official questions, every method on the same items, and a scoreboard."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kagaku.bases import DEFAULT, load_base, weights_folder
+from kagaku.benchmark_scores import task_scores
+from kagaku.benchmark_tables import show_task
+from kagaku.data.catalogue import DOMAINS, Source
+from kagaku.data.corpora.storage import write_json
+from kagaku.data.corpora.trained_on import TRAINED_ON_FILE, TrainedOn
+from kagaku.datasets import source as dataset_source
+from kagaku.errors import InputError
+from kagaku.outputs import check_job_folder
+from kagaku.provenance import machine, package_versions
+from kagaku.science_tasks.benchmark.leaks import Leaks, audit
+from kagaku.science_tasks.benchmark.running import (
+    BaseUse,
+    Cases,
+    Plan,
+    Quick,
+    load_results,
+    run_task,
+)
+from kagaku.science_tasks.benchmark.task import Task
+from kagaku.science_tasks.tasks import TASKS
+from kagaku.scoreboard import write_scoreboard
+from kagaku.terminal import Terminal
+
+SCORES_FILE = "scores.json"
+"""What the folder of a benchmark says, for programs; the page is made from it."""
+
+
+@dataclass(frozen=True)
+class BenchmarkRequest:
+    """What a user asks of `kagaku benchmark`."""
+
+    names: tuple[str, ...]
+    """Tasks or domains; ``"all"`` is every task that is not long."""
+
+    methods: tuple[str, ...] = ()
+    """Empty takes each task's default ones."""
+
+    splits: tuple[str, ...] = ()
+    """Empty takes all."""
+
+    n_seeds: int = 1
+    """Seeds 0, 1, ... are run."""
+
+    base: str | None = None
+    """The weights that learned methods start from."""
+
+    is_quick: bool = False
+    """Cuts every case, to see that all works."""
+
+    with_long: bool = False
+    """Runs tasks that take more than 20 minutes when a whole domain is asked for."""
+
+
+def benchmark(
+    request: BenchmarkRequest,
+    output: Path,
+    *,
+    terminal: Terminal | None = None,
+    source: Source | None = None,
+) -> dict[str, Any]:
+    """Run what is asked and return the scores of all tasks in the folder, by task.
+
+    Args:
+        request: What to run.
+        output: Keeps every answer; the same call goes on after any stop.
+        terminal: Where to tell what happens.
+        source: Gives catalogued files; None takes the user's folder, cache or the network.
+
+    Raises:
+        InputError: A task, method or split is unknown, or a file cannot be had.
+    """
+    terminal = terminal or Terminal()
+    tasks = chosen_tasks(request, terminal)
+    check_job_folder(output, mark=SCORES_FILE, what="benchmark")
+    source = source or dataset_source()
+    base = BaseUse(lambda: load_base(request.base))
+    plan = Plan(
+        request.methods,
+        request.splits,
+        tuple(range(request.n_seeds)),
+        Quick() if request.is_quick else None,
+    )
+    trained_on, why_not = fingerprints(request.base)
+    output.mkdir(parents=True, exist_ok=True)
+    if not (output / SCORES_FILE).exists():
+        write_json({"tasks": {}}, output / SCORES_FILE)
+    for task in tasks:
+        with terminal.progress("benchmark") as progress:
+            for _ in run_task(task, source, base, plan, output, progress):
+                pass
+            progress(0, 1, f"{task.name}: looking for leaks")
+            leaks = _leaks(task, source, plan, output, trained_on, why_not)
+        results = [
+            one
+            for one in load_results(output)
+            if one.task == task.name and one.quick == plan.quick and one.split in leaks
+        ]
+        found = task_scores(task, results, leaks)
+        _keep(found, output)
+        show_task(found, terminal)
+    stored: dict[str, Any] = json.loads((output / SCORES_FILE).read_text(encoding="utf-8"))
+    page = write_scoreboard(stored, output)
+    terminal.say("The scoreboard:")
+    terminal.command(str(page))
+    return dict(stored["tasks"])
+
+
+def estimate(request: BenchmarkRequest, *, terminal: Terminal | None = None) -> dict[str, Any]:
+    """Print and return how long a request would take, from measured minutes; runs nothing.
+
+    Returns:
+        By task, minutes on two CPU cores; None where a method was never measured.
+    """
+    terminal = terminal or Terminal()
+    found: dict[str, Any] = {}
+    rows = []
+    for task in chosen_tasks(request, terminal):
+        methods = request.methods or task.default
+        known = [task.minutes.get(one) for one in methods]
+        total = None
+        if all(one is not None for one in known):
+            total = request.n_seeds * sum(one for one in known if one is not None)
+        found[task.name] = total
+        told = "not measured" if total is None else f"{total:.1f}"
+        rows.append([task.name, ", ".join(methods), told, "long" if task.is_long else ""])
+    terminal.table("minutes on two CPU cores, all splits", ["task", "methods", "minutes", ""], rows)
+    return found
+
+
+def list_tasks(terminal: Terminal | None = None) -> None:
+    """Print every task with its question."""
+    terminal = terminal or Terminal()
+    for domain in DOMAINS:
+        tasks = [one for one in TASKS.values() if one.domain == domain]
+        if tasks:
+            terminal.table(
+                domain,
+                ["task", "question", ""],
+                [[one.name, one.question, "long" if one.is_long else ""] for one in tasks],
+            )
+
+
+def chosen_tasks(request: BenchmarkRequest, terminal: Terminal) -> list[Task]:
+    """Return the tasks of a request; long ones of a domain only if they are wanted.
+
+    Raises:
+        InputError: A name is neither a task's nor a domain's.
+    """
+    found: list[Task] = []
+    for name in request.names:
+        several = list(TASKS.values()) if name == "all" else TASKS.chosen(name)
+        is_one = len(several) == 1 and name == several[0].name
+        left_out = [one for one in several if one.is_long and not (is_one or request.with_long)]
+        if left_out and not request.is_quick:
+            terminal.say(
+                f"Leaving out {', '.join(one.name for one in left_out)}: over 20 minutes; name one "
+                "by itself, or add --long."
+            )
+            several = [one for one in several if one not in left_out]
+        found += [one for one in several if one not in found]
+    return found
+
+
+def fingerprints(base: str | None) -> tuple[TrainedOn | None, str]:
+    """Return what the base was pretrained on, or why nobody can tell."""
+    name = base or DEFAULT
+    try:
+        path = weights_folder(name) / TRAINED_ON_FILE
+    except InputError:
+        return None, f"{name} was pretrained on nothing."
+    if not path.is_file():
+        return None, (
+            f"{name} has no {TRAINED_ON_FILE} beside it, so whether it was pretrained on test "
+            "items cannot be told."
+        )
+    return TrainedOn.load(path), ""
+
+
+def _leaks(
+    task: Task,
+    source: Source,
+    plan: Plan,
+    output: Path,
+    trained_on: TrainedOn | None,
+    why_not: str,
+) -> dict[str, Leaks]:
+    """Return the leaks of each split, from the folder where they are known already."""
+    cases = Cases(task, source, plan.quick)
+    found = {}
+    mark = _identity(trained_on, plan)
+    for split in cases.names(plan.splits):
+        path = output / task.name / f"{split}.leaks.json"
+        stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if stored.get("of") != mark:
+            leaks = audit(cases.all()[split], trained_on, why_not)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json({"of": mark, **_stored(leaks)}, path)
+            stored = json.loads(path.read_text(encoding="utf-8"))
+        found[split] = _restored(stored)
+    return found
+
+
+def _identity(trained_on: TrainedOn | None, plan: Plan) -> str:
+    sizes = {} if trained_on is None else {one: len(keys) for one, keys in trained_on.keys.items()}
+    sums = 0
+    if trained_on is not None:
+        sums = sum(int(np.bitwise_xor.reduce(one)) for one in trained_on.keys.values() if len(one))
+    return f"{sorted(sizes.items())} {sums} {plan.quick}"
+
+
+def _stored(leaks: Leaks) -> dict[str, Any]:
+    def rows(flags: np.ndarray | None) -> list[int] | None:
+        return None if flags is None else np.flatnonzero(flags).tolist()
+
+    return {
+        "n_test": len(leaks.within),
+        "within": rows(leaks.within),
+        "within_near": rows(leaks.within_near),
+        "corpus": rows(leaks.corpus),
+        "corpus_near": rows(leaks.corpus_near),
+        "note": leaks.note,
+    }
+
+
+def _restored(stored: dict[str, Any]) -> Leaks:
+    def flags(name: str) -> np.ndarray:
+        there = np.zeros(stored["n_test"], dtype=bool)
+        there[stored[name]] = True
+        return there
+
+    known = stored["corpus"] is not None
+    return Leaks(
+        flags("within"),
+        flags("within_near"),
+        flags("corpus") if known else None,
+        flags("corpus_near") if known else None,
+        stored["note"],
+    )
+
+
+def _keep(found: dict[str, Any], output: Path) -> None:
+    """Write the scores of one task beside those of the others."""
+    path = output / SCORES_FILE
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    stored["tasks"][found["task"]] = found
+    stored["machine"] = dict(machine())
+    stored["packages"] = package_versions(("kagaku", "torch", "numpy", "scikit-learn", "rdkit"))
+    write_json(stored, path)
+
+
+def methods_of(tasks: Sequence[Task]) -> list[str]:
+    """Return the names of all methods of some tasks."""
+    return sorted({name for one in tasks for name in one.methods})

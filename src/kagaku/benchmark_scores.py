@@ -1,0 +1,124 @@
+"""What a benchmark found about one task, in plain values, for table, JSON and page."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from kagaku.science_tasks.benchmark.leaks import Leaks
+from kagaku.science_tasks.benchmark.measures import COVERAGE
+from kagaku.science_tasks.benchmark.running import Result
+from kagaku.science_tasks.benchmark.summary import (
+    best_baseline,
+    compare_runs,
+    runs_of,
+    summarise,
+)
+from kagaku.science_tasks.benchmark.task import Task
+
+FEWEST_LEFT = 10
+"""Test items that must be left without the matches for a score of them to say anything."""
+
+
+def task_scores(
+    task: Task, results: Sequence[Result], leaks: Mapping[str, Leaks]
+) -> dict[str, Any]:
+    """Return everything that is told about a task.
+
+    Args:
+        task: The question.
+        results: Of all its methods, splits and seeds that were run.
+        leaks: By split, what the test part shares with what was learnt from.
+    """
+    summaries = summarise(task, results)
+    baseline = best_baseline(task, results)
+    methods = []
+    for name in dict.fromkeys(one.method for one in summaries):
+        own = [one for one in results if one.method == name]
+        methods.append(
+            {
+                "name": name,
+                "is_baseline": name in task.baselines,
+                "scores": {
+                    one.measure: _plain(asdict(one)) for one in summaries if one.method == name
+                },
+                "n_runs": len(own),
+                "n_dropped": max(one.n_dropped for one in own),
+                "seconds": round(float(np.mean([one.seconds for one in own])), 2),
+                "peak_megabytes": max(one.peak_megabytes for one in own),
+                "base": own[0].base_name,
+                "chosen": sorted({one.chosen for one in own if one.chosen}),
+                "without_matches": _without(task, own, leaks),
+                "versus_baseline": _versus(task, results, name, baseline),
+            }
+        )
+    return {
+        "task": task.name,
+        "domain": task.domain,
+        "question": task.question,
+        "dataset": task.dataset,
+        "quick": next((asdict(one.quick) for one in results if one.quick is not None), None),
+        "splits": list(dict.fromkeys(one.split for one in results)),
+        "seeds": sorted({one.seed for one in results}),
+        "n_train": {one.split: one.n_train for one in results},
+        "n_test": {one.split: one.n_test for one in results},
+        "measures": [
+            {"name": one.name, "unit": one.unit, "smaller_is_better": one.smaller_is_better}
+            for one in (*task.measures, COVERAGE)
+        ],
+        "best_baseline": baseline,
+        "methods": methods,
+        "published": [asdict(one) for one in task.published],
+        "leaks": {name: {**one.shares(), "note": one.note} for name, one in leaks.items()},
+        "traps": list(task.traps),
+    }
+
+
+def _versus(
+    task: Task, results: Sequence[Result], name: str, baseline: str | None
+) -> dict[str, Any] | None:
+    """Return the paired comparison with the best plain baseline by the leading measure."""
+    if baseline is None or name == baseline:
+        return None
+    found = compare_runs(
+        task.leading,
+        runs_of(results, name),
+        runs_of(results, baseline),
+        (name, baseline),
+        group=task.group,
+    )
+    if found is None:
+        return None
+    return _plain({**asdict(found), "sentence": found.sentence(task.leading.unit)})
+
+
+def _without(
+    task: Task, results: Sequence[Result], leaks: Mapping[str, Leaks]
+) -> dict[str, float | None]:
+    """Return the mean scores on the items that match nothing learnt from; empty if all do."""
+    kept = {name: ~one.any for name, one in leaks.items()}
+    if not any(one.any.any() for one in leaks.values()):
+        return {}
+    runs = [
+        one.answers[kept[one.split]]
+        for one in results
+        if one.split in kept and kept[one.split].sum() >= FEWEST_LEFT
+    ]
+    if not runs:
+        return {}
+    return _plain(
+        {
+            measure.name: float(np.mean([measure.of(answers) for answers in runs]))
+            for measure in task.measures
+        }
+    )
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as JSON has them: no NaN."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }

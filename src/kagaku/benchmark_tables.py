@@ -1,0 +1,144 @@
+"""The table of one task on the screen: methods, what others published, and what it means."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from kagaku.science_tasks.benchmark.measures import COVERAGE
+from kagaku.terminal import Terminal
+
+MOST_MEASURES = 3
+"""Columns of scores that a terminal has room for."""
+
+MOST_PUBLISHED = 6
+"""Published rows that are shown; all stand in the JSON and on the page."""
+
+
+def show_task(found: dict[str, Any], terminal: Terminal) -> None:
+    """Print what was found about one task."""
+    first, *others = measures_shown(found)
+    title = f"{found['task']}: {found['question']}"
+    if found["quick"] is not None:
+        title += " (a quick look at a part of the data: comparable with nothing)"
+    terminal.table(
+        title,
+        ["method", arrow(first), "95%", *(arrow(one) for one in others), "s"],
+        [
+            [
+                method["name"],
+                mean(method["scores"].get(first["name"])),
+                interval(method["scores"].get(first["name"])),
+                *(mean(method["scores"].get(one["name"])) for one in others),
+                f"{method['seconds']:.1f}",
+            ]
+            for method in found["methods"]
+        ],
+    )
+    units = {one["unit"] for one in (first, *others)} - {None, "dimensionless"}
+    if units:
+        terminal.say(f"Errors are in {' and '.join(sorted(units))}.")
+    for line in sentences(found):
+        terminal.say(line)
+    published = published_rows(found)
+    if published:
+        terminal.table(
+            "published", ["model", "measure", "score", "note"], published[:MOST_PUBLISHED]
+        )
+
+
+def measures_shown(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the measures that a terminal has room for: the first with scores, and coverage."""
+    scored = [
+        one
+        for one in found["measures"]
+        if any(one["name"] in method["scores"] for method in found["methods"])
+    ]
+    if scored[-1]["name"] == COVERAGE.name:
+        return [*scored[: MOST_MEASURES - 1], scored[-1]]
+    return scored[:MOST_MEASURES]
+
+
+def arrow(measure: dict[str, Any]) -> str:
+    """Return a measure's name, with the way that is better."""
+    if measure["name"] == COVERAGE.name:
+        return str(measure["name"])
+    return f"{measure['name']} {'↓' if measure['smaller_is_better'] else '↑'}"
+
+
+def heading(measure: dict[str, Any]) -> str:
+    """Return a measure's name with its unit and the way that is better."""
+    if measure["unit"] in (None, "dimensionless"):
+        return arrow(measure)
+    return f"{arrow(measure)} [{measure['unit']}]"
+
+
+def mark(method: dict[str, Any]) -> str:
+    """Return a method's name, with a word behind it for plain baselines."""
+    return f"{method['name']} (plain)" if method["is_baseline"] else str(method["name"])
+
+
+def mean(score: dict[str, Any] | None) -> str:
+    """Return a score such as ``"0.553"``; a dash where there is none."""
+    return "-" if score is None or score["mean"] is None else f"{score['mean']:.3f}"
+
+
+def interval(score: dict[str, Any] | None) -> str:
+    """Return the ends of a score's 95% interval, such as ``"0.512 to 0.590"``."""
+    if score is None or score["low"] is None:
+        return "-"
+    return f"{score['low']:.3f} to {score['high']:.3f}"
+
+
+def cell(score: dict[str, Any] | None) -> str:
+    """Return a score with its 95% interval, such as ``"0.553 (0.512 to 0.590)"``."""
+    known = interval(score)
+    return mean(score) if known == "-" else f"{mean(score)} ({known})"
+
+
+def sentences(found: dict[str, Any]) -> Iterator[str]:
+    """Yield what the scores mean, in words."""
+    plain = [one["name"] for one in found["methods"] if one["is_baseline"]]
+    if plain:
+        yield f"Plain baselines: {', '.join(plain)}."
+    for method in found["methods"]:
+        versus = method["versus_baseline"]
+        if versus is not None and not method["is_baseline"]:
+            yield versus["sentence"]
+    yield from leak_sentences(found)
+    for trap in found["traps"]:
+        yield f"Beware: {trap}"
+
+
+def leak_sentences(found: dict[str, Any]) -> Iterator[str]:
+    """Yield what the test parts share with what was learnt from."""
+    notes = set()
+    for split, leak in found["leaks"].items():
+        parts = [f"{leak['within']:.1%} of the test items stand in its training part"]
+        if leak["within_near"] > leak["within"]:
+            parts.append(f"{leak['within_near']:.1%} with near-duplicates")
+        if leak["corpus"] is not None:
+            parts.append(f"{leak['corpus']:.1%} were in the base's pretraining corpus")
+            if leak["corpus_near"] > leak["corpus"]:
+                parts.append(f"{leak['corpus_near']:.1%} with near-duplicates")
+        yield f"{split}: {', '.join(parts)}."
+        notes |= {leak["note"]} - {""}
+    yield from sorted(notes)
+    for method in found["methods"]:
+        kept = method["without_matches"]
+        if kept and not method["is_baseline"]:
+            scores = ", ".join(
+                f"{name} {value:.3f}" for name, value in kept.items() if value is not None
+            )
+            yield f"{method['name']} without the matches: {scores}."
+
+
+def published_rows(found: dict[str, Any]) -> list[list[str]]:
+    """Return the table of published scores."""
+    return [
+        [
+            one["model"],
+            one["measure"] + (f", {one['split']}" if one["split"] else ""),
+            f"{one['value']:.3f}",
+            f"not comparable: {one['differs']}" if one["differs"] else one["source"],
+        ]
+        for one in found["published"]
+    ]

@@ -1,0 +1,66 @@
+"""Nucleotides in corpora: both strands are one, and benchmarks are found inside genomes."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+
+from kagaku.corpus_tools import ModalityTools
+from kagaku.data.corpora.held_out import HeldOutTask, HeldOutValue, hold_out, load_held_out
+from kagaku.data.corpora.held_out_files import read_held_out_folder
+from kagaku.data.corpora.keys import kin_key, site_keys, value_key
+from kagaku.data.corpora.signatures import near_groups, signature
+from kagaku.data.nucleotides import reverse_complement
+
+
+def dna(length: int, seed: int) -> str:
+    return "".join(np.random.default_rng(seed).choice(list("ACGT"), length))
+
+
+def test_both_strands_have_one_key_and_one_signature() -> None:
+    one = dna(300, 0)
+    other = reverse_complement(one)
+    assert value_key("nucleotide", one) == value_key("nucleotide", other)
+    assert kin_key("nucleotide", one) != kin_key("nucleotide", dna(300, 1))
+    np.testing.assert_array_equal(signature("nucleotide", one), signature("nucleotide", other))
+
+
+def test_near_duplicates_are_grouped_whatever_their_strand() -> None:
+    one = dna(1_530, 0)
+    swapped = "A" if one[700] != "A" else "C"
+    changed = reverse_complement(one[:700] + swapped + one[701:])
+    rows = [signature("nucleotide", value) for value in (one, changed, dna(1_530, 1), "ACG")]
+    groups = near_groups(np.stack(rows))
+    assert groups[0] == groups[1]
+    assert len(set(groups.tolist())) == 3
+
+
+def test_a_benchmark_sequence_is_found_inside_a_genome(tmp_path: Path) -> None:
+    enhancer, genome = dna(200, 2), dna(1_200, 3)
+    window = genome[:600] + reverse_complement(enhancer) + genome[600:]
+    task = HeldOutTask([HeldOutValue("set", "nucleotide", enhancer.lower())], tmp_path / "a.npz")
+    held = load_held_out([hold_out(task, ModalityTools())])
+    assert (held.find(np.array(site_keys(window), dtype=np.uint64)) >= 0).any()
+    assert not (held.find(np.array(site_keys(genome), dtype=np.uint64)) >= 0).any()
+
+
+def test_what_an_earlier_version_held_out_can_still_be_read(tmp_path: Path) -> None:
+    path = hold_out(HeldOutTask([], tmp_path / "a.npz"), ModalityTools())
+    with np.load(path) as arrays:
+        kept = {name: arrays[name] for name in arrays if not name.startswith("nucleotide")}
+    np.savez(path, **kept)
+    held = load_held_out([path])
+    assert held.signatures["nucleotide"].shape == (0, 64)
+
+
+def test_sequences_are_found_in_fasta_files_and_tables(tmp_path: Path) -> None:
+    first, second = dna(60, 4), dna(60, 5)
+    (tmp_path / "a.fa.gz").write_bytes(
+        gzip.compress(f">x\n{first}\n>y\nACGT\n>z\nMKTAYIAKQRQ\n".encode())
+    )
+    rows = "".join(f"{dna(60, seed)},{seed}\n" for seed in range(5, 25))
+    (tmp_path / "b.csv").write_text(f"enhancer,label\n{rows}")
+    found = [(one.set_name, one.modality, one.value) for one in read_held_out_folder(tmp_path)]
+    assert found[0] == ("a.fa.gz", "nucleotide", first)
+    assert found[1] == ("a.fa.gz", "protein", "MKTAYIAKQRQ")
+    assert found[2] == ("b.csv", "nucleotide", second)

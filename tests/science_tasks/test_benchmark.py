@@ -1,0 +1,315 @@
+"""Benchmarks: tasks, answers that are kept, paired comparisons and the leak audit."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score
+
+from kagaku.bases import UNTRAINED, load_base
+from kagaku.data.corpora.keys import kin_key
+from kagaku.data.corpora.trained_on import Collector, TrainedOn
+from kagaku.errors import InputError
+from kagaku.science_tasks.benchmark.cases import PropertyCase, labels_case, table_case
+from kagaku.science_tasks.benchmark.leaks import audit
+from kagaku.science_tasks.benchmark.measures import (
+    COVERAGE,
+    f1_of_counts,
+    mean_of,
+    multiclass,
+    multilabel,
+    regression,
+    share_of_counts,
+)
+from kagaku.science_tasks.benchmark.methods import Single, constant, plain
+from kagaku.science_tasks.benchmark.running import (
+    BaseUse,
+    Plan,
+    Quick,
+    load_results,
+    run_task,
+)
+from kagaku.science_tasks.benchmark.summary import (
+    best_baseline,
+    compare_runs,
+    runs_of,
+    summarise,
+)
+from kagaku.science_tasks.benchmark.task import Case, Context, Rows, Task, Tasks
+from kagaku.science_tasks.tasks import TASKS
+
+RNG = np.random.default_rng(0)
+ALCOHOLS = [f"{'C' * n}O" for n in range(1, 31)] + [f"{'C' * n}(C)O" for n in range(1, 31)]
+
+
+def alcohols() -> pd.DataFrame:
+    """Return a table whose target is the length of a chain, with a little noise."""
+    length = np.array([one.count("C") for one in ALCOHOLS], dtype=float)
+    return pd.DataFrame({"smiles": ALCOHOLS, "length": length + RNG.normal(0, 0.1, len(length))})
+
+
+def chain_case(**how: object) -> PropertyCase:
+    order = np.random.default_rng(1).permutation(len(ALCOHOLS))
+    return table_case(
+        alcohols(),
+        ["smiles: molecule"],
+        "length [dimensionless]: regression",
+        Rows(order[:40], order[50:], order[40:50]),
+        **how,  # type: ignore[arg-type]
+    )
+
+
+def load_chains(source: object) -> Mapping[str, Case]:
+    del source
+    return {"first": chain_case(), "second": chain_case()}
+
+
+def chain_task(**methods: object) -> Task:
+    given = methods or {"constant": constant, "plain": plain}
+    return Task(
+        name="chains",
+        domain="chemistry",
+        question="How long is the chain?",
+        dataset="none",
+        files=(),
+        load=load_chains,
+        measures=regression(("RMSE", "Spearman"), "dimensionless"),
+        methods=given,  # type: ignore[arg-type]
+        baselines=("constant",) if "constant" in given else (),
+        default=tuple(given),
+    )
+
+
+def no_files(key: str) -> bytes:
+    raise AssertionError(key)
+
+
+def untrained() -> BaseUse:
+    return BaseUse(lambda: load_base(UNTRAINED))
+
+
+def test_a_case_holds_the_parts_of_its_split_and_counts_what_cannot_be_read() -> None:
+    table = alcohols()
+    table.loc[3, "smiles"] = "C(("
+    rows = Rows(np.arange(40), np.arange(50, 60), np.arange(40, 50))
+    case = table_case(
+        table, ["smiles: molecule"], "length [dimensionless]: regression", rows, extra=["length"]
+    )
+    assert (case.n_train, case.n_test, case.n_dropped) == (49, 10, 1)
+    assert case.values("test")["molecule"] == ALCOHOLS[50:60]
+    answers = constant(case, Context(untrained()))
+    assert answers["length"].tolist() == table["length"][50:60].tolist()
+    assert answers["truth"].to_numpy() == pytest.approx(table["length"][50:60].to_numpy())
+
+
+def test_a_cut_keeps_both_classes() -> None:
+    table = alcohols()
+    table["long"] = (table["length"] > 28).astype(int)
+    rows = Rows(np.arange(0, 60, 2), np.arange(1, 60, 2))
+    case = table_case(table, ["smiles: molecule"], "long: binary", rows).cut(6, 6, seed=0)
+    truth = case.records.targets["long"].values
+    assert set(truth[case.rows.train]) == set(truth[case.rows.test]) == {0.0, 1.0}
+
+
+def test_labels_that_are_missing_are_not_scored() -> None:
+    table = alcohols()
+    table["long"] = (table["length"] > 15).astype(float)
+    table["short"] = 1 - table["long"]
+    table.loc[10:13, "short"] = np.nan
+    case = labels_case(
+        table,
+        ["smiles: molecule"],
+        ["long", "short"],
+        Rows(np.arange(20, 60), np.arange(10, 20)),
+    )
+    answers = constant(case, Context(untrained()))
+    assert answers["t_1"].isna().sum() == 4
+    answers["p_0"], answers["p_1"] = answers["t_0"], answers["t_1"].fillna(0.3)
+    (area,) = multilabel(("macro ROC-AUC",))
+    assert area.of(answers) == 1
+
+
+def test_measures_agree_with_the_libraries_and_with_counting_by_hand() -> None:
+    truth = RNG.integers(0, 3, 50)
+    chances = RNG.dirichlet(np.ones(3), 50)
+    answers = pd.DataFrame({"truth": truth, **{f"p_{i}": chances[:, i] for i in range(3)}})
+    accuracy, macro = multiclass(("accuracy", "macro F1"))
+    guess = chances.argmax(axis=1)
+    assert accuracy.of(answers) == (guess == truth).mean()
+    assert macro.of(answers) == pytest.approx(f1_score(truth, guess, average="macro"))
+    counts = pd.DataFrame({"hits": [1, 0], "guessed": [2, 1], "wanted": [1, 3]})
+    # Precision 1/3, recall 1/4: F1 = 2/7.
+    assert f1_of_counts().of(counts) == pytest.approx(2 / 7)
+    assert share_of_counts("Q3", "hits", "wanted").of(counts) == pytest.approx(1 / 4)
+    assert np.isnan(mean_of("rank", "rank").of(counts))
+
+
+def test_a_measure_can_look_at_some_items_only() -> None:
+    answers = pd.DataFrame({"truth": [0.0, 0.0], "given": [1.0, 3.0], "cliff": [0, 1]})
+    (rmse,) = regression(("RMSE",), "K")
+    on_cliffs = rmse.where("RMSE on cliffs", lambda one: one["cliff"] == 1)
+    assert (on_cliffs.of(answers), on_cliffs.name, on_cliffs.unit) == (3.0, "RMSE on cliffs", "K")
+
+
+def test_coverage_counts_truths_inside_their_interval() -> None:
+    answers = pd.DataFrame({"truth": [1, 2, np.nan], "low": [0, 3, 0], "high": [2, 4, 1]})
+    assert COVERAGE.of(answers) == 0.5
+
+
+def test_answers_are_kept_and_a_second_run_asks_nobody(tmp_path: Path) -> None:
+    calls = []
+
+    def counted(case: PropertyCase, context: Context) -> pd.DataFrame:
+        calls.append(context.seed)
+        return constant(case, context)
+
+    task = chain_task(counted=counted)
+    plan = Plan(seeds=(0, 1))
+    first = list(run_task(task, no_files, untrained(), plan, tmp_path))
+    again = list(run_task(task, no_files, untrained(), plan, tmp_path))
+    assert calls == [0, 1, 0, 1]
+    assert [(one.split, one.seed) for one in first] == [
+        ("first", 0),
+        ("first", 1),
+        ("second", 0),
+        ("second", 1),
+    ]
+    for one, other in zip(first, again, strict=True):
+        pd.testing.assert_frame_equal(one.answers, other.answers)
+    assert len(load_results(tmp_path)) == 4
+
+
+def test_a_quick_look_is_kept_apart_from_the_whole(tmp_path: Path) -> None:
+    task = chain_task(constant=constant)
+    plan = Plan(quick=Quick(10, 5), splits=("first",))
+    (quick,) = run_task(task, no_files, untrained(), plan, tmp_path)
+    (whole,) = run_task(task, no_files, untrained(), Plan(splits=("first",)), tmp_path)
+    assert (quick.n_train, quick.n_test, whole.n_train, whole.n_test) == (10, 5, 50, 10)
+
+
+def test_answers_of_other_weights_are_not_taken_for_these(tmp_path: Path) -> None:
+    task = chain_task(learned=Single("linear", "embeddings"))
+    plan = Plan(splits=("first",))
+    (one,) = run_task(task, no_files, untrained(), plan, tmp_path)
+    (other,) = run_task(task, no_files, BaseUse(lambda: load_base("kagaku-tiny")), plan, tmp_path)
+    assert (one.base_name, other.base_name) == ("untrained-tiny", "kagaku-tiny")
+    assert one.base != other.base
+
+
+def test_the_plain_model_beats_the_constant_and_the_comparison_says_so(tmp_path: Path) -> None:
+    task = chain_task()
+    results = list(run_task(task, no_files, untrained(), Plan(), tmp_path))
+    found = {(one.method, one.measure): one for one in summarise(task, results)}
+    assert found["plain", "RMSE"].mean < found["constant", "RMSE"].mean
+    assert found["plain", "RMSE"].low < found["plain", "RMSE"].mean < found["plain", "RMSE"].high
+    assert best_baseline(task, results) == "constant"
+    paired = compare_runs(
+        task.leading,
+        runs_of(results, "plain"),
+        runs_of(results, "constant"),
+        ("plain", "constant"),
+    )
+    assert paired is not None
+    assert paired.verdict == "better"
+    assert paired.sentence().startswith("plain is better than constant (RMSE -")
+
+
+def test_a_method_that_loses_says_so() -> None:
+    task = chain_task()
+    truth = np.arange(50.0)
+    good = pd.DataFrame({"truth": truth, "given": truth + 0.1})
+    bad = pd.DataFrame({"truth": truth, "given": truth + RNG.normal(0, 5, 50)})
+    runs = ({("first", 0): bad}, {("first", 0): good})
+    paired = compare_runs(task.leading, *runs, ("ours", "theirs"))
+    assert paired is not None
+    assert "ours is worse than theirs: use that one instead" in paired.sentence()
+    same = compare_runs(task.leading, runs[0], runs[0], ("ours", "ours again"))
+    assert same is not None
+    assert (same.difference, same.verdict) == (0, "no different")
+
+
+def test_items_of_a_group_are_resampled_together() -> None:
+    truth = np.zeros(40)
+    gene = np.repeat([0, 1], 20)
+    given = np.where(gene == 0, 1.0, 2.0)
+    answers = pd.DataFrame({"truth": truth, "given": given, "gene": gene})
+    alone = chain_task()
+    runs = ({("first", 0): answers}, {("first", 0): answers.assign(given=0.0)})
+    narrow = compare_runs(alone.leading, *runs, ("a", "b"))
+    wide = compare_runs(alone.leading, *runs, ("a", "b"), group="gene")
+    assert narrow is not None
+    assert wide is not None
+    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+
+
+def test_planted_duplicates_are_found_in_the_training_part_and_in_the_corpus() -> None:
+    table = alcohols()
+    table.loc[55, "smiles"] = "OC"  # methanol, which stands in row 0 as CO
+    case = table_case(
+        table,
+        ["smiles: molecule"],
+        "length [dimensionless]: regression",
+        Rows(np.arange(50), np.arange(50, 60)),
+    )
+    collector = Collector()
+    kin = np.array([[kin_key("molecule", ALCOHOLS[52])]], dtype=np.uint64)
+    collector.add(["molecule"], kin, [])
+    leaks = audit(case, collector.trained_on())
+    assert np.flatnonzero(leaks.within).tolist() == [5]
+    assert leaks.corpus is not None
+    assert np.flatnonzero(leaks.corpus).tolist() == [2]
+    assert np.flatnonzero(leaks.any).tolist() == [2, 5]
+    assert leaks.shares()["corpus"] == pytest.approx(0.1)
+
+
+def test_near_duplicates_of_texts_are_found() -> None:
+    words = np.array([f"word{i}" for i in range(400)])
+    texts = [" ".join(RNG.choice(words, 60)) for _ in range(30)]
+    texts[25] = texts[3].replace(texts[3].split()[-1], "other")
+    table = pd.DataFrame({"note": texts, "y": RNG.normal(size=30)})
+    case = table_case(
+        table,
+        ["note: text"],
+        "y [dimensionless]: regression",
+        Rows(np.arange(20), np.arange(20, 30)),
+    )
+    leaks = audit(case, TrainedOn({}, {}))
+    assert not leaks.within.any()
+    assert np.flatnonzero(leaks.within_near).tolist() == [5]
+    assert leaks.corpus is not None
+    assert not leaks.corpus.any()
+
+
+def test_without_fingerprints_the_corpus_is_not_judged() -> None:
+    leaks = audit(chain_case(), None, "nobody knows")
+    assert (leaks.corpus, leaks.note) == (None, "nobody knows")
+    assert leaks.shares()["corpus"] is None
+
+
+def test_misspelt_names_are_answered_with_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"there is no task named 'esoll'. Did you mean 'esol'"):
+        TASKS.chosen("esoll")
+    with pytest.raises(InputError, match=r"the task 'chains' has no method 'plane'. Did you mean"):
+        chain_task().method("plane")
+    with pytest.raises(InputError, match=r"the task 'chains' has no split 'third'"):
+        list(run_task(chain_task(), no_files, untrained(), Plan(splits=("third",)), Path("x")))
+
+
+def test_a_toy_task_takes_one_registration() -> None:
+    tasks = Tasks()
+    tasks.register(chain_task())
+    assert [one.name for one in tasks.chosen("chemistry")] == ["chains"]
+    with pytest.raises(RuntimeError, match="two tasks claim the name 'chains'"):
+        tasks.register(chain_task())
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_every_registered_task_is_whole(name: str) -> None:
+    task = TASKS[name]
+    assert task.question.endswith("?")
+    assert task.files
+    assert task.baselines
+    assert all(one.source for one in task.published)
+    assert all(minutes > 0 for minutes in task.minutes.values())

@@ -1,0 +1,188 @@
+"""`kagaku benchmark` and `kagaku compare`, end to end."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kagaku
+from kagaku import benchmark as verb
+from kagaku.bases import UNTRAINED
+from kagaku.comparing import compare
+from kagaku.data.catalogue import Source
+from kagaku.errors import InputError
+from kagaku.science_tasks.benchmark.cases import table_case
+from kagaku.science_tasks.benchmark.measures import regression
+from kagaku.science_tasks.benchmark.methods import Single, constant, plain
+from kagaku.science_tasks.benchmark.task import Case, Published, Rows, Task, Tasks
+from kagaku.terminal import Terminal
+
+SMILES = [f"{'C' * n}{end}" for n in range(1, 21) for end in ("O", "N", "F")]
+UNIT = "log10(mol/L)"
+
+
+def load(source: Source) -> Mapping[str, Case]:
+    """Return a made case: a chain's solubility falls with its length."""
+    del source
+    rng = np.random.default_rng(0)
+    y = [1.0 - 0.5 * one.count("C") + rng.normal(0, 0.2) for one in SMILES]
+    order = rng.permutation(len(SMILES))
+    return {
+        "only": table_case(
+            pd.DataFrame({"smiles": SMILES, "logS": y}),
+            ["smiles: molecule"],
+            f"logS [{UNIT}]: regression",
+            Rows(order[:45], order[45:]),
+        )
+    }
+
+
+TOY = Task(
+    name="toy",
+    domain="chemistry",
+    question="How well does a <b>chain</b> dissolve?",
+    dataset="made",
+    files=("none",),
+    load=load,
+    measures=regression(("RMSE", "Spearman"), UNIT),
+    methods={
+        "constant": constant,
+        "plain": plain,
+        "linear-embeddings": Single("linear", "embeddings"),
+    },
+    baselines=("constant", "plain"),
+    default=("constant", "plain", "linear-embeddings"),
+    published=(
+        Published("somebody", "RMSE", 0.4, "https://doi.org/10.1000/1", differs="other data"),
+    ),
+    traps=("Chains are made up.",),
+    minutes={"constant": 0.1, "plain": 0.2},
+)
+
+
+@pytest.fixture(autouse=True)
+def _only_toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = Tasks()
+    tasks.register(TOY)
+    monkeypatch.setattr("kagaku.benchmark.TASKS", tasks)
+    monkeypatch.setattr("kagaku.comparing.TASKS", tasks)
+
+
+def no_file(key: str) -> bytes:
+    raise AssertionError(key)
+
+
+def run(folder: Path, **how: object) -> dict[str, object]:
+    request = verb.BenchmarkRequest(names=("toy",), base=UNTRAINED, **how)  # type: ignore[arg-type]
+    return verb.benchmark(request, folder, terminal=Terminal(quiet=True), source=no_file)
+
+
+def test_a_benchmark_leaves_scores_answers_and_a_page(tmp_path: Path) -> None:
+    found = run(tmp_path / "bench")
+    toy = found["toy"]
+    assert isinstance(toy, dict)
+    assert [one["name"] for one in toy["methods"]] == ["constant", "plain", "linear-embeddings"]
+    assert toy["best_baseline"] == "plain"
+    assert toy["methods"][2]["base"] == UNTRAINED
+    assert toy["methods"][2]["versus_baseline"]["sentence"].startswith("linear-embeddings is ")
+    assert toy["leaks"]["only"]["within"] == 0
+    assert "was pretrained on nothing" in toy["leaks"]["only"]["note"]
+    stored = json.loads((tmp_path / "bench" / "scores.json").read_text())
+    assert stored["tasks"]["toy"] == json.loads(json.dumps(toy))
+    page = (tmp_path / "bench" / "scoreboard.html").read_text()
+    assert "How well does a &lt;b&gt;chain&lt;/b&gt; dissolve?" in page
+    assert "not comparable: other data" in page
+    assert "Chains are made up." in page
+    assert page.count("<svg") == 1
+
+
+def test_the_table_tells_scores_baselines_and_traps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = verb.BenchmarkRequest(names=("toy",), methods=("constant", "plain"))
+    verb.benchmark(request, tmp_path / "bench", source=no_file)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "Errors are in log10(mol/L). Plain baselines: constant, plain." in told
+    assert "Beware: Chains are made up." in told
+    assert "only: 0.0% of the test items stand in its training part" in told
+
+
+def test_an_estimate_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    request = verb.BenchmarkRequest(names=("toy",), methods=("constant", "plain"), n_seeds=2)
+    found = verb.estimate(request)
+    assert found["toy"] == pytest.approx(0.6)
+    assert verb.estimate(verb.BenchmarkRequest(names=("toy",))) == {"toy": None}
+    assert "not measured" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="the folder holds other files, which a benchmark would"):
+        run(tmp_path)
+
+
+def test_two_methods_of_a_benchmark_are_compared(tmp_path: Path) -> None:
+    run(tmp_path / "bench")
+    found = compare(
+        tmp_path / "bench",
+        tmp_path / "bench",
+        method="plain",
+        other="constant",
+        terminal=Terminal(quiet=True),
+    )
+    (paired,) = found["toy"]
+    assert (paired.method, paired.other) == ("plain (bench)", "constant (bench)")
+    assert paired.verdict == "better"
+
+
+def test_two_runs_are_compared_on_their_common_rows(tmp_path: Path) -> None:
+    table = pd.DataFrame({"smiles": SMILES, "logS [log10(mol/L)]": np.arange(60.0)})
+    table.to_csv(tmp_path / "lab.csv", index=False)
+    for name, method in (("one", "readout"), ("two", "readout")):
+        kagaku.finetune(
+            tmp_path / "lab.csv",
+            target="logS",
+            output=tmp_path / name,
+            method=method,
+            base=UNTRAINED,
+            split="random",
+            quiet=True,
+        )
+    found = compare(tmp_path / "one", tmp_path / "two", terminal=Terminal(quiet=True))
+    (((name, (paired,)),)) = found.items()
+    assert name.startswith("logS, ")
+    assert (paired.difference, paired.verdict) == (0, "no different")
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the folder holds no answers of a benchmark"):
+        compare(tmp_path, tmp_path)
+
+
+@pytest.mark.benchmark_data
+def test_the_first_task_runs_on_a_part_of_its_real_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert os.environ["KAGAKU_DATA"]
+    from kagaku.science_tasks.tasks import TASKS
+
+    monkeypatch.setattr("kagaku.benchmark.TASKS", TASKS)
+    request = verb.BenchmarkRequest(
+        names=("esol", "bace", "sider"), methods=("constant", "plain"), is_quick=True
+    )
+    found = verb.benchmark(request, tmp_path / "bench", terminal=Terminal(quiet=True))
+    for name, metric, factor in (
+        ("esol", "RMSE", -1),
+        ("bace", "ROC-AUC", 1),
+        ("sider", "macro ROC-AUC", 1),
+    ):
+        scores = {
+            one["name"]: factor * one["scores"][metric]["mean"] for one in found[name]["methods"]
+        }
+        assert scores["plain"] > scores["constant"]
+        assert found[name]["leaks"][next(iter(found[name]["leaks"]))]["corpus"] == 0
