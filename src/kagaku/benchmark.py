@@ -16,6 +16,7 @@ from kagaku.data.corpora.storage import write_json
 from kagaku.data.corpora.trained_on import TRAINED_ON_FILE, TrainedOn
 from kagaku.datasets import source as dataset_source
 from kagaku.errors import InputError
+from kagaku.models.pretraining.stored import load_pretrained
 from kagaku.outputs import check_job_folder
 from kagaku.provenance import machine, package_versions
 from kagaku.science_tasks.benchmark.leaks import Leaks, audit
@@ -84,7 +85,9 @@ def benchmark(
     tasks = chosen_tasks(request, terminal)
     check_job_folder(output, mark=SCORES_FILE, what="benchmark")
     source = source or dataset_source()
-    base = BaseUse(lambda: load_base(request.base))
+    base = BaseUse(
+        lambda: load_base(request.base), lambda: load_pretrained(weights_folder(request.base))
+    )
     plan = Plan(
         request.methods,
         request.splits,
@@ -106,7 +109,7 @@ def benchmark(
             for one in load_results(output)
             if one.task == task.name and one.quick == plan.quick and one.split in leaks
         ]
-        found = task_scores(task, results, leaks)
+        found = task_scores(task, results, leaks, task.all_published(source))
         _keep(found, output)
         show_task(found, terminal)
     stored: dict[str, Any] = json.loads((output / SCORES_FILE).read_text(encoding="utf-8"))

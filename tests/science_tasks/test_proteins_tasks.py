@@ -727,7 +727,7 @@ def test_every_task_runs_on_its_real_data(
     base = BaseUse(lambda: load_base(None), lambda: tiny)
     for task in TASKS.chosen("proteins"):
         task = replace(task, load=partial(first_of, task.load))
-        plan = Plan(quick=Quick(n_train=160, n_test=40))
+        plan = Plan(quick=Quick(n_train=100, n_test=30))
         with quickly():
             results = list(run_task(task, source, base, plan, tmp_path))
         scores = {one.method: task.leading.of(one.answers) for one in results}
