@@ -45,7 +45,8 @@ class MeanCandidate:
         values = self.target.subset(train_index).values
         if self.kind == "per-token":
             values = np.concatenate([one for one in values if one is not None])
-            token_shares = prior(values.astype(np.int64), self.n_classes)
+            labelled = values[~np.isnan(values.astype(np.float64))]
+            token_shares = prior(labelled.astype(np.int64), self.n_classes)
             return _Constant(self.target, shares=token_shares, by_token=True)
         if self.kind in ("regression", "field"):
             return _Constant(self.target, *_mean_and_spread(values.astype(np.float64)))

@@ -127,6 +127,6 @@ def _label(
         labels = np.full(n_tokens, -1, dtype=np.int64)
         if value is not None and n_tokens:
             # The first token is the start mark and the last the end mark.
-            labels[1 : 1 + len(value)] = value
+            labels[1 : 1 + len(value)] = np.nan_to_num(value, nan=-1)
         return labels
     return np.asarray(value, dtype=np.float32)

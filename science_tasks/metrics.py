@@ -224,8 +224,9 @@ def _token_scores(
     record: Int[np.ndarray, " token"] = np.repeat(
         np.arange(len(labels)), [len(one) for one in labels]
     )
+    known = ~np.isnan(truth.astype(np.float64))
     metrics: dict[str, Metric] = {"accuracy": accuracy, "macro F1": macro_f1}
-    return _scores(metrics, truth, table, record, None, seed)
+    return _scores(metrics, truth[known], table[known], record[known], None, seed)
 
 
 def _field_scores(

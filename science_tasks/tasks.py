@@ -19,19 +19,33 @@ from kagaku.science_tasks.materials import (
     density_functional_sets,
     matbench,
 )
+from kagaku.science_tasks.proteins import (
+    affinity,
+    de_novo,
+    fitness,
+    localisation,
+    proteingym,
+    residue_labels,
+)
 
 __all__ = [
     "TASKS",
+    "affinity",
+    "de_novo",
     "denovo",
     "density_functional_sets",
     "descriptions",
     "enhancers",
+    "fitness",
     "guides",
     "lineages",
+    "localisation",
     "matbench",
     "moleculeace",
     "moleculenet",
+    "proteingym",
     "reaction_yields",
     "reactions",
+    "residue_labels",
     "solubility",
 ]

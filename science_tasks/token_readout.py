@@ -109,7 +109,7 @@ class TokenReadout(Readout):
 
         Args:
             blocks: One row per token of those records, such as `token_windows` gives.
-            target: Class indices by token.
+            target: Class indices by token; NaN where a token has no label.
             kind: Always ``"per-token"``.
             n_classes: How many classes there are.
             seed: Chooses the tokens where there are more than `TRAINING_TOKENS`.
@@ -126,7 +126,8 @@ class TokenReadout(Readout):
                 f"there are {len(labels)} labels for {n_tokens} tokens",
                 fix="Give every token of a labelled sequence one label.",
             )
-        rows = np.random.default_rng(seed).permutation(n_tokens)[:TRAINING_TOKENS]
+        labelled = np.flatnonzero(~np.isnan(labels.astype(np.float64)))
+        rows = np.random.default_rng(seed).permutation(labelled)[:TRAINING_TOKENS]
         rows = np.sort(rows)
         self.readout = READOUTS[self.inner]()
         self.readout.fit(

@@ -114,7 +114,13 @@ def _paired(
     assert other.probabilities is not None
     if kind == "per-token":
         labels = np.concatenate([one for one in truth.values if one is not None])
-        return labels, own.probabilities, other.probabilities, MULTICLASS[metric]
+        known = ~np.isnan(labels.astype(np.float64))
+        return (
+            labels[known],
+            own.probabilities[known],
+            other.probabilities[known],
+            MULTICLASS[metric],
+        )
     table = {"binary": BINARY, "multiclass": MULTICLASS, "multilabel": MULTILABEL}[kind]
     return truth.values, own.probabilities, other.probabilities, table[metric]
 

@@ -57,7 +57,7 @@ def open_stream(key: str, folders: Sequence[Path]) -> Iterator[BinaryIO]:
     path = _find(file, folders)
     if _identity(path, file) not in _verified:
         verify(path, file)
-    with _unpacked(path) as stream:
+    with unpacked(path) as stream:
         yield stream
 
 
@@ -77,7 +77,7 @@ def read_stored(path: Path, file: DataFile) -> bytes:
         InputError: It is damaged, or its content is not the catalogue's.
     """
     identity = _identity(path, file)
-    with _told(path, file), _unpacked(path) as stream:
+    with _told(path, file), unpacked(path) as stream:
         content = stream.read(file.n_bytes + 1)
     if identity not in _verified:
         _compare(hashlib.sha256(content).hexdigest(), len(content), path, file)
@@ -97,7 +97,7 @@ def verify(path: Path, file: DataFile) -> None:
     """
     identity = _identity(path, file)
     digest, n_bytes = hashlib.sha256(), 0
-    with _told(path, file), _unpacked(path) as stream:
+    with _told(path, file), unpacked(path) as stream:
         while n_bytes <= file.n_bytes and (piece := stream.read(PIECE)):
             digest.update(piece)
             n_bytes += len(piece)
@@ -166,8 +166,12 @@ def _told(path: Path, file: DataFile) -> Iterator[None]:
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading its uncompressed content."""
+def unpacked(path: Path) -> Iterator[BinaryIO]:
+    """Open a stored file for reading its uncompressed content.
+
+    Raises:
+        OSError, EOFError, zlib.error, lzma.LZMAError: It is damaged.
+    """
     with path.open("rb") as stored, _reader(stored, path.suffix.lower()) as stream:
         yield stream
 

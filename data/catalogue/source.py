@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from kagaku.data.catalogue.contents import open_file
+from kagaku.data.catalogue.own_files import is_own, open_own_file
 
 
 @runtime_checkable
@@ -37,6 +38,8 @@ class FolderSource:
         """Return the content of the file with this key.
 
         Raises:
-            InputError: As in `open_file`.
+            InputError: As in `open_file`, and in `open_own_file` for files that users bring.
         """
+        if is_own(key):
+            return open_own_file(key, self.folders)
         return open_file(key, self.folders)

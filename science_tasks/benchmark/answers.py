@@ -81,7 +81,8 @@ def _tokens(case: PropertyCase, prediction: Prediction) -> pd.DataFrame:
         0 if truth is None else int((truth == guess).sum())
         for truth, guess in zip(labels, given, strict=True)
     ]
-    return pd.DataFrame({HITS: right, ASKED: counts})
+    asked = [0 if one is None else int((~np.isnan(one.astype(np.float64))).sum()) for one in labels]
+    return pd.DataFrame({HITS: right, ASKED: asked})
 
 
 def _fields(case: PropertyCase, prediction: Prediction) -> pd.DataFrame:

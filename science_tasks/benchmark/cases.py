@@ -70,7 +70,8 @@ class PropertyCase:
         rng = np.random.default_rng(seed)
         learnt = self._drawn(self.rows.learnt(), n_train, rng)
         test = self._drawn(self.rows.test, n_test, rng)
-        return replace(self, rows=Rows(learnt, test))
+        # Methods describe every record of a case, so those that are not used must go.
+        return replace(self, rows=Rows(learnt, test)).subset()
 
     def _drawn(self, rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
         if len(rows) <= most:

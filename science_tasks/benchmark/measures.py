@@ -81,6 +81,13 @@ def numbered_columns(answers: pd.DataFrame, prefix: str) -> list[str]:
     return sorted(names, key=lambda one: int(one.removeprefix(prefix)))
 
 
+def of_numbers(
+    name: str, metric: Metric, *, unit: str | None = None, smaller_is_better: bool = False
+) -> Measure:
+    """Return a measure of numbers by a metric of (truth, prediction); missing ones are left out."""
+    return Measure(name, partial(_pair, metric), unit, smaller_is_better)
+
+
 def regression(names: Sequence[str], unit: str | None) -> tuple[Measure, ...]:
     """Return measures of numbers by their usual names: RMSE, MAE, R2, Spearman, Kendall."""
     return tuple(

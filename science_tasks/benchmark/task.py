@@ -144,6 +144,9 @@ class Task:
     published: tuple[Published, ...] = ()
     """Scores of others."""
 
+    tabulated: Callable[[Source], Sequence[Published]] | None = None
+    """Gives further scores of others that stand in a catalogued table."""
+
     traps: tuple[str, ...] = ()
     """What a reader must know before believing any score here."""
 
@@ -167,6 +170,12 @@ class Task:
     def leading(self) -> Measure:
         """The measure that comparisons are about."""
         return self.measures[0]
+
+    def all_published(self, source: Source) -> tuple[Published, ...]:
+        """Return the scores of others, those of catalogued tables included."""
+        if self.tabulated is None:
+            return self.published
+        return (*self.published, *self.tabulated(source))
 
     def measure(self, name: str) -> Measure:
         """Return one of the measures; raises KeyError for a stranger."""

@@ -109,7 +109,7 @@ def benchmark(
             for one in load_results(output)
             if one.task == task.name and one.quick == plan.quick and one.split in leaks
         ]
-        found = task_scores(task, results, leaks)
+        found = task_scores(task, results, leaks, task.all_published(source))
         _keep(found, output)
         show_task(found, terminal)
     stored: dict[str, Any] = json.loads((output / SCORES_FILE).read_text(encoding="utf-8"))

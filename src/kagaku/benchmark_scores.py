@@ -16,14 +16,17 @@ from kagaku.science_tasks.benchmark.summary import (
     runs_of,
     summarise,
 )
-from kagaku.science_tasks.benchmark.task import Task
+from kagaku.science_tasks.benchmark.task import Published, Task
 
 FEWEST_LEFT = 10
 """Test items that must be left without the matches for a score of them to say anything."""
 
 
 def task_scores(
-    task: Task, results: Sequence[Result], leaks: Mapping[str, Leaks]
+    task: Task,
+    results: Sequence[Result],
+    leaks: Mapping[str, Leaks],
+    published: Sequence[Published] | None = None,
 ) -> dict[str, Any]:
     """Return everything that is told about a task.
 
@@ -31,7 +34,11 @@ def task_scores(
         task: The question.
         results: Of all its methods, splits and seeds that were run.
         leaks: By split, what the test part shares with what was learnt from.
+        published: Scores of others, of which those of the splits that were run are told; None takes
+            the task's own.
     """
+    published = task.published if published is None else published
+    splits = {one.split for one in results}
     summaries = summarise(task, results)
     baseline = best_baseline(task, results)
     methods = []
@@ -70,7 +77,7 @@ def task_scores(
         ],
         "best_baseline": baseline,
         "methods": methods,
-        "published": [asdict(one) for one in task.published],
+        "published": [asdict(one) for one in published if one.split is None or one.split in splits],
         "leaks": {name: {**one.shares(), "note": one.note} for name, one in leaks.items()},
         "traps": list(task.traps),
     }
