@@ -2,5 +2,7 @@
 
 from kagaku.science_tasks.benchmark.task import TASKS
 from kagaku.science_tasks.chemistry import moleculenet
+from kagaku.science_tasks.literature import named_entities, texts
+from kagaku.science_tasks.microscopy import blood, xrays
 
-__all__ = ["TASKS", "moleculenet"]
+__all__ = ["TASKS", "blood", "moleculenet", "named_entities", "texts", "xrays"]
