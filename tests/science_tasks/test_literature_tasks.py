@@ -1,7 +1,6 @@
 """Questions about scientific texts: entities, relations, reasons to cite, subjects, answers."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from jaxtyping import Float, Int
 from tokenizers.implementations import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
@@ -17,6 +15,7 @@ from kagaku.data.catalogue import FolderSource
 from kagaku.errors import InputError
 from kagaku.models import Encoder, EncoderConfig
 from kagaku.models.backbone import BackboneConfig
+from kagaku.models.public.opening import load_public
 from kagaku.science_tasks.benchmark.cases import PropertyCase, table_case
 from kagaku.science_tasks.benchmark.measures import f1_of_counts, macro_f1_of_counts
 from kagaku.science_tasks.benchmark.running import BaseUse, Plan, Quick, run_task
@@ -246,23 +245,6 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Pieces:
-    """A frozen encoder of pieces, as public ones are."""
-
-    dim = 16
-
-    def __init__(self, folder: Path) -> None:
-        self.words = BertWords.from_folder(folder)
-
-    def encode(self, text: str) -> Int[np.ndarray, " token"]:
-        return np.array([one for word in text.split() for one in self.words._encoded(word)])
-
-    def embed_tokens(self, texts: Sequence[str]) -> list[Float[np.ndarray, "_token dim"]]:
-        ids = [self.encode(one).tolist() for one in texts]
-        with torch.inference_mode():
-            return [one.numpy() for one in self.words._run(ids)]
-
-
 SENTENCES = [["tin", "oxide", "is", "tin"], ["is"], ["oxide", "."]]
 
 
@@ -279,7 +261,7 @@ def test_a_bert_gives_each_word_the_mean_of_its_pieces(bert: Path) -> None:
 
 
 def test_frozen_public_encoders_give_the_same_vectors(bert: Path) -> None:
-    frozen = words_of(Pieces(bert))
+    frozen = words_of(load_public(bert))
     assert isinstance(frozen, FrozenPieces)
     own = frozen_vectors(BertWords.from_folder(bert), SENTENCES)
     for one, other in zip(own, frozen_vectors(frozen, SENTENCES), strict=True):
