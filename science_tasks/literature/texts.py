@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -91,16 +91,20 @@ def load_questions(source: Source) -> Mapping[str, Case]:
             "answer": [one["final_decision"] for one in known],
         }
     )
+    every, none = np.arange(len(table)), np.arange(0)
+    case = table_case(
+        table,
+        ["question: text", "abstract: text"],
+        "answer: multiclass",
+        Rows(every, none),
+        source="PubMedQA",
+    )
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=0)
+    answers = case.records.targets["answer"].values.astype(np.int64)
+    sides = folds.split(np.zeros(len(answers)), answers)
     return {
-        f"fold-{number}": table_case(
-            table,
-            ["question: text", "abstract: text"],
-            "answer: multiclass",
-            Rows(train, test),
-            source="PubMedQA",
-        )
-        for number, (train, test) in enumerate(folds.split(np.zeros(len(table)), table["answer"]))
+        f"fold-{number}": replace(case, rows=Rows(train, test))
+        for number, (train, test) in enumerate(sides)
     }
 
 
