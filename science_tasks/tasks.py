@@ -15,9 +15,17 @@ from kagaku.science_tasks.genomes import (
     guides,
     lineages,
 )
+from kagaku.science_tasks.literature import (
+    named_entities,
+    texts,
+)
 from kagaku.science_tasks.materials import (
     density_functional_sets,
     matbench,
+)
+from kagaku.science_tasks.microscopy import (
+    blood,
+    xrays,
 )
 from kagaku.science_tasks.proteins import (
     affinity,
@@ -31,6 +39,7 @@ from kagaku.science_tasks.proteins import (
 __all__ = [
     "TASKS",
     "affinity",
+    "blood",
     "de_novo",
     "denovo",
     "density_functional_sets",
@@ -43,9 +52,12 @@ __all__ = [
     "matbench",
     "moleculeace",
     "moleculenet",
+    "named_entities",
     "proteingym",
     "reaction_yields",
     "reactions",
     "residue_labels",
     "solubility",
+    "texts",
+    "xrays",
 ]

@@ -10,7 +10,7 @@ import pandas as pd
 from kagaku.data import BadCell, infer_schema, parse_records
 from kagaku.data.folds import SplitKind
 from kagaku.data.records import EXACT, Records, TargetValues
-from kagaku.data.schema import Target
+from kagaku.data.schema import Input, Schema, Target
 from kagaku.data.table import table_from_frame
 from kagaku.errors import InputError
 from kagaku.modalities.checking import check_records, make_modalities
@@ -169,6 +169,45 @@ def labels_case(
         targets={name: TargetValues(values, np.full(len(values), EXACT))},
     )
     return _readable(records, bad, frame, rows, keeps_apart, ())
+
+
+def values_case(
+    inputs: Mapping[str, tuple[str, Sequence[Any]]],
+    target: Target,
+    values: Sequence[Any] | np.ndarray,
+    rows: Rows,
+    *,
+    keeps_apart: SplitKind = "random",
+    extra: Mapping[str, np.ndarray] | None = None,
+    source: str = "arrays",
+) -> PropertyCase:
+    """Return the case of values that stand in no table: images as arrays, say.
+
+    Args:
+        inputs: By name, the modality and one raw value per item; None where it is missing.
+        target: What is predicted.
+        values: Its measured values: numbers, class indices, or one row of labels per item.
+        rows: The split, by position.
+        keeps_apart: What the split does not let stand on both sides.
+        extra: Columns that go into the answers beside the prediction.
+        source: What the values are called in messages.
+
+    Raises:
+        InputError: Nothing can be read.
+    """
+    measured = np.asarray(values, dtype=np.float64)
+    schema = Schema(
+        tuple(Input(name, name, modality) for name, (modality, _) in inputs.items()), (target,)
+    )
+    records = Records(
+        schema=schema,
+        inputs={name: list(several) for name, (_, several) in inputs.items()},
+        targets={target.name: TargetValues(measured, np.full(len(measured), EXACT))},
+        rows=np.arange(1, len(measured) + 1),
+        source=source,
+    )
+    frame = pd.DataFrame(dict(extra or {}), index=range(len(measured)))
+    return _readable(records, (), frame, rows, keeps_apart, tuple(extra or ()))
 
 
 def _readable(

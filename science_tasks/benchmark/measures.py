@@ -175,6 +175,23 @@ def f1_of_counts(name: str = "F1") -> Measure:
     return Measure(name, compute, columns=("hits", "guessed", "wanted"))
 
 
+def macro_f1_of_counts(kinds: Sequence[str], name: str = "macro F1") -> Measure:
+    """Return the mean over kinds of F1, from ``hits_KIND``, ``guessed_KIND`` and ``wanted_KIND``.
+
+    A kind that nobody wants and nobody guesses is left out; one that is only guessed counts 0.
+    """
+    columns = {one: tuple(f"{c}_{one}" for c in ("hits", "guessed", "wanted")) for one in kinds}
+
+    def compute(answers: pd.DataFrame) -> float:
+        scores = []
+        for hits, guessed, wanted in columns.values():
+            if total := float(answers[guessed].sum() + answers[wanted].sum()):
+                scores.append(2 * float(answers[hits].sum()) / total)
+        return float(np.mean(scores)) if scores else float("nan")
+
+    return Measure(name, compute, columns=tuple(one for kind in columns.values() for one in kind))
+
+
 def _inside(answers: pd.DataFrame) -> float:
     known = answers[[TRUTH, LOW, HIGH]].dropna()
     inside = (known[LOW] <= known[TRUTH]) & (known[TRUTH] <= known[HIGH])

@@ -159,6 +159,11 @@ class Task:
     group: str | None = None
     """A column of the answers whose equal values are resampled together: a gene, a year."""
 
+    symmetries: tuple[str, ...] = ()
+    """Of images, the changes that the instrument makes itself and that leave the answer as it is;
+    methods may learn from and ask about images so changed, and from no others. Names of
+    `microscopy.symmetries.SYMMETRIES`."""
+
     def __post_init__(self) -> None:
         """Check what a typing error would break late."""
         assert self.domain in DOMAINS, self.domain

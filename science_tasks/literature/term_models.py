@@ -1,0 +1,185 @@
+"""Logistic regression on weighted terms, with the kind of terms and the penalty chosen by folds."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+from sklearn.base import clone
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, f1_score
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import FeatureUnion
+
+from kagaku.science_tasks.benchmark.answers import answers_of
+from kagaku.science_tasks.benchmark.cases import PropertyCase
+from kagaku.science_tasks.benchmark.task import Context
+from kagaku.science_tasks.prediction import Prediction
+
+FOLDS = 3
+"""Folds of the training rows in which terms and penalty are compared."""
+
+STRENGTHS = (1.0, 4.0, 16.0, 64.0)
+"""Inverse penalties that are tried."""
+
+Scoring = Literal["macro F1", "accuracy"]
+"""What folds compare by."""
+
+Terms = Callable[[str], list[str]]
+"""What a text is made of."""
+
+
+SMALL = 200
+"""Fewest texts of which terms of a single text are left out: they tell nothing, but of a few texts
+little else is there."""
+
+
+def _words(n: int, min_df: int) -> TfidfVectorizer:
+    return TfidfVectorizer(
+        ngram_range=(1, n), sublinear_tf=True, min_df=min_df, token_pattern=r"(?u)\b\w+\b"
+    )
+
+
+def _pieces(min_df: int) -> TfidfVectorizer:
+    return TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, min_df=min_df)
+
+
+def _kinds_of_terms(min_df: int) -> dict[str, Any]:
+    """Return the kinds of terms that are compared, by what they are called."""
+    return {
+        "words": _words(1, min_df),
+        "words and pairs": _words(2, min_df),
+        "words, pairs and pieces": FeatureUnion(
+            [("words", _words(2, min_df)), ("pieces", _pieces(min_df))]
+        ),
+    }
+
+
+@dataclass(frozen=True)
+class TermRegression:
+    """Logistic regression on tf-idf terms of the texts: the plain model of text classification.
+
+    The kind of terms is the one with the best score in `FOLDS` folds of the training rows, and then
+    the penalty, and whether rare classes weigh as much as frequent ones. Several text columns are
+    joined by a blank line.
+    """
+
+    scoring: Scoring = "macro F1"
+    """What the folds compare by."""
+
+    terms: Terms | None = None
+    """What a text is made of; None compares words, pairs and pieces of them."""
+
+    def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
+        """Answer a case about classes."""
+        texts = np.array(joined_texts(case), dtype=object)
+        labels = case.records.targets[case.target.name].values
+        learnt = case.rows.learnt()
+        learnt = learnt[~np.isnan(labels[learnt])]
+        classes = labels[learnt].astype(np.int64)
+        name, settings = self.choose(texts[learnt], classes, context.seed)
+        terms = clone(self._kinds(len(learnt))[name])
+        model = _regression(settings).fit(terms.fit_transform(texts[learnt]), classes)
+        chances = np.zeros((case.n_test, len(case.target.classes)))
+        chances[:, model.classes_] = model.predict_proba(terms.transform(texts[case.rows.test]))
+        frame = answers_of(case, Prediction(probabilities=chances))
+        weighted = ", rare classes weighted" if settings.is_balanced else ""
+        frame.attrs["chosen"] = f"{name}, C={settings.strength:g}{weighted}"
+        return frame
+
+    def choose(
+        self, texts: Sequence[str] | np.ndarray, classes: Int[np.ndarray, " text"], seed: int
+    ) -> tuple[str, "Settings"]:
+        """Return the kind of terms and the settings that are best in folds of these texts."""
+        sides = stratified_sides(classes, seed)
+        texts = np.asarray(texts, dtype=object)
+        scored = []
+        for name, terms in self._kinds(len(texts)).items():
+            parts = [_part(terms, texts, classes, fit, held) for fit, held in sides]
+            scored.append((self._score(parts, Settings()), name, parts))
+        _, name, parts = max(scored, key=lambda one: one[0])
+        tried = [Settings(c, balanced) for balanced in (False, True) for c in STRENGTHS]
+        return name, max(tried, key=lambda one: self._score(parts, one))
+
+    def _kinds(self, n_texts: int) -> dict[str, Any]:
+        min_df = 2 if n_texts >= SMALL else 1
+        if self.terms is None:
+            return _kinds_of_terms(min_df)
+        own = TfidfVectorizer(analyzer=self.terms, sublinear_tf=True, min_df=min_df)
+        return {"own terms": own}
+
+    def _score(self, parts: Sequence["_Part"], settings: "Settings") -> float:
+        """Return the mean score over the folds."""
+        values = []
+        for part in parts:
+            model = _regression(settings).fit(part.fitted, part.classes)
+            values.append(class_score(self.scoring, part.truth, model.predict(part.held)))
+        return float(np.mean(values))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of the logistic regression."""
+
+    strength: float = 4.0
+    """Inverse penalty."""
+
+    is_balanced: bool = False
+    """Whether rare classes weigh as much as frequent ones."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The terms of one fold, sparse (text, term), and the classes."""
+
+    fitted: Any
+    classes: np.ndarray
+    held: Any
+    truth: np.ndarray
+
+
+def _part(
+    terms: Any, texts: np.ndarray, classes: np.ndarray, fit: np.ndarray, held: np.ndarray
+) -> _Part:
+    own = clone(terms)
+    fitted = own.fit_transform(texts[fit])
+    return _Part(fitted, classes[fit], own.transform(texts[held]), classes[held])
+
+
+def _regression(settings: Settings) -> LogisticRegression:
+    weights = "balanced" if settings.is_balanced else None
+    return LogisticRegression(C=settings.strength, class_weight=weights, max_iter=1000)
+
+
+def stratified_sides(
+    classes: Int[np.ndarray, " text"], seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the rows to fit to and those held out in each of at most `FOLDS` folds."""
+    counts = np.bincount(classes)
+    n_folds = int(np.clip(counts[counts > 0].min(), 2, FOLDS))
+    with warnings.catch_warnings():
+        # A class of a single text cannot stand in every fold; the split is as good as it gets.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+        return list(folds.split(np.zeros(len(classes)), classes))
+
+
+def class_score(scoring: Scoring, truth: np.ndarray, given: np.ndarray) -> float:
+    """Return the score of guessed classes."""
+    if scoring == "accuracy":
+        return float(accuracy_score(truth, given))
+    return float(f1_score(truth, given, average="macro", zero_division=0.0))
+
+
+def joined_texts(case: PropertyCase) -> list[str]:
+    """Return the texts of each record, its columns joined by a blank line."""
+    columns: Sequence[list[Any]] = [
+        case.records.inputs[one.name]
+        for one in case.records.schema.inputs
+        if one.modality == "text"
+    ]
+    return ["\n\n".join(filter(None, several)) for several in zip(*columns, strict=True)]
