@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from kagaku.registry import did_you_mean
 from kagaku.science_tasks.benchmark.measures import COVERAGE, Measure
 
 
+@runtime_checkable
 class Case(Protocol):
     """One official split of a task: what methods learn from, and what they are asked."""
 
@@ -168,17 +169,17 @@ class Task:
 class Rows:
     """Which items of a table stand in the parts of an official split."""
 
-    train: Int[np.ndarray, " item"]
+    train: Int[np.ndarray, " train"]
     """What methods learn from."""
 
-    test: Int[np.ndarray, " item"]
+    test: Int[np.ndarray, " test"]
     """What they are asked; methods never see the answers."""
 
-    valid: Int[np.ndarray, " item"] | None = None
+    valid: Int[np.ndarray, " valid"] | None = None
     """A part that the split sets aside for choosing; our methods choose by cross-validation, so
     it is learnt from too."""
 
-    def learnt(self) -> Int[np.ndarray, " item"]:
+    def learnt(self) -> Int[np.ndarray, " learnt"]:
         """Return training and validation items together."""
         return self.train if self.valid is None else np.concatenate([self.train, self.valid])
 
