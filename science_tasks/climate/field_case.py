@@ -84,14 +84,14 @@ class FieldCase:
         return {"climate": [self.as_field(self.truth[i], i) for i in chosen]}
 
     def as_field(self, cells: np.ndarray, item: int) -> Field:
-        """Return some cells of the case's grid, at the time of an item."""
+        """Return cells at the time of an item, on the case's grid or on a coarser one over it."""
         season = None if self.day_of_year is None else float(self.day_of_year[item])
         return Field(
             cells[None].astype(np.float32),
             (self.variable,),
             (self.unit,),
-            self.latitudes,
-            self.longitudes,
+            _coarser(self.latitudes, cells.shape[0]),
+            _coarser(self.longitudes, cells.shape[1]),
             None,
             season,
         )
@@ -148,6 +148,13 @@ class FieldCase:
 
 CLIMATOLOGY = "climatology"
 UNBIASED = ", unbiased"
+
+
+def _coarser(coordinates: np.ndarray, count: int) -> np.ndarray:
+    """Return the centres of so many neighbouring groups of coordinates."""
+    if count == len(coordinates):
+        return coordinates
+    return np.array([one.mean() for one in np.array_split(coordinates, count)])
 
 
 def usual(

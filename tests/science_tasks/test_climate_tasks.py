@@ -169,6 +169,13 @@ def test_a_cut_case_keeps_the_last_items_to_learn_from_and_the_first_to_answer()
     assert cut.rows.train[-1] == case.rows.train[-1]
 
 
+def test_a_coarser_field_stands_over_the_same_region() -> None:
+    case = small_case()
+    field = case.as_field(np.zeros((2, 1)), 3)
+    assert field.latitudes.tolist() == [case.latitudes[:4].mean(), case.latitudes[4:].mean()]
+    assert field.longitudes.tolist() == [3.5]
+
+
 def test_earlier_fields_are_those_of_so_many_steps_before() -> None:
     found = before(np.arange(5.0)[:, None, None], np.array([0, 1, 0, 1, 0]), 2)
     assert np.isnan(found.values[:2]).all()
@@ -268,7 +275,7 @@ def test_damping_finds_how_much_persists() -> None:
 def test_ridge_beats_climatology_persistence_and_their_mean_where_anomalies_persist() -> None:
     case = small_case(400)
     ridge = measured(FieldRidge((("now",), ("now", "earlier")))(case, PLAIN), "RMSE")
-    plain = [Reference(), Reference("now"), MeanOf((CLIMATOLOGY, "now"))]
+    plain: list[Method] = [Reference(), Reference("now"), MeanOf((CLIMATOLOGY, "now"))]
     assert ridge < min(measured(one(case, PLAIN), "RMSE") for one in plain)
 
 
@@ -356,14 +363,15 @@ def test_readouts_and_fine_tuning_answer_every_item() -> None:
     quick = replace(FineTuned(("now",)).config, epochs=1)
     methods: dict[str, Method] = {
         "joined": EmbeddingRidge(FieldRidge((("now",),)), is_joined=True),
-        "process": FieldProcess(("now",), has_embeddings=True, every=2),
+        "process": FieldProcess(("now",), readout="linear", has_embeddings=True, every=2),
         "tuned": FineTuned(("now", "earlier"), config=quick),
     }
-    worst = measured(Reference("earlier")(case, PLAIN), "RMSE")
+    # An untrained base and a single epoch promise no skill, but nothing absurd either.
+    worst = float(case.truth.std())
     for name, method in methods.items():
         answers = method(case, context)
         assert len(answers) == case.n_test, name
-        assert measured(answers, "RMSE") < 1.5 * worst, name
+        assert measured(answers, "RMSE") < worst, name
         assert (answers["variance"] > 0).all(), name
 
 
