@@ -107,6 +107,7 @@ def table_case(
     *,
     keeps_apart: SplitKind = "random",
     group: str | None = None,
+    time: str | None = None,
     extra: Sequence[str] = (),
     source: str = "table",
 ) -> PropertyCase:
@@ -122,6 +123,7 @@ def table_case(
         rows: The split, by position in ``frame``.
         keeps_apart: What the split does not let stand on both sides.
         group: A column whose equal values stay together in cross-validation.
+        time: A column that orders the records; with ``keeps_apart="time"`` folds are stretches.
         extra: Columns that go into the answers beside the prediction.
         source: Name of the table, for messages.
 
@@ -129,7 +131,7 @@ def table_case(
         InputError: A column is missing, or nothing can be read.
     """
     table = table_from_frame(frame, source=source)
-    schema = infer_schema(table, targets=[target], inputs=list(inputs), group=group)
+    schema = infer_schema(table, targets=[target], inputs=list(inputs), group=group, time=time)
     records, bad = parse_records(table, schema, with_targets=True)
     return _readable(records, bad, frame, rows, keeps_apart, extra)
 

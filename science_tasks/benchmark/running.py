@@ -257,7 +257,7 @@ def _run_cell(
         n_test=case.n_test,
         n_dropped=getattr(case, "n_dropped", 0),
         seconds=round(time.monotonic() - begun, 2),
-        peak_megabytes=round(memory.most / 1e6),
+        peak_megabytes=round(memory.most / 1e6, 0),
         base=base.fingerprint if base.is_used else None,
         base_name=base.name if base.is_used else None,
         chosen=str(answers.attrs.get("chosen", "")),
