@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -118,8 +119,14 @@ def load_forward(source: Source) -> Mapping[str, Case]:
     return {"official": _case(source).reversed()}
 
 
+@lru_cache(maxsize=len(FILES))
+def _read(content: str) -> tuple[list[tuple[str, str]], int]:
+    """Return the reactions of a file, once for both directions."""
+    return read_reactions(content.splitlines())
+
+
 def _case(source: Source) -> ReactionCase:
-    parts = [read_reactions(text(source, key).splitlines()) for key in FILES]
+    parts = [_read(text(source, key)) for key in FILES]
     learnt, asked = [*parts[0][0], *parts[1][0]], parts[2][0]
     return ReactionCase(
         tuple(product for product, _ in learnt),

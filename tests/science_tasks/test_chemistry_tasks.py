@@ -514,7 +514,7 @@ def test_a_question_is_answered_end_to_end(
 ) -> None:
     task = TASKS[name]
     splits = {"buchwald-hartwig": ("FullCV_01",), "buchwald-hartwig-additives": ("Test1", "Test4")}
-    plan = Plan(methods_tried(task), splits.get(name, ()), quick=Quick(24, 8))
+    plan = Plan(methods_tried(task), splits.get(name, ()), quick=Quick(24, 4))
     with quickly():
         results = list(run_task(task, source, base, plan, tmp_path))
     assert {one.method for one in results} == set(methods_tried(task))
