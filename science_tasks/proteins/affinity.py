@@ -122,7 +122,7 @@ TASKS.register(
         measures=_MEASURES,
         methods=_METHODS,
         baselines=("constant", "additive", "nearest"),
-        default=tuple(_METHODS),
+        default=("constant", "additive", "nearest", "pair-process"),
         published=tuple(
             Published("DeepDTA", measure, value, _DEEPDTA, differs="recalled, not read again")
             for measure, value in (("MSE", 0.261), ("CI", 0.878))
