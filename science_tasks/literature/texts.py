@@ -213,8 +213,8 @@ TASKS.register(
             ),
         ),
         (
-            "48 of the 139 test texts also stand in train: the macro F1 of the others is given "
-            "too.",
+            "54 of the 139 test texts also stand in train or validation, which are both learnt "
+            "from (52 in train): the macro F1 of the other 85 is given too.",
             "139 test texts in six classes: a few sentences move macro F1 by points.",
         ),
         measures=(MACRO_F1, UNSEEN, *INTENTS[1:]),
