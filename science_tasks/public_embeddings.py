@@ -15,6 +15,11 @@ FrozenEncoder = Encoder | PublicEncoder
 """What may make frozen embeddings: an encoder of the suite, or a public one."""
 
 
+def name_of(encoder: FrozenEncoder) -> str:
+    """Return what reports call an encoder."""
+    return encoder.name if isinstance(encoder, PublicEncoder) else encoder.config.name
+
+
 def check_readable(encoder: FrozenEncoder, schema: Schema) -> None:
     """Check that an encoder reads at least one input, before any work.
 

@@ -122,7 +122,7 @@ def _copied(context: Context) -> tuple[PretrainingNetwork, str]:
     try:
         return copy.deepcopy(context.pretrained().network).to(_device()), BASE_HEADS
     except InputError:
-        encoder = copy.deepcopy(context.encoder())
+        encoder = copy.deepcopy(context.own_encoder())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(context.seed)
             network = PretrainingNetwork(encoder, ObjectiveConfig(), 0)

@@ -9,7 +9,6 @@ import pandas as pd
 
 from kagaku.errors import InputError
 from kagaku.modalities.checking import fit_modalities
-from kagaku.models import Encoder
 from kagaku.science_tasks.baselines import baseline_candidates
 from kagaku.science_tasks.benchmark.answers import answers_of
 from kagaku.science_tasks.benchmark.cases import PropertyCase
@@ -20,6 +19,7 @@ from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
 from kagaku.science_tasks.fitting import FitSettings, fit_property
 from kagaku.science_tasks.fitting import Method as FitMethod
+from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.selection import Candidate
 
@@ -144,7 +144,9 @@ def classical_blocks(case: PropertyCase) -> list[FeatureBlock]:
     return feature_blocks(case.records, featurizers)
 
 
-def embedding_blocks(case: PropertyCase, encoder: Encoder, context: Context) -> list[FeatureBlock]:
+def embedding_blocks(
+    case: PropertyCase, encoder: FrozenEncoder, context: Context
+) -> list[FeatureBlock]:
     """Return the frozen embeddings of all records, standardised on those to learn from."""
     learnt = case.rows.learnt()
     modalities = fit_modalities(case.records.subset(learnt))

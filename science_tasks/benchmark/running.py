@@ -13,9 +13,9 @@ import psutil
 
 from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
-from kagaku.models import Encoder
 from kagaku.models.pretraining.stored import Pretrained
 from kagaku.science_tasks.benchmark.task import Case, Context, Task, no_heads
+from kagaku.science_tasks.public_embeddings import FrozenEncoder, name_of
 from kagaku.science_tasks.resumable import encoder_fingerprint
 
 FORMAT_VERSION = 1
@@ -106,15 +106,17 @@ class BaseUse:
     """
 
     def __init__(
-        self, load: Callable[[], Encoder], load_pretrained: Callable[[], Pretrained] = no_heads
+        self,
+        load: Callable[[], FrozenEncoder],
+        load_pretrained: Callable[[], Pretrained] = no_heads,
     ) -> None:
         self._load, self._load_pretrained = load, load_pretrained
-        self._encoder: Encoder | None = None
+        self._encoder: FrozenEncoder | None = None
         self._pretrained: Pretrained | None = None
         self._fingerprint = ""
         self.is_used = False
 
-    def __call__(self) -> Encoder:
+    def __call__(self) -> FrozenEncoder:
         """Return the encoder."""
         self.is_used = True
         return self._loaded()
@@ -140,9 +142,9 @@ class BaseUse:
     @property
     def name(self) -> str:
         """What the encoder is called."""
-        return self._loaded().config.name
+        return name_of(self._loaded())
 
-    def _loaded(self) -> Encoder:
+    def _loaded(self) -> FrozenEncoder:
         if self._encoder is None:
             self._encoder = self._load()
         return self._encoder
@@ -257,7 +259,7 @@ def _run_cell(
         n_test=case.n_test,
         n_dropped=getattr(case, "n_dropped", 0),
         seconds=round(time.monotonic() - begun, 2),
-        peak_megabytes=round(memory.most / 1e6, 0),
+        peak_megabytes=round(memory.most / 1e6),
         base=base.fingerprint if base.is_used else None,
         base_name=base.name if base.is_used else None,
         chosen=str(answers.attrs.get("chosen", "")),
@@ -278,7 +280,7 @@ class _Memory:
         self.look()
 
     def look(self) -> None:
-        self.most = max(self.most, self._process.memory_info().rss)
+        self.most = max(self.most, int(self._process.memory_info().rss))
 
 
 def save_result(result: Result, path: Path) -> None:

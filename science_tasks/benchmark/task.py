@@ -13,8 +13,10 @@ from kagaku.data.catalogue import DOMAINS, Source
 from kagaku.errors import InputError
 from kagaku.models import Encoder
 from kagaku.models.pretraining.stored import Pretrained
+from kagaku.models.public import PublicEncoder
 from kagaku.registry import did_you_mean
 from kagaku.science_tasks.benchmark.measures import COVERAGE, Measure
+from kagaku.science_tasks.public_embeddings import FrozenEncoder
 
 
 @runtime_checkable
@@ -58,7 +60,7 @@ def no_heads() -> Pretrained:
 class Context:
     """What a method is given beside the case."""
 
-    encoder: Callable[[], Encoder]
+    encoder: Callable[[], FrozenEncoder]
     """Gives the base that embeddings come from; loaded at the first call."""
 
     seed: int = 0
@@ -77,6 +79,21 @@ class Context:
     Raises:
         InputError: The base has none.
     """
+
+    def own_encoder(self) -> Encoder:
+        """Return the base as an encoder of the suite, for methods that look into it or train it.
+
+        Raises:
+            InputError: The base is a public model, which is read frozen and whole.
+        """
+        encoder = self.encoder()
+        if isinstance(encoder, PublicEncoder):
+            raise InputError(
+                f"this method looks into the base, which {encoder.name}, a public model, does not "
+                "allow",
+                fix="Choose another --base, or methods that read embeddings.",
+            )
+        return encoder
 
 
 Method = Callable[[Any, Context], pd.DataFrame]

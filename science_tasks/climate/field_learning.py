@@ -109,7 +109,7 @@ class EmbeddingRidge:
     def __call__(self, case: FieldCase, context: Context) -> pd.DataFrame:
         """Answer a case."""
         made: dict[str, np.ndarray] = {}
-        encoder = context.encoder()
+        encoder = context.own_encoder()
 
         def read(case: FieldCase, inputs: tuple[str, ...], learnt: np.ndarray) -> list[np.ndarray]:
             for name in inputs:
@@ -193,7 +193,7 @@ class FineTuned:
         records = records_of(case, self.inputs, self.start, learnt)
         trained = records.subset(learnt)
         model = fit_full(
-            context.encoder(),
+            context.own_encoder(),
             fit_modalities(trained),
             trained,
             self.config,

@@ -226,7 +226,7 @@ def fitted_patches(grids: Sequence[PatchGrid], smears: Sequence[Smear], seed: in
 
 def patches(case: SmearCase, context: Context) -> pd.DataFrame:
     """Answer with a head on the patch tokens of the frozen base."""
-    encoder = context.encoder()
+    encoder = context.own_encoder()
     total = case.n_train + case.n_test
     grids: list[PatchGrid] = []
     for one in (*case.train, *case.test):

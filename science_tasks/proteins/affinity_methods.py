@@ -225,7 +225,7 @@ Kernels = Callable[[AffinityCase, Context], tuple[np.ndarray, np.ndarray]]
 
 def base_kernels(case: AffinityCase, context: Context) -> tuple[np.ndarray, np.ndarray]:
     """Return kernels of the base's embeddings."""
-    encoder = context.encoder()
+    encoder = context.own_encoder()
     return (
         embedding_kernel(encoder, "molecule", case.smiles),
         embedding_kernel(encoder, "protein", case.sequences),

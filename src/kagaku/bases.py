@@ -50,11 +50,6 @@ def not_trained_on(encoder: Encoder | PublicEncoder, modalities: Iterable[str]) 
     return tuple(sorted(one for one in {*modalities} if not encoder.config.has_learnt(one)))
 
 
-def base_name(encoder: Encoder | PublicEncoder) -> str:
-    """Return what reports call an encoder."""
-    return encoder.name if isinstance(encoder, PublicEncoder) else encoder.config.name
-
-
 def open_base(name: str | None) -> Encoder | PublicEncoder:
     """Return what embeddings may come from: what `load_base` gives, or a public encoder.
 

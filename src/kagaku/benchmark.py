@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kagaku.bases import DEFAULT, load_base, weights_folder
+from kagaku.bases import DEFAULT, open_base, weights_folder
 from kagaku.benchmark_scores import task_scores
 from kagaku.benchmark_tables import show_task
 from kagaku.data.catalogue import DOMAINS, Source
@@ -86,7 +86,7 @@ def benchmark(
     check_job_folder(output, mark=SCORES_FILE, what="benchmark")
     source = source or dataset_source()
     base = BaseUse(
-        lambda: load_base(request.base), lambda: load_pretrained(weights_folder(request.base))
+        lambda: open_base(request.base), lambda: load_pretrained(weights_folder(request.base))
     )
     plan = Plan(
         request.methods,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kagaku.bases import base_name, not_trained_on, open_base
+from kagaku.bases import not_trained_on, open_base
 from kagaku.data import (
     BadCell,
     BadRowsError,
@@ -58,7 +58,7 @@ from kagaku.science_tasks.fitting import (
     check_rows,
     fit_property,
 )
-from kagaku.science_tasks.public_embeddings import check_readable
+from kagaku.science_tasks.public_embeddings import check_readable, name_of
 from kagaku.terminal import Terminal
 from kagaku.verdict import untrained_sentence
 
@@ -133,7 +133,7 @@ def _train(
     check_method(encoder, config.method)
     check_readable(encoder, schema)
     base: dict[str, Any] = {
-        "name": base_name(encoder),
+        "name": name_of(encoder),
         "not_trained_on": not_trained_on(encoder, (one.modality for one in schema.inputs)),
     }
     if told := untrained_sentence(base["name"], base["not_trained_on"]):
