@@ -24,7 +24,7 @@ MONTHS_KNOWN = 6
 """How many months, up to the one that the forecast starts in, are read."""
 
 NOW = "now"
-LEAD = "lead"
+LEAD, MONTH = "lead", "month"
 SEASON = ("season sine", "season cosine")
 
 
@@ -86,17 +86,20 @@ class ReadIndex:
         season = {f"{SEASON[0]} [dimensionless]": np.sin(angle)}
         season[f"{SEASON[1]} [dimensionless]"] = np.cos(angle)
         target = f"{self.name}{unit}"
-        columns = {**known, **season, target: anomaly[item], "month": months[item]}
+        columns = {**known, **season, target: anomaly[item], MONTH: months[item]}
         frame = pd.DataFrame({**columns, BLOCK: months[item] // self.block_months, LEAD: lead})
-        rows = Rows(np.flatnonzero(is_train[item]), np.flatnonzero(~is_train[item]))
+        # Months that were never measured, or whose past was not, are asked of nobody.
+        frame = frame.dropna(ignore_index=True)
+        teaches = frame[MONTH].to_numpy() // 12 < self.first_test_year
+        rows = Rows(np.flatnonzero(teaches), np.flatnonzero(~teaches))
         return table_case(
             frame,
             [f"{name}: quantity" for name in (*known, *season)],
             f"{target}: regression",
             rows,
             keeps_apart="time",
-            time="month",
-            extra=(BLOCK, LEAD),
+            time=MONTH,
+            extra=(BLOCK, LEAD, MONTH),
             source=self.name,
         )
 
@@ -111,7 +114,7 @@ def seasonal_mean(
 ) -> Float[np.ndarray, " month"]:
     """Return the training mean of each value's calendar month."""
     calendar = months % 12
-    means = np.array([values[is_train & (calendar == one)].mean() for one in range(12)])
+    means = np.array([np.nanmean(values[is_train & (calendar == one)]) for one in range(12)])
     found: np.ndarray = means[calendar]
     return found
 
@@ -166,9 +169,10 @@ class InverseModel:
         """Answer a case."""
         state = np.stack([_column(case, lag_name(lag)) for lag in range(self.months)], axis=1)
         learnt = np.sort(case.rows.learnt())
-        pairs = learnt[:-1][np.diff(learnt) == 1]  # months that follow each other
-        operator = np.linalg.lstsq(state[pairs], state[pairs + 1], rcond=None)[0]
         assert case.extra is not None
+        follows = np.diff(case.extra[MONTH][learnt]) == 1
+        now, then = learnt[:-1][follows], learnt[1:][follows]
+        operator = np.linalg.lstsq(state[now], state[then], rcond=None)[0]
         ahead = np.linalg.matrix_power(operator, int(case.extra[LEAD][0]))
         return _given(case, (state @ ahead)[:, 0])
 
@@ -241,6 +245,7 @@ TASKS.register(
         ),
         (
             "A single month of the index is mostly noise of the weather; no method can be good.",
+            "Some months were not measured: they and forecasts that would read them are left out.",
             "The last 20 years, from 1994, are asked for.",
         ),
     ),
