@@ -176,14 +176,28 @@ class Cases:
         """Return all cases, cut if the plan is quick."""
         if self._loaded is None:
             loaded = self.task.load(self.source)
-            if self.quick is not None:
-                quick = self.quick
-                loaded = {
-                    name: case.cut(quick.n_train, quick.n_test, seed=0)
-                    for name, case in loaded.items()
-                }
-            self._loaded = loaded
+            self._loaded = loaded if self.quick is None else _CutCases(loaded, self.quick)
         return self._loaded
+
+
+class _CutCases(Mapping[str, Case]):
+    """Cases that are cut when they are asked for: a task may have seventeen, and one be run."""
+
+    def __init__(self, cases: Mapping[str, Case], quick: Quick) -> None:
+        self._cases, self._quick = cases, quick
+        self._cut: dict[str, Case] = {}
+
+    def __getitem__(self, name: str) -> Case:
+        if name not in self._cut:
+            case = self._cases[name]
+            self._cut[name] = case.cut(self._quick.n_train, self._quick.n_test, seed=0)
+        return self._cut[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cases)
+
+    def __len__(self) -> int:
+        return len(self._cases)
 
 
 def run_task(
