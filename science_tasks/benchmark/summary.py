@@ -1,21 +1,19 @@
 """What results amount to: scores over splits and seeds, and paired differences with intervals."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from kagaku.science_tasks.benchmark.draws import Draws
 from kagaku.science_tasks.benchmark.measures import COVERAGE, Measure
 from kagaku.science_tasks.benchmark.running import Result
 from kagaku.science_tasks.benchmark.task import Task
-from kagaku.science_tasks.resampling import BOOTSTRAPS, members_of
+from kagaku.science_tasks.resampling import BOOTSTRAPS
 
 Verdict = Literal["better", "no different", "worse"]
-
-OnDrawn = Callable[[Mapping[str, np.ndarray] | None], float]
-"""A statistic of resampled items: by split, the items that were drawn; None takes each once."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def summarise(task: Task, results: Sequence[Result]) -> list[Summary]:
             scores = np.array([measure.of(answers) for answers in runs.values()])
             if np.isnan(scores).all():
                 continue
-            low, high = _mean_interval(measure, runs, task.group)
+            low, high = _interval(measure, [(1.0, runs)], task.group)
             spread = float(np.nanstd(scores, ddof=1)) if len(scores) > 1 else float("nan")
             found.append(
                 Summary(
@@ -138,19 +136,14 @@ def compare_runs(
     if not shared:
         return None
 
-    def difference(drawn: Mapping[str, np.ndarray] | None) -> float:
-        values = []
-        for key in shared:
-            one, other = first[key], second[key]
-            if drawn is not None:
-                one, other = one.iloc[drawn[key[0]]], other.iloc[drawn[key[0]]]
-            values.append(measure.of(one) - measure.of(other))
-        return float(np.mean(values))
-
-    found = difference(None)
+    found = float(np.mean([measure.of(first[one]) - measure.of(second[one]) for one in shared]))
     if np.isnan(found):
         return None
-    low, high = _interval(difference, {key: first[key] for key in shared}, group)
+    low, high = _interval(
+        measure,
+        [(1.0, {one: first[one] for one in shared}), (-1.0, {one: second[one] for one in shared})],
+        group,
+    )
     verdict: Verdict = "no different"
     if np.isfinite(low) and np.isfinite(high) and (low > 0 or high < 0):
         verdict = "better" if (found < 0) == measure.smaller_is_better else "worse"
@@ -168,32 +161,25 @@ def best_baseline(task: Task, results: Sequence[Result]) -> str | None:
     return min(scored)[1] if scored else None
 
 
-def _mean_interval(measure: Measure, runs: Runs, group: str | None) -> tuple[float, float]:
-    def mean(drawn: Mapping[str, np.ndarray] | None) -> float:
-        assert drawn is not None
-        values = [measure.of(one.iloc[drawn[split]]) for (split, _), one in runs.items()]
-        return float(np.mean(values))
+def _interval(
+    measure: Measure, signed: Sequence[tuple[float, Runs]], group: str | None
+) -> tuple[float, float]:
+    """Return the central 95% of a signed sum of mean scores of resampled items.
 
-    return _interval(mean, runs, group)
-
-
-def _interval(statistic: OnDrawn, runs: Runs, group: str | None) -> tuple[float, float]:
-    """Return the central 95% of a statistic of resampled items, each split resampled once."""
+    Each split is resampled once, for all its seeds and for both sides of a difference.
+    """
     rng = np.random.default_rng(0)
-    members = {}
-    for (split, _), answers in runs.items():
-        groups = answers[group].to_numpy() if group is not None and group in answers else None
-        members[split] = members_of(len(answers), groups)
-    if any(len(one) < 2 for one in members.values()):
+    draws: dict[str, Draws] = {}
+    for (split, _), answers in signed[0][1].items():
+        if split not in draws:
+            draws[split] = Draws.of(answers, group, rng)
+    if any(one.n_groups < 2 for one in draws.values()):
         return float("nan"), float("nan")
-    values = []
-    for _ in range(BOOTSTRAPS):
-        drawn = {
-            split: np.concatenate([one[i] for i in rng.integers(0, len(one), len(one))])
-            for split, one in members.items()
-        }
-        values.append(statistic(drawn))
-    finite = np.array(values)[np.isfinite(values)]
+    values = np.zeros(BOOTSTRAPS)
+    for sign, runs in signed:
+        for (split, _), answers in runs.items():
+            values += sign * draws[split].scores(measure, answers) / len(runs)
+    finite = values[np.isfinite(values)]
     if not len(finite):
         return float("nan"), float("nan")
     low, high = np.quantile(finite, [0.025, 0.975])

@@ -16,11 +16,14 @@ from kagaku.science_tasks.benchmark.cases import PropertyCase, labels_case, tabl
 from kagaku.science_tasks.benchmark.leaks import audit
 from kagaku.science_tasks.benchmark.measures import (
     COVERAGE,
+    Measure,
+    binary,
     f1_of_counts,
     mean_of,
     multiclass,
     multilabel,
     regression,
+    root_mean_of,
     share_of_counts,
 )
 from kagaku.science_tasks.benchmark.methods import Single, constant, plain
@@ -144,6 +147,48 @@ def test_measures_agree_with_the_libraries_and_with_counting_by_hand() -> None:
     assert f1_of_counts().of(counts) == pytest.approx(2 / 7)
     assert share_of_counts("Q3", "hits", "wanted").of(counts) == pytest.approx(1 / 4)
     assert np.isnan(mean_of("rank", "rank").of(counts))
+
+
+NUMBERS = pd.DataFrame(
+    {
+        "truth": [1.0, 2.0, np.nan, 4.0, 2.5, 0.0],
+        "given": [1.5, 2.0, 3.0, 3.0, 2.0, 0.5],
+        "low": [0.0, 2.5, 0.0, 2.0, 1.0, 0.0],
+        "high": [2.0, 3.0, 9.0, 3.5, 3.0, 1.0],
+        "cliff": [0, 1, 1, 1, 0, 1],
+        "hits": [1, 0, 2, 0, 1, 1],
+        "guessed": [2, 1, 2, 0, 1, 3],
+        "wanted": [1, 3, 2, 1, 1, 1],
+    }
+)
+CLASSES = pd.DataFrame(
+    {"truth": [0, 1, 1, 0], "p_0": [0.7, 0.4, 0.8, 0.5], "p_1": [0.3, 0.6, 0.2, 0.5]}
+)
+ON_NUMBERS = (
+    *regression(("RMSE", "MAE", "R2"), "K"),
+    regression(("RMSE",), "K")[0].where("RMSE on cliffs", lambda one: one["cliff"] == 1),
+    COVERAGE,
+    mean_of("high", "mean"),
+    root_mean_of("high", "root"),
+    share_of_counts("share", "hits", "wanted"),
+    f1_of_counts(),
+)
+
+
+@pytest.mark.parametrize(
+    ("measure", "answers"),
+    [
+        *((one, NUMBERS) for one in ON_NUMBERS),
+        *((one, CLASSES) for one in binary(("accuracy", "Brier"))),
+    ],
+    ids=lambda one: getattr(one, "name", ""),
+)
+def test_scores_by_sums_are_the_scores(measure: Measure, answers: pd.DataFrame) -> None:
+    assert measure.parts is not None
+    for rows in (slice(None), slice(1, None), [0, 0, 3, 1]):
+        some = answers.iloc[rows]
+        summed = measure.parts.total(measure.parts.of(some).sum(axis=0)[:, None])
+        assert summed[0] == pytest.approx(measure.of(some))
 
 
 def test_a_measure_can_look_at_some_items_only() -> None:

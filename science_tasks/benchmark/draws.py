@@ -1,0 +1,63 @@
+"""Resampled test items, and the scores of each resample."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from kagaku.science_tasks.benchmark.measures import Measure, Parts
+from kagaku.science_tasks.resampling import BOOTSTRAPS, members_of
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Which groups of items each resample holds, drawn with replacement."""
+
+    members: Sequence[np.ndarray]
+    """By group, its items."""
+
+    chosen: Int[np.ndarray, "resample group"]
+    """Groups of each resample."""
+
+    @classmethod
+    def of(cls, answers: pd.DataFrame, group: str | None, rng: np.random.Generator) -> "Draws":
+        """Return as many resamples of some items as an interval takes.
+
+        Args:
+            answers: One row per item.
+            group: A column whose equal values are drawn together; None draws items.
+            rng: Draws.
+        """
+        groups = answers[group].to_numpy() if group is not None and group in answers else None
+        members = members_of(len(answers), groups)
+        return cls(members, rng.integers(0, len(members), (BOOTSTRAPS, len(members))))
+
+    @property
+    def n_groups(self) -> int:
+        """How many groups there are."""
+        return len(self.members)
+
+    def scores(self, measure: Measure, answers: pd.DataFrame) -> Float[np.ndarray, " resample"]:
+        """Return the score of each resample of some answers; NaN where it is not defined."""
+        if not measure.can_score(answers):
+            return np.full(len(self.chosen), np.nan)
+        if measure.parts is not None:
+            return self._by_sums(measure.parts, answers)
+        return np.array(
+            [
+                measure.of(answers.iloc[np.concatenate([self.members[one] for one in groups])])
+                for groups in self.chosen
+            ]
+        )
+
+    def _by_sums(self, parts: Parts, answers: pd.DataFrame) -> Float[np.ndarray, " resample"]:
+        of_items = parts.of(answers)
+        of_groups = np.stack([of_items[rows].sum(axis=0) for rows in self.members])
+        sums = np.stack(
+            [np.bincount(groups, minlength=self.n_groups) @ of_groups for groups in self.chosen]
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores: np.ndarray = parts.total(sums.T)
+        return scores
