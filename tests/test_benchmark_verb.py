@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from kagaku.comparing import compare
 from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.cases import table_case
+from kagaku.science_tasks.benchmark.families import Family
 from kagaku.science_tasks.benchmark.measures import regression
 from kagaku.science_tasks.benchmark.methods import Single, constant, plain
 from kagaku.science_tasks.benchmark.task import Case, Published, Rows, Task, Tasks
@@ -124,6 +126,44 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="the folder holds other files, which a benchmark would"):
         run(tmp_path)
+
+
+def test_a_method_that_cannot_answer_is_left_out_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unable(*_: object) -> pd.DataFrame:
+        raise InputError("the base has no heads", fix="Choose another.")
+
+    tasks = Tasks()
+    tasks.register(
+        replace(TOY, methods={**TOY.methods, "unable": unable}, default=("unable", "plain"))
+    )
+    monkeypatch.setattr("kagaku.benchmark.TASKS", tasks)
+    request = verb.BenchmarkRequest(names=("toy",))
+    found = verb.benchmark(request, tmp_path / "bench", source=no_file)
+    assert [one["name"] for one in found["toy"]["methods"]] == ["plain"]
+    assert "toy: unable was left out: the base has no heads" in capsys.readouterr().err
+    with pytest.raises(InputError, match="the base has no heads"):
+        verb.benchmark(replace(request, methods=("unable",)), tmp_path / "other", source=no_file)
+
+
+def test_a_family_has_a_mean_over_its_tasks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = Tasks()
+    tasks.register(replace(TOY, name="one"), replace(TOY, name="two"))
+    monkeypatch.setattr("kagaku.benchmark.TASKS", tasks)
+    whole = replace(TOY, name="both", published=())
+    monkeypatch.setattr(
+        "kagaku.benchmark.FAMILIES", {"both": Family(whole, {"1": "one", "2": "two"})}
+    )
+    request = verb.BenchmarkRequest(names=("one", "two"), methods=("constant", "plain"))
+    found = verb.benchmark(request, tmp_path / "b", terminal=Terminal(quiet=True), source=no_file)
+    scores = [
+        found[name]["methods"][1]["scores"]["RMSE"]["mean"] for name in ("one", "two", "both")
+    ]
+    assert scores[2] == pytest.approx((scores[0] + scores[1]) / 2)
+    assert set(found["both"]["leaks"]) == {"1", "2"}
 
 
 def test_two_methods_of_a_benchmark_are_compared(tmp_path: Path) -> None:

@@ -37,3 +37,14 @@ class Family:
         for one in found:
             there.setdefault((one.method, one.seed), set()).add(one.split)
         return [one for one in found if there[one.method, one.seed] == set(self.members)]
+
+
+FAMILIES: dict[str, Family] = {}
+"""By the name of its whole, every family that is known."""
+
+
+def register_family(family: Family) -> Family:
+    """File a family under the name of its whole, and return it."""
+    assert family.whole.name not in FAMILIES
+    FAMILIES[family.whole.name] = family
+    return family

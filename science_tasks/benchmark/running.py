@@ -207,6 +207,7 @@ def run_task(
     plan: Plan,
     folder: Path,
     report: Callable[[int, int, str], None] | None = None,
+    skipped: Callable[[str], None] | None = None,
 ) -> Iterator[Result]:
     """Yield the result of every method, split and seed of the plan; kept ones at once.
 
@@ -217,9 +218,11 @@ def run_task(
         plan: What to run.
         folder: Where results are kept, in a folder per task and method.
         report: Called with (done, total, what).
+        skipped: Told of each method that cannot answer, such as one that needs heads which the
+            base has not; None lets it raise.
 
     Raises:
-        InputError: A method or split is unknown, or a file cannot be had.
+        InputError: A method or split is unknown, a file cannot be had, or a method cannot answer.
     """
     methods = plan.methods or task.default
     for method in methods:
@@ -237,7 +240,14 @@ def run_task(
         path = folder / task.name / method / f"{split}-seed{seed}.json"
         kept = load_result(path)
         if kept is None or not _is_same(kept, plan, base):
-            kept = _run_cell(task, cases.all()[split], (method, split, seed), base, plan, path)
+            case = cases.all()[split]
+            try:
+                kept = _run_cell(task, case, (method, split, seed), base, plan, path)
+            except InputError as error:
+                if skipped is None:
+                    raise
+                skipped(f"{task.name}: {method} was left out: {error}")
+                continue
         yield kept
     if report is not None:
         report(len(cells), len(cells), task.name)
@@ -328,7 +338,7 @@ def load_result(path: Path) -> Result | None:
     return Result(quick=None if quick is None else Quick(**quick), answers=answers, **stored)
 
 
-def load_results(folder: Path) -> list[Result]:
-    """Return all results that are kept in a folder, in a fixed order."""
-    found = (load_result(path) for path in sorted(folder.glob("*/*/*.json")))
+def load_results(folder: Path, task: str = "*") -> list[Result]:
+    """Return the results of a task, or of all, that are kept in a folder, in a fixed order."""
+    found = (load_result(path) for path in sorted(folder.glob(f"{task}/*/*.json")))
     return [one for one in found if one is not None]

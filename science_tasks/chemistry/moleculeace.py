@@ -8,7 +8,7 @@ import pandas as pd
 
 from kagaku.data.catalogue import Source
 from kagaku.science_tasks.benchmark.cases import table_case
-from kagaku.science_tasks.benchmark.families import Family
+from kagaku.science_tasks.benchmark.families import Family, register_family
 from kagaku.science_tasks.benchmark.files import frame
 from kagaku.science_tasks.benchmark.measures import Measure, regression
 from kagaku.science_tasks.benchmark.methods import Single, property_methods
@@ -167,14 +167,15 @@ TASKS.register(
     *(_task(task_name(one), _asked(one), (one,), _published(one)) for one in SCORES),
 )
 
-ALL_TARGETS = Family(
-    _task(
-        "moleculeace",
-        "How strongly do compounds bind to or act on twenty targets?",
-        tuple(SCORES),
-        (*_means(), *(row for one in SCORES for row in _published(one, one))),
-    ),
-    {one: task_name(one) for one in SCORES},
+ALL_TARGETS = register_family(
+    Family(
+        _task(
+            "moleculeace",
+            "How strongly do compounds bind to or act on twenty targets?",
+            tuple(SCORES),
+            (*_means(), *(row for one in SCORES for row in _published(one, one))),
+        ),
+        {one: task_name(one) for one in SCORES},
+    )
 )
-"""The twenty tasks as one: ``summarise(ALL_TARGETS.whole, ALL_TARGETS.gathered(results))`` gives
-means beside the published means over the same twenty."""
+"""The twenty tasks as one: their means stand beside the published means over the same twenty."""

@@ -1,7 +1,7 @@
 """`kagaku benchmark`: official questions, every method on the same items, and a scoreboard."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,14 @@ from kagaku.errors import InputError
 from kagaku.models.pretraining.stored import load_pretrained
 from kagaku.outputs import check_job_folder
 from kagaku.provenance import machine, package_versions
+from kagaku.science_tasks.benchmark.families import FAMILIES, Family
 from kagaku.science_tasks.benchmark.leaks import Leaks, audit
 from kagaku.science_tasks.benchmark.running import (
     BaseUse,
     Cases,
     Plan,
     Quick,
+    Result,
     load_results,
     run_task,
 )
@@ -98,25 +100,51 @@ def benchmark(
     output.mkdir(parents=True, exist_ok=True)
     if not (output / SCORES_FILE).exists():
         write_json({"tasks": {}}, output / SCORES_FILE)
+    audited: dict[str, dict[str, Leaks]] = {}
+    skipped = None if request.methods else terminal.say
     for task in tasks:
         with terminal.progress("benchmark") as progress:
-            for _ in run_task(task, source, base, plan, output, progress):
+            for _ in run_task(task, source, base, plan, output, progress, skipped):
                 pass
             progress(0, 1, f"{task.name}: looking for leaks")
             leaks = _leaks(task, source, plan, output, trained_on, why_not)
-        results = [
-            one
-            for one in load_results(output)
-            if one.task == task.name and one.quick == plan.quick and one.split in leaks
-        ]
+        audited[task.name] = leaks
+        results = _results(task, plan, leaks, output)
         found = task_scores(task, results, leaks, task.all_published(source))
         _keep(found, output)
         show_task(found, terminal)
+    for family in FAMILIES.values():
+        if set(family.members.values()) <= set(audited):
+            found = _family_scores(family, plan, audited, output)
+            _keep(found, output)
+            show_task(found, terminal)
     stored: dict[str, Any] = json.loads((output / SCORES_FILE).read_text(encoding="utf-8"))
     page = write_scoreboard(stored, output)
     terminal.say("The scoreboard:")
     terminal.command(str(page))
     return dict(stored["tasks"])
+
+
+def _results(task: Task, plan: Plan, leaks: Mapping[str, Leaks], output: Path) -> list[Result]:
+    """Return a task's kept results that belong to a plan."""
+    return [
+        one
+        for one in load_results(output, task.name)
+        if one.quick == plan.quick and one.split in leaks
+    ]
+
+
+def _family_scores(
+    family: Family, plan: Plan, audited: Mapping[str, Mapping[str, Leaks]], output: Path
+) -> dict[str, Any]:
+    """Return the scores of several tasks as one."""
+    results = [
+        one
+        for name in family.members.values()
+        for one in _results(TASKS[name], plan, audited[name], output)
+    ]
+    leaks = {split: next(iter(audited[name].values())) for split, name in family.members.items()}
+    return task_scores(family.whole, family.gathered(results), leaks)
 
 
 def estimate(request: BenchmarkRequest, *, terminal: Terminal | None = None) -> dict[str, Any]:

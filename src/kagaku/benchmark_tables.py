@@ -9,6 +9,9 @@ from kagaku.terminal import Terminal
 MOST_MEASURES = 3
 """Columns of scores that a terminal has room for."""
 
+MOST_SPLITS = 4
+"""Splits whose leaks are told one by one; of more the worst is told."""
+
 MOST_PUBLISHED = 6
 """Published rows that are shown; all stand in the JSON and on the page."""
 
@@ -73,7 +76,7 @@ def heading(measure: dict[str, Any]) -> str:
 
 def mark(method: dict[str, Any]) -> str:
     """Return a method's name, with a word behind it for plain baselines."""
-    return f"{method['name']} (plain)" if method["is_baseline"] else str(method["name"])
+    return f"{method['name']}, baseline" if method["is_baseline"] else str(method["name"])
 
 
 def mean(score: dict[str, Any] | None) -> str:
@@ -110,17 +113,17 @@ def sentences(found: dict[str, Any]) -> Iterator[str]:
 
 def leak_sentences(found: dict[str, Any]) -> Iterator[str]:
     """Yield what the test parts share with what was learnt from."""
-    notes = set()
-    for split, leak in found["leaks"].items():
-        parts = [f"{leak['within']:.1%} of the test items stand in its training part"]
-        if leak["within_near"] > leak["within"]:
-            parts.append(f"{leak['within_near']:.1%} with near-duplicates")
-        if leak["corpus"] is not None:
-            parts.append(f"{leak['corpus']:.1%} were in the base's pretraining corpus")
-            if leak["corpus_near"] > leak["corpus"]:
-                parts.append(f"{leak['corpus_near']:.1%} with near-duplicates")
-        yield f"{split}: {', '.join(parts)}."
-        notes |= {leak["note"]} - {""}
+    leaks = found["leaks"]
+    notes = {one["note"] for one in leaks.values()} - {""}
+    if len(leaks) > MOST_SPLITS:
+        worst = {
+            name: max((one[name] for one in leaks.values() if one[name] is not None), default=None)
+            for name in ("within", "within_near", "corpus", "corpus_near")
+        }
+        yield f"{len(leaks)} splits, the worst of each: {_leak_words(worst)}."
+    else:
+        for split, leak in leaks.items():
+            yield f"{split}: {_leak_words(leak)}."
     yield from sorted(notes)
     for method in found["methods"]:
         kept = method["without_matches"]
@@ -129,6 +132,17 @@ def leak_sentences(found: dict[str, Any]) -> Iterator[str]:
                 f"{name} {value:.3f}" for name, value in kept.items() if value is not None
             )
             yield f"{method['name']} without the matches: {scores}."
+
+
+def _leak_words(leak: dict[str, Any]) -> str:
+    parts = [f"{leak['within']:.1%} of the test items stand in its training part"]
+    if leak["within_near"] > leak["within"]:
+        parts.append(f"{leak['within_near']:.1%} with near-duplicates")
+    if leak["corpus"] is not None:
+        parts.append(f"{leak['corpus']:.1%} were in the base's pretraining corpus")
+        if leak["corpus_near"] > leak["corpus"]:
+            parts.append(f"{leak['corpus_near']:.1%} with near-duplicates")
+    return ", ".join(parts)
 
 
 def published_rows(found: dict[str, Any]) -> list[list[str]]:

@@ -185,6 +185,9 @@ def _counts(sections: list[TaskSection]) -> str:
 
 
 def _machine(stored: dict[str, Any]) -> str:
-    parts = [f"{name}: {value}" for name, value in stored.get("machine", {}).items() if value]
+    machine = dict(stored.get("machine", {}))
+    if n_bytes := machine.pop("memory_bytes", None):
+        machine["memory"] = f"{n_bytes / 2**30:.0f} GiB"
+    parts = [f"{name}: {value}" for name, value in machine.items() if value]
     parts += [f"{name} {value}" for name, value in stored.get("packages", {}).items() if value]
     return "; ".join(parts)
