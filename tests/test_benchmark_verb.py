@@ -157,7 +157,7 @@ def test_a_family_has_a_mean_over_its_tasks(
     monkeypatch.setattr(
         "kagaku.benchmark.FAMILIES", {"both": Family(whole, {"1": "one", "2": "two"})}
     )
-    request = verb.BenchmarkRequest(names=("one", "two"), methods=("constant", "plain"))
+    request = verb.BenchmarkRequest(names=("both",), methods=("constant", "plain"))
     found = verb.benchmark(request, tmp_path / "b", terminal=Terminal(quiet=True), source=no_file)
     scores = [
         found[name]["methods"][1]["scores"]["RMSE"]["mean"] for name in ("one", "two", "both")

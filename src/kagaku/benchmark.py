@@ -44,7 +44,7 @@ class BenchmarkRequest:
     """What a user asks of `kagaku benchmark`."""
 
     names: tuple[str, ...]
-    """Tasks or domains; ``"all"`` is every task that is not long."""
+    """Tasks, domains, or families such as ``"moleculeace"``; ``"all"`` is every task."""
 
     methods: tuple[str, ...] = ()
     """Empty takes each task's default ones."""
@@ -190,7 +190,7 @@ def chosen_tasks(request: BenchmarkRequest, terminal: Terminal) -> list[Task]:
     """
     found: list[Task] = []
     for name in request.names:
-        several = list(TASKS.values()) if name == "all" else TASKS.chosen(name)
+        several = _named(name)
         is_one = len(several) == 1 and name == several[0].name
         left_out = [one for one in several if one.is_long and not (is_one or request.with_long)]
         if left_out and not request.is_quick:
@@ -201,6 +201,15 @@ def chosen_tasks(request: BenchmarkRequest, terminal: Terminal) -> list[Task]:
             several = [one for one in several if one not in left_out]
         found += [one for one in several if one not in found]
     return found
+
+
+def _named(name: str) -> list[Task]:
+    """Return the tasks that a word stands for: all, a family's, a domain's, or the one itself."""
+    if name == "all":
+        return list(TASKS.values())
+    if name in FAMILIES:
+        return [TASKS[one] for one in FAMILIES[name].members.values()]
+    return TASKS.chosen(name)
 
 
 def fingerprints(base: str | None) -> tuple[TrainedOn | None, str]:
