@@ -26,7 +26,7 @@ test-slow: $(STAMP)
 
 # Needs the public benchmark files in the folder that KAGAKU_DATA names.
 benchmark-data: $(STAMP)
-	$(PYTHON) -m pytest -m "benchmark_data and not slow"
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto --dist load -m "benchmark_data and not slow"
 
 samples: $(STAMP)
 	$(PYTHON) scripts/build_samples.py

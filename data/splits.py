@@ -200,9 +200,11 @@ def _are_aligned(records: Records) -> bool:
     Long pieces of DNA of one length are rather windows of a genome.
     """
     for one in records.schema.inputs:
+        if one.modality not in SEQUENCES:
+            continue
         lengths = {len(value) for value in records.inputs[one.name] if value is not None}
         is_window = one.modality == "nucleotide" and max(lengths, default=0) > LONGEST_ALIGNED
-        if one.modality in SEQUENCES and (len(lengths) > 1 or is_window):
+        if len(lengths) > 1 or is_window:
             return False
     return True
 

@@ -125,9 +125,15 @@ def test_an_unfinished_run_says_how_to_go_on(copied: Path) -> None:
         kagaku.load(copied)
 
 
-@pytest.mark.parametrize("name", ["nothing/here", "kagaku-huge"])
-def test_loading_what_is_not_there_is_told(name: str) -> None:
-    with pytest.raises(kagaku.InputError, match="there are no weights named"):
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("nothing/here", "there is no folder 'nothing/here', and no model of that id"),
+        ("kagaku-huge", "there are no weights named"),
+    ],
+)
+def test_loading_what_is_not_there_is_told(name: str, told: str) -> None:
+    with pytest.raises(kagaku.InputError, match=told):
         kagaku.load(name)
     with pytest.raises(kagaku.InputError, match="there is no run folder"):
         kagaku.Run.load(name)

@@ -24,9 +24,10 @@ def spans_of(corpus: Corpus) -> tuple[Span, ...]:
                     for index in range(corpus.n_samples(source.name))
                 )
                 for name in inputs
-                if name in sample.inputs
+                if isinstance(sample.inputs.get(name), Field)  # a series' value has no place
             ]
-            found.append(_span(source, fields))
+            if fields:
+                found.append(_span(source, fields))
     return tuple(found)
 
 

@@ -113,12 +113,10 @@ class TrainedOn:
             tensors[f"keys.{modality}"] = np.ascontiguousarray(split)
         for modality, sketches in self.sketches.items():
             tensors[f"sketches.{modality}"] = sketches
-        told = {
-            "format_version": str(FORMAT_VERSION),
-            "spans": json.dumps([asdict(one) for one in self.spans]),
-        }
+        told = {"format_version": FORMAT_VERSION, "spans": [asdict(one) for one in self.spans]}
         partial = path.with_suffix(".partial")
-        save_file(tensors, partial, metadata=told)
+        # One entry only: safetensors writes several in no fixed order.
+        save_file(tensors, partial, metadata={"kagaku": json.dumps(told)})
         partial.replace(path)
 
     @classmethod
@@ -129,8 +127,8 @@ class TrainedOn:
             InputError: Another version of kagaku wrote it.
         """
         with safe_open(path, framework="numpy") as stored:
-            told: dict[str, str] = stored.metadata() or {}
-            if told.get("format_version") != str(FORMAT_VERSION):
+            told = json.loads((stored.metadata() or {}).get("kagaku", "{}"))
+            if told.get("format_version") != FORMAT_VERSION:
                 raise InputError(
                     f"the fingerprints have format {told.get('format_version')!r}, and this kagaku "
                     f"reads format {FORMAT_VERSION}",
@@ -148,7 +146,7 @@ class TrainedOn:
             for name, array in tensors.items()
             if name.startswith("sketches.")
         }
-        spans = tuple(_span(one) for one in json.loads(told["spans"]))
+        spans = tuple(_span(one) for one in told["spans"])
         return cls(keys, sketches, spans)
 
 

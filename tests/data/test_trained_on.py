@@ -101,6 +101,10 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
     path = tmp_path / "trained_on.safetensors"
-    save_file({"keys.text": np.zeros((1, 5), np.uint8)}, path, metadata={"format_version": "9"})
-    with pytest.raises(InputError, match="the fingerprints have format '9', and this kagaku reads"):
+    save_file(
+        {"keys.text": np.zeros((1, 5), np.uint8)},
+        path,
+        metadata={"kagaku": '{"format_version": 9}'},
+    )
+    with pytest.raises(InputError, match="the fingerprints have format 9, and this kagaku reads"):
         TrainedOn.load(path)
