@@ -24,7 +24,7 @@ def identity_keys(records: Records) -> list[str]:
     Molecules by InChIKey, so that two SMILES of one molecule agree; proteins by their residues;
     nucleotide sequences by their bases, both strands alike; materials by their composition,
     crystals also by their volume per atom;
-    quantities by their value in base units; images by the bytes of the file; fields by their
+    quantities by their value in base units; images by their bytes; fields by their
     values. A record without any input equals no other.
     """
     parts = [
@@ -90,7 +90,7 @@ def _part(modality: str, value: Any) -> str:
         "nucleotide": lambda text: _words(canonical_strand(dna_letters(text))),
         "material": material_key,
         "quantity": _quantity,
-        "image": _file,
+        "image": _image,
         "climate": _field,
     }
     return keys.get(modality, lambda text: _words(" ".join(str(text).split())))(value)
@@ -106,8 +106,12 @@ def _quantity(quantity: Quantity) -> str:
     return f"{quantity.value * scale + offset:.9g} {base}"
 
 
-def _file(path: Path) -> str:
-    with Path(path).open("rb") as stream:
+def _image(image: Path | np.ndarray) -> str:
+    """Return the key of a file by its bytes, or of an array by its shape and pixels."""
+    if isinstance(image, np.ndarray):
+        told = f"{image.shape} {image.dtype}".encode()
+        return hashlib.sha256(told + np.ascontiguousarray(image).tobytes()).hexdigest()[:32]
+    with Path(image).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:32]
 
 

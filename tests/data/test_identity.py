@@ -59,3 +59,11 @@ def test_long_texts_have_short_keys() -> None:
     first, second = keys_of("text", ["word " * 1000, "word " * 999])
     assert first != second
     assert len(first) < 50
+
+
+def test_images_in_memory_are_told_apart_by_their_pixels() -> None:
+    dark, light = np.zeros((4, 4, 1), np.uint8), np.ones((4, 4, 1), np.uint8)
+    schema = Schema(inputs=(Input("image", "image", "image"),))
+    records = Records(schema, {"image": [dark, light, dark.copy()]}, {}, np.arange(3), "made")
+    first, second, third = identity_keys(records)
+    assert first == third != second
