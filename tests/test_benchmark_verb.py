@@ -213,14 +213,10 @@ def test_the_first_task_runs_on_a_part_of_its_real_data(
 
     monkeypatch.setattr("kagaku.benchmark.TASKS", TASKS)
     request = verb.BenchmarkRequest(
-        names=("esol", "bace", "sider"), methods=("constant", "plain"), is_quick=True
+        names=("esol", "bace"), methods=("constant", "plain"), is_quick=True
     )
     found = verb.benchmark(request, tmp_path / "bench", terminal=Terminal(quiet=True))
-    for name, metric, factor in (
-        ("esol", "RMSE", -1),
-        ("bace", "ROC-AUC", 1),
-        ("sider", "macro ROC-AUC", 1),
-    ):
+    for name, metric, factor in (("esol", "RMSE", -1), ("bace", "ROC-AUC", 1)):
         scores = {
             one["name"]: factor * one["scores"][metric]["mean"] for one in found[name]["methods"]
         }
