@@ -53,7 +53,7 @@ def interval(
     for _ in range(BOOTSTRAPS if len(members) > 1 else 0):
         drawn = rng.integers(0, len(members), len(members))
         values.append(statistic(np.concatenate([members[i] for i in drawn])))
-    return _central(np.array(values))
+    return central(np.array(values))
 
 
 def interval_of_sums(
@@ -75,10 +75,11 @@ def interval_of_sums(
     np.add.at(counts, (np.arange(BOOTSTRAPS)[:, None], drawn), 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         values = total((counts @ of_groups).T)
-    return _central(values)
+    return central(values)
 
 
-def _central(values: np.ndarray) -> tuple[float, float]:
+def central(values: np.ndarray) -> tuple[float, float]:
+    """Return the ends of the central 95% of the finite values; NaN if there are none."""
     finite = values[np.isfinite(values)]
     if not len(finite):
         return float("nan"), float("nan")

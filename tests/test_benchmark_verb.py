@@ -122,6 +122,28 @@ def test_an_estimate_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert not list(tmp_path.iterdir())
 
 
+def test_data_are_loaded_once_and_no_base_where_no_method_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def counted(source: Source) -> Mapping[str, Case]:
+        calls.append("data")
+        return load(source)
+
+    def no_base(name: str | None) -> None:
+        raise AssertionError(name)
+
+    tasks = Tasks()
+    tasks.register(replace(TOY, load=counted))
+    monkeypatch.setattr("kagaku.benchmark.TASKS", tasks)
+    monkeypatch.setattr("kagaku.benchmark.open_base", no_base)
+    request = verb.BenchmarkRequest(names=("toy",), methods=("constant",))
+    for _ in range(2):  # the second time the kept answers are read
+        verb.benchmark(request, tmp_path / "b", terminal=Terminal(quiet=True), source=no_file)
+    assert calls == ["data", "data"]
+
+
 def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="the folder holds other files, which a benchmark would"):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from kagaku.science_tasks.benchmark.running import Result
+from kagaku.science_tasks.benchmark.results import Result
 from kagaku.science_tasks.benchmark.task import Task
 
 

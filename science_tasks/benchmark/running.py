@@ -1,36 +1,18 @@
 """Running methods on cases: each answer is kept, so that a stopped benchmark goes on."""
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import psutil
 
 from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
-from kagaku.models.pretraining.stored import Pretrained
-from kagaku.science_tasks.benchmark.task import Case, Context, Task, no_heads
-from kagaku.science_tasks.public_embeddings import FrozenEncoder, name_of
-from kagaku.science_tasks.resumable import encoder_fingerprint
-
-FORMAT_VERSION = 1
-"""Version of the files of a result."""
-
-
-@dataclass(frozen=True)
-class Quick:
-    """A cut of every case, to see that all works; such scores are comparable with nothing."""
-
-    n_train: int = 200
-    """Most items to learn from."""
-
-    n_test: int = 100
-    """Most items to answer for."""
+from kagaku.science_tasks.benchmark.base_use import BaseUse
+from kagaku.science_tasks.benchmark.results import Quick, Result, load_result, save_result
+from kagaku.science_tasks.benchmark.task import Case, Context, Task
 
 
 @dataclass(frozen=True)
@@ -48,106 +30,6 @@ class Plan:
 
     quick: Quick | None = None
     """Cuts the cases."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one method answered on one split with one seed."""
-
-    task: str
-    """Name of the task."""
-
-    method: str
-    """Name of the method."""
-
-    split: str
-    """Name of the official split."""
-
-    seed: int
-    """What fixed the random choices."""
-
-    n_train: int
-    """Items that were learnt from."""
-
-    n_test: int
-    """Items that were answered for."""
-
-    n_dropped: int
-    """Items of the published files that cannot be read."""
-
-    seconds: float
-    """Wall time, loading the data not counted."""
-
-    peak_megabytes: int
-    """Most resident memory of the process while it ran, sampled after each step that reports."""
-
-    base: str | None
-    """Fingerprint of the weights that the method used; None if it used none."""
-
-    base_name: str | None
-    """What those weights are called."""
-
-    chosen: str
-    """Which candidate was chosen, for methods that choose."""
-
-    quick: Quick | None
-    """How the case was cut; None where it is the whole."""
-
-    answers: pd.DataFrame
-    """One row per test item."""
-
-
-class BaseUse:
-    """Gives the base when a method first asks for it, and remembers whether any did.
-
-    Args:
-        load: Gives the encoder.
-        load_pretrained: Gives it with its heads; raises InputError if it has none.
-    """
-
-    def __init__(
-        self,
-        load: Callable[[], FrozenEncoder],
-        load_pretrained: Callable[[], Pretrained] = no_heads,
-    ) -> None:
-        self._load, self._load_pretrained = load, load_pretrained
-        self._encoder: FrozenEncoder | None = None
-        self._pretrained: Pretrained | None = None
-        self._fingerprint = ""
-        self.is_used = False
-
-    def __call__(self) -> FrozenEncoder:
-        """Return the encoder."""
-        self.is_used = True
-        return self._loaded()
-
-    def pretrained(self) -> Pretrained:
-        """Return the encoder with the heads that it was pretrained with.
-
-        Raises:
-            InputError: It has none.
-        """
-        if self._pretrained is None:
-            self._pretrained = self._load_pretrained()
-        self.is_used = True
-        return self._pretrained
-
-    @property
-    def fingerprint(self) -> str:
-        """A short text that two encoders share only if their weights are the same."""
-        if not self._fingerprint:
-            self._fingerprint = encoder_fingerprint(self._loaded())
-        return self._fingerprint
-
-    @property
-    def name(self) -> str:
-        """What the encoder is called."""
-        return name_of(self._loaded())
-
-    def _loaded(self) -> FrozenEncoder:
-        if self._encoder is None:
-            self._encoder = self._load()
-        return self._encoder
 
 
 class Cases:
@@ -208,6 +90,7 @@ def run_task(
     folder: Path,
     report: Callable[[int, int, str], None] | None = None,
     skipped: Callable[[str], None] | None = None,
+    cases: Cases | None = None,
 ) -> Iterator[Result]:
     """Yield the result of every method, split and seed of the plan; kept ones at once.
 
@@ -220,6 +103,7 @@ def run_task(
         report: Called with (done, total, what).
         skipped: Told of each method that cannot answer, such as one that needs heads which the
             base has not; None lets it raise.
+        cases: Those of the task, where the caller needs them too; None loads them here.
 
     Raises:
         InputError: A method or split is unknown, a file cannot be had, or a method cannot answer.
@@ -227,7 +111,7 @@ def run_task(
     methods = plan.methods or task.default
     for method in methods:
         task.method(method)
-    cases = Cases(task, source, plan.quick)
+    cases = cases or Cases(task, source, plan.quick)
     cells = [
         (method, split, seed)
         for method in methods
@@ -254,7 +138,7 @@ def run_task(
 
 
 def _is_same(kept: Result, plan: Plan, base: BaseUse) -> bool:
-    return kept.quick == plan.quick and kept.base in (None, base.fingerprint)
+    return kept.quick == plan.quick and (kept.base is None or kept.base == base.fingerprint)
 
 
 def _run_cell(
@@ -305,40 +189,3 @@ class _Memory:
 
     def look(self) -> None:
         self.most = max(self.most, int(self._process.memory_info().rss))
-
-
-def save_result(result: Result, path: Path) -> None:
-    """Write the answers as Parquet and, when they are whole, the rest as JSON beside them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table = path.with_suffix(".parquet")
-    partial = table.with_suffix(".partial")
-    answers = result.answers.copy()
-    answers.attrs = {}
-    answers.to_parquet(partial, index=False)
-    partial.replace(table)
-    stored = {
-        name: value
-        for name, value in asdict(replace(result, answers=pd.DataFrame())).items()
-        if name != "answers"
-    }
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({"format_version": FORMAT_VERSION, **stored}, indent=1))
-    partial.replace(path)
-
-
-def load_result(path: Path) -> Result | None:
-    """Return a kept result; None if there is none, or another version wrote it."""
-    if not path.is_file():
-        return None
-    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if stored.pop("format_version", None) != FORMAT_VERSION:
-        return None
-    quick = stored.pop("quick")
-    answers = pd.read_parquet(path.with_suffix(".parquet"))
-    return Result(quick=None if quick is None else Quick(**quick), answers=answers, **stored)
-
-
-def load_results(folder: Path, task: str = "*") -> list[Result]:
-    """Return the results of a task, or of all, that are kept in a folder, in a fixed order."""
-    found = (load_result(path) for path in sorted(folder.glob(f"{task}/*/*.json")))
-    return [one for one in found if one is not None]

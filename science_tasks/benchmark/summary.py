@@ -9,9 +9,9 @@ import pandas as pd
 
 from kagaku.science_tasks.benchmark.draws import Draws
 from kagaku.science_tasks.benchmark.measures import COVERAGE, Measure
-from kagaku.science_tasks.benchmark.running import Result
+from kagaku.science_tasks.benchmark.results import Result
 from kagaku.science_tasks.benchmark.task import Task
-from kagaku.science_tasks.resampling import BOOTSTRAPS
+from kagaku.science_tasks.resampling import BOOTSTRAPS, central
 
 Verdict = Literal["better", "no different", "worse"]
 
@@ -179,8 +179,4 @@ def _interval(
     for sign, runs in signed:
         for (split, _), answers in runs.items():
             values += sign * draws[split].scores(measure, answers) / len(runs)
-    finite = values[np.isfinite(values)]
-    if not len(finite):
-        return float("nan"), float("nan")
-    low, high = np.quantile(finite, [0.025, 0.975])
-    return float(low), float(high)
+    return central(values)

@@ -1,35 +1,26 @@
 """`kagaku benchmark`: official questions, every method on the same items, and a scoreboard."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from kagaku.bases import DEFAULT, open_base, weights_folder
+from kagaku.bases import open_base, weights_folder
+from kagaku.benchmark_leaks import fingerprints, kept_leaks
 from kagaku.benchmark_scores import task_scores
 from kagaku.benchmark_tables import show_task
 from kagaku.data.catalogue import DOMAINS, Source
 from kagaku.data.corpora.storage import write_json
-from kagaku.data.corpora.trained_on import TRAINED_ON_FILE, TrainedOn
 from kagaku.datasets import source as dataset_source
-from kagaku.errors import InputError
 from kagaku.models.pretraining.stored import load_pretrained
 from kagaku.outputs import check_job_folder
 from kagaku.provenance import machine, package_versions
+from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.families import FAMILIES, Family
-from kagaku.science_tasks.benchmark.leaks import Leaks, audit
-from kagaku.science_tasks.benchmark.running import (
-    BaseUse,
-    Cases,
-    Plan,
-    Quick,
-    Result,
-    load_results,
-    run_task,
-)
+from kagaku.science_tasks.benchmark.leaks import Leaks
+from kagaku.science_tasks.benchmark.results import Quick, Result, load_results
+from kagaku.science_tasks.benchmark.running import Cases, Plan, run_task
 from kagaku.science_tasks.benchmark.task import Task
 from kagaku.science_tasks.tasks import TASKS
 from kagaku.scoreboard import write_scoreboard
@@ -103,11 +94,12 @@ def benchmark(
     audited: dict[str, dict[str, Leaks]] = {}
     skipped = None if request.methods else terminal.say
     for task in tasks:
+        cases = Cases(task, source, plan.quick)
         with terminal.progress("benchmark") as progress:
-            for _ in run_task(task, source, base, plan, output, progress, skipped):
+            for _ in run_task(task, source, base, plan, output, progress, skipped, cases):
                 pass
             progress(0, 1, f"{task.name}: looking for leaks")
-            leaks = _leaks(task, source, plan, output, trained_on, why_not)
+            leaks = kept_leaks(cases, plan, output, trained_on, why_not)
         audited[task.name] = leaks
         results = _results(task, plan, leaks, output)
         found = task_scores(task, results, leaks, task.all_published(source))
@@ -212,83 +204,6 @@ def _named(name: str) -> list[Task]:
     return TASKS.chosen(name)
 
 
-def fingerprints(base: str | None) -> tuple[TrainedOn | None, str]:
-    """Return what the base was pretrained on, or why nobody can tell."""
-    name = base or DEFAULT
-    try:
-        path = weights_folder(name) / TRAINED_ON_FILE
-    except InputError:
-        return None, f"{name} was pretrained on nothing."
-    if not path.is_file():
-        return None, (
-            f"{name} has no {TRAINED_ON_FILE} beside it, so whether it was pretrained on test "
-            "items cannot be told."
-        )
-    return TrainedOn.load(path), ""
-
-
-def _leaks(
-    task: Task,
-    source: Source,
-    plan: Plan,
-    output: Path,
-    trained_on: TrainedOn | None,
-    why_not: str,
-) -> dict[str, Leaks]:
-    """Return the leaks of each split, from the folder where they are known already."""
-    cases = Cases(task, source, plan.quick)
-    found = {}
-    mark = _identity(trained_on, plan)
-    for split in cases.names(plan.splits):
-        path = output / task.name / f"{split}.leaks.json"
-        stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if stored.get("of") != mark:
-            leaks = audit(cases.all()[split], trained_on, why_not)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_json({"of": mark, **_stored(leaks)}, path)
-            stored = json.loads(path.read_text(encoding="utf-8"))
-        found[split] = _restored(stored)
-    return found
-
-
-def _identity(trained_on: TrainedOn | None, plan: Plan) -> str:
-    sizes = {} if trained_on is None else {one: len(keys) for one, keys in trained_on.keys.items()}
-    sums = 0
-    if trained_on is not None:
-        sums = sum(int(np.bitwise_xor.reduce(one)) for one in trained_on.keys.values() if len(one))
-    return f"{sorted(sizes.items())} {sums} {plan.quick}"
-
-
-def _stored(leaks: Leaks) -> dict[str, Any]:
-    def rows(flags: np.ndarray | None) -> list[int] | None:
-        return None if flags is None else np.flatnonzero(flags).tolist()
-
-    return {
-        "n_test": len(leaks.within),
-        "within": rows(leaks.within),
-        "within_near": rows(leaks.within_near),
-        "corpus": rows(leaks.corpus),
-        "corpus_near": rows(leaks.corpus_near),
-        "note": leaks.note,
-    }
-
-
-def _restored(stored: dict[str, Any]) -> Leaks:
-    def flags(name: str) -> np.ndarray:
-        there = np.zeros(stored["n_test"], dtype=bool)
-        there[stored[name]] = True
-        return there
-
-    known = stored["corpus"] is not None
-    return Leaks(
-        flags("within"),
-        flags("within_near"),
-        flags("corpus") if known else None,
-        flags("corpus_near") if known else None,
-        stored["note"],
-    )
-
-
 def _keep(found: dict[str, Any], output: Path) -> None:
     """Write the scores of one task beside those of the others."""
     path = output / SCORES_FILE
@@ -297,8 +212,3 @@ def _keep(found: dict[str, Any], output: Path) -> None:
     stored["machine"] = dict(machine())
     stored["packages"] = package_versions(("kagaku", "torch", "numpy", "scikit-learn", "rdkit"))
     write_json(stored, path)
-
-
-def methods_of(tasks: Sequence[Task]) -> list[str]:
-    """Return the names of all methods of some tasks."""
-    return sorted({name for one in tasks for name in one.methods})

@@ -9,7 +9,7 @@ import numpy as np
 
 from kagaku.science_tasks.benchmark.leaks import Leaks
 from kagaku.science_tasks.benchmark.measures import COVERAGE
-from kagaku.science_tasks.benchmark.running import Result
+from kagaku.science_tasks.benchmark.results import Result
 from kagaku.science_tasks.benchmark.summary import (
     best_baseline,
     compare_runs,

@@ -18,7 +18,7 @@ from kagaku.science_tasks.benchmark.measures import (
     multiclass,
     regression,
 )
-from kagaku.science_tasks.benchmark.running import Result, load_results
+from kagaku.science_tasks.benchmark.results import Result, load_results
 from kagaku.science_tasks.benchmark.summary import Paired, compare_runs, runs_of
 from kagaku.science_tasks.tasks import TASKS
 from kagaku.terminal import Terminal

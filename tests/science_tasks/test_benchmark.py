@@ -12,6 +12,7 @@ from kagaku.bases import UNTRAINED, load_base
 from kagaku.data.corpora.keys import kin_key
 from kagaku.data.corpora.trained_on import Collector, TrainedOn
 from kagaku.errors import InputError
+from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.cases import PropertyCase, labels_case, table_case
 from kagaku.science_tasks.benchmark.leaks import audit
 from kagaku.science_tasks.benchmark.measures import (
@@ -27,13 +28,8 @@ from kagaku.science_tasks.benchmark.measures import (
     share_of_counts,
 )
 from kagaku.science_tasks.benchmark.methods import Single, constant, plain
-from kagaku.science_tasks.benchmark.running import (
-    BaseUse,
-    Plan,
-    Quick,
-    load_results,
-    run_task,
-)
+from kagaku.science_tasks.benchmark.results import Quick, load_results
+from kagaku.science_tasks.benchmark.running import Plan, run_task
 from kagaku.science_tasks.benchmark.summary import (
     best_baseline,
     compare_runs,

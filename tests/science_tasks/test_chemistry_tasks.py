@@ -20,9 +20,11 @@ from kagaku.errors import InputError
 from kagaku.models.pretraining.beam import BeamConfig
 from kagaku.models.pretraining.stored import load_pretrained
 from kagaku.models.pretraining.translation import TranslationConfig
+from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.files import frame
 from kagaku.science_tasks.benchmark.measures import GIVEN, TRUTH
-from kagaku.science_tasks.benchmark.running import BaseUse, Plan, Quick, Result, run_task
+from kagaku.science_tasks.benchmark.results import Quick, Result
+from kagaku.science_tasks.benchmark.running import Plan, run_task
 from kagaku.science_tasks.benchmark.summary import summarise
 from kagaku.science_tasks.benchmark.task import Context, Task
 from kagaku.science_tasks.chemistry.cuts import HYDROGEN, cuts_of, joined, pieces_of, read

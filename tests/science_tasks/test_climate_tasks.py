@@ -19,7 +19,9 @@ from kagaku.data import area_weights
 from kagaku.data.catalogue import FolderSource
 from kagaku.errors import InputError
 from kagaku.models import Encoder, untrained_encoder
-from kagaku.science_tasks.benchmark.running import BaseUse, Plan, Quick, run_task
+from kagaku.science_tasks.benchmark.base_use import BaseUse
+from kagaku.science_tasks.benchmark.results import Quick
+from kagaku.science_tasks.benchmark.running import Plan, run_task
 from kagaku.science_tasks.benchmark.task import Case, Context, Method, Rows
 from kagaku.science_tasks.climate.advection import carried, motion, tile_starts
 from kagaku.science_tasks.climate.downscaling import (

@@ -12,8 +12,10 @@ from kagaku.bases import load_base
 from kagaku.data.catalogue import FolderSource
 from kagaku.data.nucleotides import reverse_complement
 from kagaku.errors import InputError
+from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.cases import PropertyCase
-from kagaku.science_tasks.benchmark.running import BaseUse, Plan, Quick, run_task
+from kagaku.science_tasks.benchmark.results import Quick
+from kagaku.science_tasks.benchmark.running import Plan, run_task
 from kagaku.science_tasks.benchmark.task import Context, Task
 from kagaku.science_tasks.genomes import hidden_bases, lineage_methods
 from kagaku.science_tasks.genomes.enhancers import COPIED, FILES, GappedWords

@@ -10,10 +10,12 @@ import pytest
 
 from kagaku.bases import load_base
 from kagaku.data.catalogue import FolderSource
+from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.cases import PropertyCase, table_case
 from kagaku.science_tasks.benchmark.files import frame, stored_json
 from kagaku.science_tasks.benchmark.methods import constant
-from kagaku.science_tasks.benchmark.running import BaseUse, Plan, Quick, run_task
+from kagaku.science_tasks.benchmark.results import Quick
+from kagaku.science_tasks.benchmark.running import Plan, run_task
 from kagaku.science_tasks.benchmark.task import Context, Rows, Task
 from kagaku.science_tasks.materials.density_functional_sets import MODELS
 from kagaku.science_tasks.materials.density_functional_sets import Load as LoadParts

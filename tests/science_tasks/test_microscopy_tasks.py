@@ -16,9 +16,11 @@ from kagaku.data.catalogue import FolderSource
 from kagaku.data.schema import Target
 from kagaku.models import Encoder, EncoderConfig
 from kagaku.models.backbone import BackboneConfig
+from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.cases import PropertyCase, values_case
 from kagaku.science_tasks.benchmark.methods import Single
-from kagaku.science_tasks.benchmark.running import BaseUse, Plan, Quick, load_result, run_task
+from kagaku.science_tasks.benchmark.results import Quick, load_result
+from kagaku.science_tasks.benchmark.running import Plan, run_task
 from kagaku.science_tasks.benchmark.task import Context, Rows
 from kagaku.science_tasks.microscopy.augmented import Augmented, augmented_case, averaged
 from kagaku.science_tasks.microscopy.boxes import (

@@ -24,8 +24,10 @@ from kagaku.data.catalogue.own_files import NotBroughtError
 from kagaku.errors import InputError
 from kagaku.modalities import pack
 from kagaku.models.pretraining.stored import Pretrained, load_pretrained
+from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.cases import table_case
-from kagaku.science_tasks.benchmark.running import BaseUse, Plan, Quick, run_task
+from kagaku.science_tasks.benchmark.results import Quick
+from kagaku.science_tasks.benchmark.running import Plan, run_task
 from kagaku.science_tasks.benchmark.task import Context, Rows
 from kagaku.science_tasks.proteins.affinity_measures import (
     concordance_index,
