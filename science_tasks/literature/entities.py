@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kagaku.science_tasks.benchmark.drawing import drawn
 from kagaku.science_tasks.literature.conll import Entity, Sentence
 
 
@@ -41,16 +42,8 @@ class EntityCase:
         """Return the case with at most so many sentences of each part, drawn at random."""
         rng = np.random.default_rng(seed)
         return replace(
-            self, train=_drawn(self.train, n_train, rng), test=_drawn(self.test, n_test, rng)
+            self, train=drawn(self.train, n_train, rng), test=drawn(self.test, n_test, rng)
         )
-
-
-def _drawn(
-    sentences: tuple[Sentence, ...], most: int, rng: np.random.Generator
-) -> tuple[Sentence, ...]:
-    if len(sentences) <= most:
-        return sentences
-    return tuple(sentences[i] for i in np.sort(rng.choice(len(sentences), most, replace=False)))
 
 
 def entity_case(

@@ -13,6 +13,7 @@ import pandas as pd
 import PIL.Image
 from jaxtyping import UInt8
 
+from kagaku.science_tasks.benchmark.drawing import drawn
 from kagaku.science_tasks.microscopy.boxes import (
     NO_BOXES,
     Boxes,
@@ -96,14 +97,8 @@ class SmearCase:
         """Return the case with at most so many images of each part, drawn at random."""
         rng = np.random.default_rng(seed)
         return replace(
-            self, train=_drawn(self.train, n_train, rng), test=_drawn(self.test, n_test, rng)
+            self, train=drawn(self.train, n_train, rng), test=drawn(self.test, n_test, rng)
         )
-
-
-def _drawn(smears: tuple[Smear, ...], most: int, rng: np.random.Generator) -> tuple[Smear, ...]:
-    if len(smears) <= most:
-        return smears
-    return tuple(smears[i] for i in np.sort(rng.choice(len(smears), most, replace=False)))
 
 
 def read_smears(archive: bytes) -> tuple[Smear, ...]:

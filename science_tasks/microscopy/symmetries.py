@@ -1,6 +1,6 @@
 """Changes of an image that leave the answer as it is, because the instrument makes them itself."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -94,8 +94,3 @@ def moved_boxes(boxes: Boxes, name: str, rows: int, columns: int) -> Boxes:
         left, top, right, bottom = top, columns - right, bottom, columns - left
         rows, columns = columns, rows
     return np.stack([left, top, right, bottom], axis=1)
-
-
-def views(images: Sequence[Image], names: Sequence[str]) -> list[Image]:
-    """Return every image after every change, the changes of one image together."""
-    return [changed(image, name) for image in images for name in names]

@@ -17,6 +17,7 @@ import pandas as pd
 from kagaku.data.catalogue import Source
 from kagaku.models.pretraining.sampling import SamplingConfig, sample_tokens
 from kagaku.science_tasks.benchmark.cases import PropertyCase
+from kagaku.science_tasks.benchmark.drawing import drawn
 from kagaku.science_tasks.benchmark.measures import Measure, mean_of
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Method, Published, Task
 from kagaku.science_tasks.proteins.localisation import TEST, VALID, load_locations
@@ -88,8 +89,8 @@ class DeNovoCase:
         rng = np.random.default_rng(seed)
         return replace(
             self,
-            train=_drawn(self.train, n_train, rng),
-            natural=_drawn(self.natural, n_test, rng),
+            train=drawn(self.train, n_train, rng),
+            natural=drawn(self.natural, n_test, rng),
         )
 
     def answers(self, made: Sequence[str]) -> pd.DataFrame:
@@ -120,13 +121,6 @@ def _folds(sequence: str) -> bool:
     return bool(residue_counts(sequence).any()) and fold_index(sequence) > 0
 
 
-def _drawn(values: tuple[str, ...], most: int, rng: np.random.Generator) -> tuple[str, ...]:
-    if len(values) <= most:
-        return values
-    rows = np.sort(rng.choice(len(values), most, replace=False))
-    return tuple(values[i] for i in rows)
-
-
 def load_sequences(source: Source) -> Mapping[str, Case]:
     """Return natural sequences of DeepLoc's files, and propensities from FLIP's structures."""
     (locations,) = load_locations(source).values()
@@ -137,7 +131,7 @@ def load_sequences(source: Source) -> Mapping[str, Case]:
     train = _natural(sequences_of(locations, locations.rows.learnt()))
     natural = _natural(sequences_of(locations, locations.rows.test))
     natural = tuple(one for one in natural if one not in set(train))
-    case = DeNovoCase(train, _drawn(natural, N_ASKED, rng), learnt_propensities(structures))
+    case = DeNovoCase(train, drawn(natural, N_ASKED, rng), learnt_propensities(structures))
     return {"natural": case}
 
 
