@@ -17,6 +17,7 @@ from rich.console import Console
 
 from kagaku import cost as cost_module
 from kagaku import doctor
+from kagaku.cache import OFFLINE_VARIABLES
 from kagaku.cost import Cost, estimate
 from kagaku.doctor import (
     Finding,
@@ -196,7 +197,7 @@ def test_a_torch_that_does_not_load_is_a_finding(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_offline_switch_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in doctor.OFFLINE_VARIABLES:
+    for name in OFFLINE_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     assert doctor._network().value.startswith("allowed")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

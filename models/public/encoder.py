@@ -119,10 +119,16 @@ class PublicEncoder(ABC):
         return self
 
     @abstractmethod
+    def embed(
+        self, values: Sequence[Any], *, progress: Progress | None = None
+    ) -> Float[np.ndarray, "value dim"]:
+        """Return one vector per value of its modality, float32, in their order."""
+
     def embed_values(
         self, values: Sequence[Any], *, progress: Progress | None = None
     ) -> Float[np.ndarray, "value dim"]:
-        """Return one vector per checked value of its modality, float32, in their order."""
+        """Return what `embed` gives for checked values, whatever the modality calls them."""
+        return self.embed(values, progress=progress)
 
 
 def precision_of(name: str) -> torch.dtype:

@@ -1,7 +1,7 @@
 """Public protein language models: embeddings, residue logits, contacts, and scores of variants."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -106,12 +106,6 @@ class ProteinLanguageModel(PublicEncoder):
             token_budget=self.token_budget,
             progress=progress,
         )
-
-    def embed_values(
-        self, values: Sequence[Any], *, progress: Progress | None = None
-    ) -> Float[np.ndarray, "value dim"]:
-        """Return what `embed` gives."""
-        return self.embed(values, progress=progress)
 
     def logits(
         self, sequences: Sequence[str], *, progress: Progress | None = None

@@ -190,12 +190,6 @@ class TextEncoder(PublicEncoder):
             progress=progress,
         )
 
-    def embed_values(
-        self, values: Sequence[Any], *, progress: Progress | None = None
-    ) -> Float[np.ndarray, "value dim"]:
-        """Return what `embed` gives."""
-        return self.embed(values, progress=progress)
-
     def logits(
         self, texts: Sequence[str], *, progress: Progress | None = None
     ) -> list[Float[np.ndarray, "_token vocabulary"]]:

@@ -114,12 +114,6 @@ class VisionEncoder(PublicEncoder):
                     progress(start + len(batch), len(images))
         return found
 
-    def embed_values(
-        self, values: Sequence[Any], *, progress: Progress | None = None
-    ) -> Float[np.ndarray, "value dim"]:
-        """Return what `embed` gives."""
-        return self.embed(values, progress=progress)
-
 
 def load_vision(folder: Path, stored: Mapping[str, Any]) -> VisionEncoder:
     """Return the encoder in a folder of timm's format.

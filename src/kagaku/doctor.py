@@ -13,6 +13,7 @@ from typing import Literal, Protocol, runtime_checkable
 import psutil
 from packaging.requirements import InvalidRequirement, Requirement
 
+from kagaku.cache import offline_variable
 from kagaku.cost import Cost, estimate
 from kagaku.provenance import available_cores, cpu_name, gpu_names, package_versions
 from kagaku.terminal import Terminal
@@ -43,9 +44,6 @@ IMPORTED = (
     "torchvision",
 )
 """Packages with compiled parts that break when another package was replaced underneath them."""
-
-OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-"""Environment variables that forbid downloads when they hold 1, ON, YES or TRUE."""
 
 
 @dataclass(frozen=True)
@@ -311,10 +309,11 @@ def _cache() -> Finding:
 
 
 def _network() -> Finding:
-    set_by = [name for name in OFFLINE_VARIABLES if os.environ.get(name, "").upper() in _TRUE]
-    if set_by:
-        return Finding("network", "ok", f"off by {', '.join(set_by)}; only local weights are used")
-    return Finding("network", "ok", "allowed, and needed only to download weights by name")
+    if set_by := offline_variable():
+        return Finding("network", "ok", f"off by {set_by}; only local weights and data are used")
+    return Finding(
+        "network", "ok", "allowed, and needed only to download what is asked for by name"
+    )
 
 
 def _weights() -> Finding:
@@ -331,9 +330,6 @@ def _weights() -> Finding:
         f"{value}, not pretrained",
         "Predictions rest on classical features; name pretrained weights with --base.",
     )
-
-
-_TRUE = {"1", "ON", "YES", "TRUE"}
 
 
 @runtime_checkable
