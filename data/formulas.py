@@ -44,7 +44,6 @@ _STATE = re.compile(r"\((?:s|l|g|aq|cr)\)$")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+")
 _CHARGE = re.compile(r"(?:\^\{?|\[|\()(\d*)([+-])(\d*)[\])}]?$")
 _ION_OF_ELEMENT = re.compile(r"([A-Z][a-z]?)(\d*)([+-])$")
-_BARE_SIGN = re.compile(r"([\d\])}]?)(\d*)([+-])$")
 # ".5H2O" behind a whole number is water of crystallisation, as in CuSO4.5H2O; "0.5H2O" and
 # "1.5H2O" are amounts of hydrogen with a decimal point.
 _WATER = re.compile(r"(?<=[A-Za-z)\]}2-9])\.(?=\d+(?:\.\d+)?(?:H2O|D2O)$)")

@@ -42,7 +42,6 @@ COPIED = {
 }
 """Our column and mendeleev's, for what is copied as it stands."""
 
-NOBLE_CORES = {"He": 2, "Ne": 10, "Ar": 18, "Kr": 36, "Xe": 54, "Rn": 86}
 TOLERANCE = 0.02
 """Relative difference from which the second compilation counts as another value."""
 
