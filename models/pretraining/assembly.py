@@ -77,7 +77,12 @@ def assemble(
         masked=masked,
         generated=_generated(records, packed),
         reconstructed=reconstructed,
-        descriptors=_descriptor_targets(records, columns),
+        descriptors=_targets(records, columns, [one.descriptors for one in records]),
+        summaries={
+            name: asked
+            for name in packed.modalities
+            if (asked := _targets(records, columns, _summaries(records, name))) is not None
+        },
         pairs=_pair_targets(records),
         source=source,
         n_samples=n_samples,
@@ -155,13 +160,21 @@ def _generated(
     }
 
 
-def _descriptor_targets(
-    records: Sequence[PretrainingRecord], columns: Sequence[Int[np.ndarray, " _"]]
+def _summaries(records: Sequence[PretrainingRecord], modality: str) -> list[np.ndarray | None]:
+    """Return the summary asked of each record's first part, if that is of a modality."""
+    return [one.summary if one.parts[0].modality == modality else None for one in records]
+
+
+def _targets(
+    records: Sequence[PretrainingRecord],
+    columns: Sequence[Int[np.ndarray, " _"]],
+    numbers_of: Sequence[np.ndarray | None],
 ) -> DescriptorTargets | None:
+    """Return what is asked of the first parts of records; None if nothing is."""
     asked = [
-        (number, int(columns[number][0]), record.descriptors)
-        for number, record in enumerate(records)
-        if record.descriptors is not None
+        (number, int(columns[number][0]), numbers_of[number])
+        for number in range(len(records))
+        if numbers_of[number] is not None
     ]
     if not asked:
         return None

@@ -38,16 +38,22 @@ class ValueTargets:
 
 @dataclass(frozen=True)
 class DescriptorTargets:
-    """Records whose computed descriptors are to be predicted."""
+    """Records whose computed descriptors, or whose summary, are to be predicted."""
 
     record: Int[Tensor, " target"]
     """Index of the record."""
 
     column: Int[Tensor, " target"]
-    """Column of its molecule."""
+    """Column of what they were computed from."""
 
     values: Float[Tensor, "target descriptor"]
-    """Standardised and clipped descriptors; NaN where undefined."""
+    """Standardised and clipped; NaN where undefined."""
+
+    def to(self, device: torch.device | str) -> "DescriptorTargets":
+        """Return the same targets on another device."""
+        return DescriptorTargets(
+            self.record.to(device), self.column.to(device), self.values.to(device)
+        )
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,9 @@ class PretrainingBatch:
     descriptors: DescriptorTargets | None
     """Molecules whose descriptors are asked for."""
 
+    summaries: dict[str, DescriptorTargets]
+    """By modality, values whose summaries are asked for."""
+
     pairs: PairTargets | None
     """What belongs together across modalities."""
 
@@ -108,11 +117,7 @@ class PretrainingBatch:
 
         described, pairs = self.descriptors, self.pairs
         if described is not None:
-            described = DescriptorTargets(
-                described.record.to(device),
-                described.column.to(device),
-                described.values.to(device),
-            )
+            described = described.to(device)
         if pairs is not None:
             pairs = replace(pairs, first=pairs.first.to(device), second=pairs.second.to(device))
         return replace(
@@ -123,6 +128,7 @@ class PretrainingBatch:
             generated={name: tokens(one) for name, one in self.generated.items()},
             reconstructed={name: values(one) for name, one in self.reconstructed.items()},
             descriptors=described,
+            summaries={name: one.to(device) for name, one in self.summaries.items()},
             pairs=pairs,
         )
 

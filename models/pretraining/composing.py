@@ -23,6 +23,7 @@ from kagaku.models.pretraining.objectives import ObjectiveConfig
 from kagaku.models.pretraining.pairing import new_pair, paired_inputs
 from kagaku.models.pretraining.planning import LATER, GivenInput, Planner, whole_inputs
 from kagaku.models.pretraining.records import PretrainingRecord
+from kagaku.models.pretraining.summaries import Summary
 from kagaku.registry import did_you_mean
 
 __all__ = ["Composer", "cropped_lengths"]
@@ -36,6 +37,7 @@ class Composer:
         inputs: By source, the modality of each of its inputs, in the order that samples keep.
         descriptors: How descriptors are named and standardised; None if the corpus has none.
         config: Shares of the objectives.
+        summaries: By modality, what is asked of its pooled embedding; see `fit_summaries`.
 
     Raises:
         InputError: An input has a modality that is not among the given ones.
@@ -47,6 +49,7 @@ class Composer:
         inputs: Mapping[str, Mapping[str, str]],
         descriptors: DescriptorScale | None,
         config: ObjectiveConfig,
+        summaries: Mapping[str, Summary] | None = None,
     ) -> None:
         for source, of_source in inputs.items():
             for name, modality in of_source.items():
@@ -58,7 +61,7 @@ class Composer:
                     )
         self.modalities, self.inputs, self.config = dict(modalities), dict(inputs), config
         self.sides = {source: paired_inputs(of_source) for source, of_source in inputs.items()}
-        self.planner = Planner(self.modalities, descriptors, config)
+        self.planner = Planner(self.modalities, descriptors, config, summaries or {})
 
     def compose(
         self, rows: Sequence[Sequence[CorpusSample]], *, row_length: int, seed: int
@@ -106,7 +109,7 @@ class Composer:
         for sample, of_sample, chance in zip(samples, given, chances, strict=True):
             pair = None if seen is None else new_pair(of_sample, self.sides[sample.source], seen)
             if pair is not None:
-                records += self.planner.pair(sample, *pair)
+                records += self.planner.pair(sample, *pair, chance)
                 continue
             made = self.planner.records(sample, of_sample, spare, chance)
             added = sum(map(len, made)) - sum(len(one.tokens) for one in of_sample)

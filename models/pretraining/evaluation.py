@@ -22,7 +22,8 @@ def evaluate(network: PretrainingNetwork, batches: Iterable[PretrainingBatch]) -
     Each loss is the mean over all that was asked in all batches. Beside ``"masked/protein"`` stands
     ``"masked/protein accuracy"``, the share of tokens whose likeliest id is the true one, the same
     for generated tokens, and ``"descriptors explained"``, the median over the descriptors of the
-    share of their variance that is explained (1 perfect, 0 no better than the mean).
+    share of their variance that is explained (1 perfect, 0 no better than the mean); the same for
+    the numbers of summaries, by modality.
 
     Args:
         network: Put into evaluation mode while this runs.
@@ -32,7 +33,7 @@ def evaluate(network: PretrainingNetwork, batches: Iterable[PretrainingBatch]) -
     network.eval()
     sums: dict[str, float] = defaultdict(float)
     counts: dict[str, int] = defaultdict(int)
-    described: list[tuple[np.ndarray, np.ndarray]] = []
+    described: dict[str, list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
 
     def add(name: str, mean: float, count: int) -> None:
         sums[name] += mean * count
@@ -49,14 +50,18 @@ def evaluate(network: PretrainingNetwork, batches: Iterable[PretrainingBatch]) -
                 add(f"{objective}/{name} {ACCURACY}", float(right), len(guess))
         if batch.descriptors is not None:
             predicted = network.predict_descriptors(batch.packed, tokens, batch.descriptors)
-            described.append((_array(predicted), _array(batch.descriptors.values)))
+            pair = _array(predicted), _array(batch.descriptors.values)
+            described["descriptors"].append(pair)
+        for name, wanted in batch.summaries.items():
+            predicted = network.predict_summaries(name, batch.packed, tokens, wanted)
+            described[f"summaries/{name}"].append((_array(predicted), _array(wanted.values)))
     network.train(was_training)
     scores = {name: sums[name] / counts[name] for name in sorted(sums)}
-    if described:
-        guesses, truths = (np.concatenate(one) for one in zip(*described, strict=True))
+    for name, pairs in described.items():
+        guesses, truths = (np.concatenate(one) for one in zip(*pairs, strict=True))
         shares = explained(guesses, truths)
         if np.isfinite(shares).any():
-            scores[f"descriptors {EXPLAINED}"] = float(np.nanmedian(shares))
+            scores[f"{name} {EXPLAINED}"] = float(np.nanmedian(shares))
     return scores
 
 
@@ -71,6 +76,8 @@ def n_asked(batch: PretrainingBatch, loss: str) -> int:
     if objective == "descriptors":
         assert batch.descriptors is not None
         return len(batch.descriptors.record)
+    if objective == "summaries":
+        return len(batch.summaries[name].record)
     if objective == "aligned":
         assert batch.pairs is not None
         return len(batch.pairs.first)

@@ -21,6 +21,7 @@ from kagaku.models.pretraining.objectives import SMALLEST_TEMPERATURE, Objective
 from kagaku.models.pretraining.prediction import (
     DescriptorHead,
     Projection,
+    SummaryHead,
     TokenHead,
     ValueHead,
 )
@@ -39,11 +40,19 @@ class PretrainingNetwork(nn.Module):
         encoder: What is pretrained; changed in place by training.
         config: Objectives.
         n_descriptors: How many descriptors molecules have; 0 for none.
+        n_summaries: By modality, how many numbers the summary of a value has.
     """
 
-    def __init__(self, encoder: Encoder, config: ObjectiveConfig, n_descriptors: int) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        config: ObjectiveConfig,
+        n_descriptors: int,
+        n_summaries: Mapping[str, int] | None = None,
+    ) -> None:
         super().__init__()
         self.encoder, self.config, self.n_descriptors = encoder, config, n_descriptors
+        self.n_summaries = dict(sorted((n_summaries or {}).items()))
         dim, names = encoder.dim, encoder.config.modalities
         sizes = {name: MODALITIES[name].vocabulary_size for name in names}
         self.vocabularies = {name: size for name, size in sizes.items() if size}
@@ -57,6 +66,9 @@ class PretrainingNetwork(nn.Module):
             {name: Projection(dim, config.projected) for name in names}
         )
         self.descriptor_head = DescriptorHead(dim, n_descriptors) if n_descriptors else None
+        self.summary_heads = nn.ModuleDict(
+            {name: SummaryHead(dim, count) for name, count in self.n_summaries.items()}
+        )
         # One number in a vector, since sharded training takes no scalar parameters.
         self.log_scale = nn.Parameter(torch.full((1,), -math.log(config.temperature)))
         # Tells a token that it is to foretell the next one; never added when embeddings are made.
@@ -66,8 +78,9 @@ class PretrainingNetwork(nn.Module):
         """Return the mean loss of each objective that the batch has, by name.
 
         Names are ``"masked/protein"``, ``"generated/molecule"``, ``"reconstructed/climate"``,
-        ``"descriptors"``, ``"aligned/molecule-text"`` and the like. Cross-entropies are in nats per
-        token, reconstructions are mean squares of standardised values.
+        ``"descriptors"``, ``"summaries/image"``, ``"aligned/molecule-text"`` and the like.
+        Cross-entropies are in nats per token, reconstructions are mean squares of standardised
+        values.
         """
         tokens = self.encode(batch)
         nothing = tokens[:0]
@@ -93,6 +106,12 @@ class PretrainingNetwork(nn.Module):
                 losses["descriptors"] = descriptor_loss(predicted, batch.descriptors.values)
             else:
                 unasked.append(self.descriptor_head(nothing))
+        for name, summary_head in self.summary_heads.items():
+            if (wanted := batch.summaries.get(name)) is not None:
+                found = self.predict_summaries(name, batch.packed, tokens, wanted)
+                losses[f"summaries/{name}"] = descriptor_loss(found, wanted.values)
+            else:
+                unasked.append(summary_head(nothing))
         unasked.append(self._align(batch, tokens, losses))
         if losses:
             first = next(iter(losses))
@@ -138,9 +157,18 @@ class PretrainingNetwork(nn.Module):
     ) -> Float[Tensor, "target descriptor"]:
         """Return the standardised descriptors of the molecules that are asked for theirs."""
         assert self.descriptor_head is not None
-        n_columns = int(packed.column.max()) + 1
-        pooled, _ = pool_columns(packed, tokens.float(), n_columns)
-        predicted: Tensor = self.descriptor_head(pooled[asked.record, asked.column])
+        predicted: Tensor = self.descriptor_head(_pooled(packed, tokens, asked))
+        return predicted
+
+    def predict_summaries(
+        self,
+        modality: str,
+        packed: PackedBatch,
+        tokens: Float[Tensor, "token dim"],
+        asked: DescriptorTargets,
+    ) -> Float[Tensor, "target number"]:
+        """Return the standardised summaries of the values of a modality that are asked for them."""
+        predicted: Tensor = self.summary_heads[modality](_pooled(packed, tokens, asked))
         return predicted
 
     def project_pairs(
@@ -181,6 +209,15 @@ class PretrainingNetwork(nn.Module):
                 values = torch.from_numpy(none.values).to(device)
                 total = total + embedder(ids, values).sum()
         return total
+
+
+def _pooled(
+    packed: PackedBatch, tokens: Float[Tensor, "token dim"], asked: DescriptorTargets
+) -> Float[Tensor, "target dim"]:
+    """Return the pooled embeddings of the inputs that are asked for something."""
+    n_columns = int(packed.column.max()) + 1
+    pooled, _ = pool_columns(packed, tokens.float(), n_columns)
+    return pooled[asked.record, asked.column]
 
 
 def no_tokens(name: str) -> Tokens:

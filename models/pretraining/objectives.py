@@ -9,7 +9,7 @@ from kagaku.errors import InputError
 from kagaku.modalities import MODALITIES
 from kagaku.registry import did_you_mean
 
-OBJECTIVES = ("masked", "generated", "reconstructed", "descriptors", "aligned")
+OBJECTIVES = ("masked", "generated", "reconstructed", "descriptors", "summaries", "aligned")
 """What can be asked; a loss is named by one of them, a slash, and the modality."""
 
 SMALLEST_TEMPERATURE = 0.01
@@ -20,7 +20,7 @@ def _hidden() -> dict[str, float]:
     # Wettig et al. 2023 (https://arxiv.org/abs/2202.08005) found shares above 15% no worse, and no
     # use in showing a hidden token as itself or as a random one; so it is always the mask.
     # A formula has few elements, so that of most of them one is asked for.
-    shares = {"molecule": 0.2, "protein": 0.2, "text": 0.2, "material": 0.3}
+    shares = {"molecule": 0.2, "protein": 0.2, "text": 0.2, "nucleotide": 0.2, "material": 0.3}
     return {**shares, "image": 0.5, "climate": 0.5}
 
 
@@ -28,10 +28,14 @@ def _generated() -> dict[str, float]:
     return {"molecule": 0.3, "protein": 0.15, "text": 0.1}
 
 
+def _summarised() -> dict[str, float]:
+    return dict.fromkeys(("climate", "image", "material", "nucleotide", "protein"), 1.0)
+
+
 def _weights() -> dict[str, float]:
     # Cross-entropies start at 3 to 9 nats, the Huber loss of standardised descriptors at about 0.2
     # (a corpus of drug-like molecules), and descriptors shape a molecule's embedding the most.
-    return {**dict.fromkeys(OBJECTIVES, 1.0), "descriptors": 5.0}
+    return {**dict.fromkeys(OBJECTIVES, 1.0), "descriptors": 5.0, "summaries": 2.0}
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,10 @@ class ObjectiveConfig:
     """By modality, the share of the tokens of an encoded record that is hidden; a modality that
     is not named hides none."""
 
+    summarised: Mapping[str, float] = field(default_factory=_summarised)
+    """By modality, the share of the encoded values that are asked for their computed summary; a
+    modality that is not named never is."""
+
     in_spans: float = 0.5
     """Share of the records with hidden sequence tokens in which they stand together in spans,
     so that whole groups of atoms or words are asked for."""
@@ -50,11 +58,11 @@ class ObjectiveConfig:
     """Mean length of a span, in tokens."""
 
     unmasked: float = 0.5
-    """Share of the encoded molecules with descriptors in which nothing is hidden, as when the model
-    is used; they are asked for their descriptors only."""
+    """Share of the encoded molecules with descriptors, and of the other values with summaries, in
+    which nothing is hidden, as when the model is used; they are asked for these only."""
 
     describe_masked: bool = True
-    """Whether molecules with hidden tokens are asked for their descriptors as well."""
+    """Whether what has hidden tokens is asked for its descriptors or its summary as well."""
 
     generated: Mapping[str, float] = field(default_factory=_generated)
     """By modality, the share of records of one input alone that is generated from left to right
@@ -90,7 +98,7 @@ class ObjectiveConfig:
 
     def __post_init__(self) -> None:
         """Check the settings once, where they are made."""
-        for name in ("hidden", "generated"):
+        for name in ("hidden", "generated", "summarised"):
             for modality, share in getattr(self, name).items():
                 MODALITIES[modality]
                 _check_share(f"{name} of {modality}", share)

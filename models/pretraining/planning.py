@@ -14,6 +14,7 @@ from kagaku.models.pretraining.hiding import hidden_blocks, hidden_tokens
 from kagaku.models.pretraining.objectives import ObjectiveConfig
 from kagaku.models.pretraining.properties import fitted_properties, property_quantities
 from kagaku.models.pretraining.records import Part, PretrainingRecord
+from kagaku.models.pretraining.summaries import Shown, Summary
 
 DESCRIBED = "molecule"
 """The modality that a corpus' descriptors are about."""
@@ -70,6 +71,7 @@ class Planner:
         modalities: By name, fitted.
         descriptors: How descriptors are named and standardised; None if the corpus has none.
         config: Shares of the objectives.
+        summaries: By modality, what is asked of its pooled embedding.
     """
 
     def __init__(
@@ -77,8 +79,10 @@ class Planner:
         modalities: Mapping[str, Modality[Any]],
         descriptors: DescriptorScale | None,
         config: ObjectiveConfig,
+        summaries: Mapping[str, Summary],
     ) -> None:
         self.modalities, self.descriptors, self.config = modalities, descriptors, config
+        self.summaries = summaries
         self.properties = fitted_properties(modalities.get("quantity"))
         if descriptors is not None:
             self._mean = np.array(descriptors.mean, dtype=np.float64)
@@ -102,23 +106,33 @@ class Planner:
         if len(given) == 1:
             return [self._alone(sample, given[0], spare, rng)]
         if any(one.name == LATER for one in given):
-            return self._forecast(given, rng)
+            return self._forecast(sample, given, rng)
         asked = [one for one in given if self.modalities[one.modality].vocabulary_size]
         if not asked or rng.random() < self.config.joint:
-            parts = (one.part(self._hidden(one, rng)) for one in given)
-            return [PretrainingRecord(tuple(parts))]
+            parts = tuple(one.part(self._hidden(one, rng)) for one in given)
+            # A number beside it gives little away; a text could tell the whole answer.
+            is_bare = all(one.modality == "quantity" for one in given[1:])
+            if not is_bare or not self.config.describe_masked:
+                return [PretrainingRecord(parts)]
+            descriptors, summary = self._computed(sample, given[0], rng)
+            return [PretrainingRecord(parts, descriptors=descriptors, summary=summary)]
         target = asked[int(rng.integers(len(asked)))]
         others = [one for one in given if one is not target]
-        parts = (others[place].part() for place in rng.permutation(len(others)))
-        return [PretrainingRecord((*parts, target.part()), is_generated=True)]
+        before = (others[place].part() for place in rng.permutation(len(others)))
+        return [PretrainingRecord((*before, target.part()), is_generated=True)]
 
     def pair(
-        self, sample: CorpusSample, first: GivenInput, second: GivenInput
+        self,
+        sample: CorpusSample,
+        first: GivenInput,
+        second: GivenInput,
+        rng: np.random.Generator,
     ) -> list[PretrainingRecord]:
         """Return one record of each of two inputs that are to be aligned; nothing is hidden."""
         return [
-            PretrainingRecord((one.part(),), descriptors=self._described(sample, one), pair=side)
+            PretrainingRecord((one.part(),), descriptors=descriptors, summary=summary, pair=side)
             for side, one in enumerate((first, second))
+            for descriptors, summary in [self._computed(sample, one, rng)]
         ]
 
     def _alone(
@@ -128,16 +142,23 @@ class Planner:
         if has_vocabulary and rng.random() < self.config.generated.get(given.modality, 0.0):
             before = self._properties(sample, given, spare, rng)
             return PretrainingRecord((*before, given.part()), is_generated=True)
-        descriptors = self._described(sample, given)
-        if descriptors is not None and rng.random() < self.config.unmasked:
-            return PretrainingRecord((given.part(),), descriptors=descriptors)
+        return self._encoded(sample, given, rng)
+
+    def _encoded(
+        self, sample: CorpusSample, given: GivenInput, rng: np.random.Generator
+    ) -> PretrainingRecord:
+        """Return a record that is asked for hidden tokens, for what is computed of it, or both."""
+        descriptors, summary = self._computed(sample, given, rng)
+        is_asked = descriptors is not None or summary is not None
+        if is_asked and rng.random() < self.config.unmasked:
+            return PretrainingRecord((given.part(),), descriptors=descriptors, summary=summary)
         if not self.config.describe_masked:
-            descriptors = None
+            descriptors = summary = None
         hidden = self._hidden(given, rng)
-        return PretrainingRecord((given.part(hidden),), descriptors=descriptors)
+        return PretrainingRecord((given.part(hidden),), descriptors=descriptors, summary=summary)
 
     def _forecast(
-        self, given: Sequence[GivenInput], rng: np.random.Generator
+        self, sample: CorpusSample, given: Sequence[GivenInput], rng: np.random.Generator
     ) -> list[PretrainingRecord]:
         if rng.random() < self.config.forecast:
             parts = (
@@ -147,7 +168,7 @@ class Planner:
             return [PretrainingRecord(tuple(parts))]
         # A number alone says nothing, so the lead time is left out.
         fields = [one for one in given if one.modality != "quantity"]
-        return [PretrainingRecord((one.part(self._hidden(one, rng)),)) for one in fields]
+        return [self._encoded(sample, one, rng) for one in fields]
 
     def _hidden(
         self, given: GivenInput, rng: np.random.Generator
@@ -163,6 +184,14 @@ class Planner:
         length = self.config.span_length if rng.random() < self.config.in_spans else 1.0
         return hidden_tokens(given.tokens.ids[:, 0] >= modality.n_specials, share, length, rng)
 
+    def _computed(
+        self, sample: CorpusSample, given: GivenInput, rng: np.random.Generator
+    ) -> tuple[Float[np.ndarray, " descriptor"] | None, Float[np.ndarray, " number"] | None]:
+        """Return the standardised descriptors and the summary of an input, where it has any."""
+        is_summarised = rng.random() < self.config.summarised.get(given.modality, 0.0)
+        summary = self._summary(sample, given) if is_summarised else None
+        return self._described(sample, given), summary
+
     def _described(
         self, sample: CorpusSample, given: GivenInput
     ) -> Float[np.ndarray, " descriptor"] | None:
@@ -176,6 +205,16 @@ class Planner:
             return None
         scores = (sample.descriptors - self._mean) / self._std
         return scores.clip(-FARTHEST_DESCRIPTOR, FARTHEST_DESCRIPTOR).astype(np.float32)
+
+    def _summary(
+        self, sample: CorpusSample, given: GivenInput
+    ) -> Float[np.ndarray, " number"] | None:
+        """Return the standardised summary of what is shown of an input, if it has one."""
+        summary = self.summaries.get(given.modality)
+        if summary is None:
+            return None
+        modality, value = self.modalities[given.modality], sample.inputs[given.name]
+        return summary(Shown(modality, value, given.tokens, given.is_whole))
 
     def _properties(
         self, sample: CorpusSample, given: GivenInput, spare: int, rng: np.random.Generator

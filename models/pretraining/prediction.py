@@ -83,6 +83,27 @@ class DescriptorHead(nn.Module):
         return out.float()
 
 
+class SummaryHead(nn.Module):
+    """Predicts the summary of a value from its pooled embedding.
+
+    Linear, unlike that of descriptors: what it learns to read, a linear readout can read as well.
+
+    Args:
+        dim: Width of an embedding.
+        n_numbers: How many there are.
+    """
+
+    def __init__(self, dim: int, n_numbers: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.linear = nn.Linear(dim, n_numbers)
+
+    def forward(self, pooled: Float[Tensor, "record dim"]) -> Float[Tensor, "record number"]:
+        """Return the standardised numbers, in float32."""
+        out: Tensor = self.linear(self.norm(pooled))
+        return out.float()
+
+
 class Projection(nn.Module):
     """Brings the pooled embedding of one modality where it is compared with the others'.
 

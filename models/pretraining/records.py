@@ -35,6 +35,9 @@ class PretrainingRecord:
     descriptors: Float[np.ndarray, " descriptor"] | None = None
     """Standardised descriptors asked of the first part; None for none."""
 
+    summary: Float[np.ndarray, " number"] | None = None
+    """Standardised summary asked of the first part; None for none."""
+
     pair: int | None = None
     """For a record that is one half of a pair, which side: 0 the first, 1 the second. The second
     follows the first at once."""

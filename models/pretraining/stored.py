@@ -82,6 +82,7 @@ def save_pretrained(
         "format_version": FORMAT_VERSION,
         "objectives": network.config.to_json(),
         "descriptors": None if descriptors is None else asdict(descriptors),
+        "summaries": network.n_summaries,
         "modalities": {key: modality.state() for key, modality in sorted(modalities.items())},
     }
     partial = folder / f"{OBJECTIVES_FILE}.partial"
@@ -115,7 +116,10 @@ def load_pretrained(folder: Path) -> Pretrained:
         }
         with torch.random.fork_rng(devices=[]):
             network = PretrainingNetwork(
-                encoder, config, 0 if descriptors is None else len(descriptors.names)
+                encoder,
+                config,
+                0 if descriptors is None else len(descriptors.names),
+                parts.get("summaries", {}),  # older weights were asked for none
             )
         weights = load_file(str(folder / HEADS_FILE))
         own = {f"{ENCODER_PREFIX}{key}": one for key, one in encoder.state_dict().items()}

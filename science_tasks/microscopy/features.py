@@ -13,6 +13,7 @@ from kagaku.modalities.image import ImageConfig, unit_range
 from kagaku.modalities.image_files import read_image
 from kagaku.science_tasks.features import FEATURIZERS, FeatureBlock, Featurizer, spread_rows
 from kagaku.science_tasks.microscopy.texture import (
+    N_ORIENTATIONS,
     edge_directions,
     local_patterns,
     objects,
@@ -148,6 +149,19 @@ def _measure(value: Path | np.ndarray) -> dict[str, np.ndarray]:
         "objects": objects(pixels),
         "thumbnail": _thumbnail(grey).ravel(),
     }
+
+
+def image_summary(value: Path | np.ndarray) -> Float[np.ndarray, " number"]:
+    """Return grey level, its spread, quantiles and histogram, and texture, before any scaling.
+
+    Raises:
+        InputError: The file cannot be read as an image.
+    """
+    grey = _shrink(_pixels(value)).mean(axis=2)
+    histogram = np.sqrt(np.histogram(grey, bins=_N_BINS, range=(0.0, 1.0))[0] / grey.size)
+    directions = edge_directions(grey).reshape(-1, N_ORIENTATIONS)
+    texture = [local_patterns(grey), scale_energies(grey), directions.mean(axis=0)]
+    return np.concatenate([_statistics(grey.ravel()), histogram, *texture, directions.std(axis=1)])
 
 
 def _pixels(value: Path | np.ndarray) -> Float[np.ndarray, "row column channel"]:

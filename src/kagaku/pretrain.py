@@ -18,6 +18,7 @@ from kagaku.bases import weights_folder
 from kagaku.data.corpora.corpus import Corpus
 from kagaku.data.corpora.manifest import TRAIN, VALID
 from kagaku.data.corpora.order import CorpusOrder, MicroBatch
+from kagaku.data.corpora.sample import CorpusSample
 from kagaku.data.corpora.storage import MANIFEST, write_json
 from kagaku.data.corpora.trained_on import TRAINED_ON_FILE, TrainedOn
 from kagaku.modalities import Modality
@@ -31,6 +32,7 @@ from kagaku.models.pretraining.network import PretrainingNetwork
 from kagaku.models.pretraining.starting import start_from
 from kagaku.models.pretraining.state import latest_state
 from kagaku.models.pretraining.stored import load_pretrained, save_pretrained
+from kagaku.models.pretraining.summaries import Summary, fit_summaries
 from kagaku.models.pretraining.training import Outcome, pretrain
 from kagaku.models.pretraining.validation import total_loss, valid_micro_batches
 from kagaku.outputs import check_job_folder
@@ -38,6 +40,7 @@ from kagaku.pretrain_figures import draw_losses
 from kagaku.pretrain_progress import watching
 from kagaku.pretrain_recipe import PretrainRecipe, load_pretrain_recipe, save_pretrain_recipe
 from kagaku.provenance import collect, sha256
+from kagaku.summaries import SUMMARIES
 from kagaku.terminal import Terminal
 
 CONFIG_FILE, PROVENANCE_FILE, SUMMARY_FILE = "config.yaml", "provenance.json", "summary.json"
@@ -58,6 +61,9 @@ class Prepared:
 
     modalities: Mapping[str, Modality[Any]]
     """By name, fitted to the corpus."""
+
+    summaries: Mapping[str, Summary]
+    """By modality, what is asked of pooled embeddings."""
 
     data: PretrainingData
     """Batches and their order."""
@@ -149,12 +155,15 @@ def prepare(recipe: PretrainRecipe) -> Prepared:
     corpus = Corpus.open(Path(recipe.corpus))
     order = CorpusOrder(_lengths(corpus, recipe, TRAIN), recipe.order)
     inputs = {one.name: one.inputs for one in corpus.manifest.sources}
-    modalities = _fitted(corpus, order.sources, inputs, recipe.seed)
+    samples = _some_samples(corpus, order.sources, recipe.seed)
+    inputs = {name: inputs[name] for name in order.sources}
+    modalities = fit_pretraining_modalities(samples, inputs, corpus.manifest.descriptors)
+    compute = {
+        name: one for name, one in SUMMARIES.items() if recipe.objectives.summarised.get(name)
+    }
+    summaries = fit_summaries(compute, samples, inputs, modalities)
     composer = Composer(
-        modalities,
-        {name: inputs[name] for name in order.sources},
-        corpus.manifest.descriptors,
-        recipe.objectives,
+        modalities, inputs, corpus.manifest.descriptors, recipe.objectives, summaries
     )
     valid = held_out_micro_batches(corpus, recipe, order.sources)
     manifest = json.dumps(asdict(corpus.manifest), sort_keys=True, default=str)
@@ -166,7 +175,7 @@ def prepare(recipe: PretrainRecipe) -> Prepared:
         }
     }
     data = PretrainingData(corpus, order, composer, valid)
-    return Prepared(corpus, modalities, data, identity)
+    return Prepared(corpus, modalities, summaries, data, identity)
 
 
 def held_out_micro_batches(
@@ -198,7 +207,10 @@ def make_network(recipe: PretrainRecipe, prepared: Prepared) -> PretrainingNetwo
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         return PretrainingNetwork(
-            Encoder(config), recipe.objectives, 0 if descriptors is None else len(descriptors.names)
+            Encoder(config),
+            recipe.objectives,
+            0 if descriptors is None else len(descriptors.names),
+            {name: len(one) for name, one in prepared.summaries.items()},
         )
 
 
@@ -344,22 +356,17 @@ def _lengths(
     }
 
 
-def _fitted(
-    corpus: Corpus,
-    sources: tuple[str, ...],
-    inputs: Mapping[str, Mapping[str, str]],
-    seed: int,
-) -> dict[str, Modality[Any]]:
-    """Return the modalities fitted to some training samples of each source."""
+def _some_samples(
+    corpus: Corpus, sources: Sequence[str], seed: int
+) -> dict[str, list[CorpusSample]]:
+    """Return some training samples of each source, to learn scales from."""
     samples = {}
     for number, name in enumerate(sources):
         n_samples = corpus.n_samples(name)
         rng = np.random.default_rng([seed, number])
         chosen = rng.choice(n_samples, min(n_samples, FITTED_SAMPLES), replace=False)
         samples[name] = [corpus.read(name, int(index)) for index in np.sort(chosen)]
-    return fit_pretraining_modalities(
-        samples, {name: inputs[name] for name in sources}, corpus.manifest.descriptors
-    )
+    return samples
 
 
 def _steps_told(folder: Path) -> int | None:
