@@ -52,7 +52,8 @@ def evaluate(network: PretrainingNetwork, batches: Iterable[PretrainingBatch]) -
             predicted = network.predict_descriptors(batch.packed, tokens, batch.descriptors)
             pair = _array(predicted), _array(batch.descriptors.values)
             described["descriptors"].append(pair)
-        for name, wanted in batch.summaries.items():
+        for name in network.n_summaries.keys() & batch.summaries.keys():
+            wanted = batch.summaries[name]
             predicted = network.predict_summaries(name, batch.packed, tokens, wanted)
             described[f"summaries/{name}"].append((_array(predicted), _array(wanted.values)))
     network.train(was_training)
