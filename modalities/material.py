@@ -15,16 +15,15 @@ from kagaku.data.crystals import Crystal, is_cif, read_crystal
 from kagaku.data.elements import INDEX, SYMBOLS, element_property, element_table
 from kagaku.data.formulas import parse_formula
 from kagaku.errors import InputError
-from kagaku.modalities.base import MODALITIES, Modality, Tokens
+from kagaku.modalities.base import MODALITIES, Tokens
 from kagaku.modalities.cropping import take
 from kagaku.modalities.crystal_sites import N_FEATURES, crystal_sites
 from kagaku.modalities.sequence import (
     END_ID,
-    MASK_ID,
     N_SPECIALS,
     START_ID,
+    SequenceModality,
     VocabularyEmbedder,
-    hide_ids,
 )
 from kagaku.modalities.stored_config import restore_config
 
@@ -67,7 +66,7 @@ class MaterialConfig:
 
 
 @MODALITIES.register("material")
-class Material(Modality[str | Path | Crystal]):
+class Material(SequenceModality[str | Path | Crystal]):
     """Inorganic materials, alloys, glasses, salts: by composition, or as crystals.
 
     A raw value is a formula, the path of a CIF file, its text, or a `Crystal`. Formulas of one
@@ -89,10 +88,10 @@ class Material(Modality[str | Path | Crystal]):
     """
 
     name: ClassVar[str] = "material"
-    n_ids = 1
     n_values = N_AMOUNTS + N_FEATURES + N_WHOLE
     vocabulary_size: ClassVar[int] = N_SPECIALS + len(SYMBOLS)
-    n_specials: ClassVar[int] = N_SPECIALS
+
+    config: MaterialConfig
 
     def __init__(self, config: MaterialConfig | None = None) -> None:
         self.config = config or MaterialConfig()
@@ -153,7 +152,7 @@ class Material(Modality[str | Path | Crystal]):
 
         So what is asked is which element belongs there, as in the search for substitutions.
         """
-        return hide_ids(tokens, chosen, MASK_ID)
+        return super().hide(tokens, chosen)
 
     def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
         """Return at most ``most`` random tokens in their order: a set has no connected parts."""
@@ -164,10 +163,6 @@ class Material(Modality[str | Path | Crystal]):
     def embedder(self, dim: int) -> nn.Module:
         """Return a lookup table plus projections of the element's properties and of the values."""
         return ElementEmbedder(self.n_values, dim)
-
-    def state(self) -> dict[str, Any]:
-        """Return the limits."""
-        return {"config": asdict(self.config)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore the limits."""

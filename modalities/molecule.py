@@ -2,21 +2,16 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-from jaxtyping import Bool
 from rdkit import Chem, rdBase
-from torch import nn
 
 from kagaku.errors import InputError
-from kagaku.modalities.base import MODALITIES, Modality, Tokens
-from kagaku.modalities.cropping import window
+from kagaku.modalities.base import MODALITIES, Tokens
 from kagaku.modalities.sequence import (
     N_SPECIALS,
-    VocabularyEmbedder,
-    hide_ids,
+    SequenceModality,
     sequence_tokens,
 )
 from kagaku.modalities.stored_config import restore_config
@@ -98,7 +93,7 @@ def split_smiles(smiles: str) -> list[str]:
 
 
 @MODALITIES.register("molecule")
-class Molecule(Modality[str]):
+class Molecule(SequenceModality[str]):
     """Molecules (also salts, mixtures and ions) as SMILES.
 
     Args:
@@ -106,10 +101,9 @@ class Molecule(Modality[str]):
     """
 
     name: ClassVar[str] = "molecule"
-    n_ids = 1
-    n_values = 0
     vocabulary_size: ClassVar[int] = len(VOCABULARY)
-    n_specials: ClassVar[int] = N_SPECIALS
+
+    config: MoleculeConfig
 
     def __init__(self, config: MoleculeConfig | None = None) -> None:
         self.config = config or MoleculeConfig()
@@ -171,22 +165,6 @@ class Molecule(Modality[str]):
             'C[C@@H](Cl)Br'
         """
         return "".join(VOCABULARY[one] for one in ids if one >= N_SPECIALS)
-
-    def hide(self, tokens: Tokens, chosen: Bool[np.ndarray, " token"]) -> Tokens:
-        """Return the tokens with the chosen ones replaced by the mask token."""
-        return hide_ids(tokens, chosen, _INDEX[MASK])
-
-    def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
-        """Return a random window of at most ``most`` tokens."""
-        return window(tokens, most, rng)
-
-    def embedder(self, dim: int) -> nn.Module:
-        """Return a lookup table."""
-        return VocabularyEmbedder(self.vocabulary_size, dim)
-
-    def state(self) -> dict[str, Any]:
-        """Return the limits."""
-        return {"config": asdict(self.config)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore the limits."""

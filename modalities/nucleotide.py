@@ -12,26 +12,24 @@ places and the codon as a whole. A code such as R stands between its bases, and 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from kagaku.data.nucleotides import IUPAC_BASES, dna_letters
 from kagaku.errors import InputError
-from kagaku.modalities.base import MODALITIES, Modality, Tokens
-from kagaku.modalities.cropping import window
+from kagaku.modalities.base import MODALITIES, Tokens
 from kagaku.modalities.sequence import (
     END_ID,
-    MASK_ID,
     N_SPECIALS,
     START_ID,
+    SequenceModality,
     VocabularyEmbedder,
-    hide_ids,
     sequence_tokens,
 )
 from kagaku.modalities.stored_config import restore_config
@@ -67,7 +65,7 @@ class NucleotideConfig:
 
 
 @MODALITIES.register("nucleotide")
-class Nucleotide(Modality[str]):
+class Nucleotide(SequenceModality[str]):
     """DNA or RNA sequences in IUPAC codes, 5' to 3'.
 
     Args:
@@ -75,10 +73,9 @@ class Nucleotide(Modality[str]):
     """
 
     name: ClassVar[str] = "nucleotide"
-    n_ids = 1
-    n_values = 0
     vocabulary_size: ClassVar[int] = N_SPECIALS + _N_SYMBOLS**BASES_PER_TOKEN
-    n_specials: ClassVar[int] = N_SPECIALS
+
+    config: NucleotideConfig
 
     def __init__(self, config: NucleotideConfig | None = None) -> None:
         self.config = config or NucleotideConfig()
@@ -145,21 +142,9 @@ class Nucleotide(Modality[str]):
         codes = kept[:, None] // _PLACES % _N_SYMBOLS
         return "".join(CODES[one] for one in codes.ravel() if one != NOTHING)
 
-    def hide(self, tokens: Tokens, chosen: Bool[np.ndarray, " token"]) -> Tokens:
-        """Return the tokens with the chosen ones replaced by the mask token."""
-        return hide_ids(tokens, chosen, MASK_ID)
-
-    def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
-        """Return a random window of at most ``most`` tokens, which keeps the reading frame."""
-        return window(tokens, most, rng)
-
     def embedder(self, dim: int) -> nn.Module:
         """Return a table of parts that triplets are composed from."""
         return TripletEmbedder(dim)
-
-    def state(self) -> dict[str, Any]:
-        """Return the limits."""
-        return {"config": asdict(self.config)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore the limits."""

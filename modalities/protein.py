@@ -1,20 +1,18 @@
 """Proteins as amino-acid sequences, one token per residue."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Bool
-from torch import nn
 
 from kagaku.errors import InputError
-from kagaku.modalities.base import MODALITIES, Modality, Tokens
-from kagaku.modalities.cropping import window
+from kagaku.modalities.base import MODALITIES, Tokens
 from kagaku.modalities.sequence import (
+    END_ID,
     N_SPECIALS,
-    VocabularyEmbedder,
-    hide_ids,
+    START_ID,
+    SequenceModality,
     sequence_tokens,
 )
 from kagaku.modalities.stored_config import restore_config
@@ -23,12 +21,12 @@ from kagaku.modalities.stored_config import restore_config
 # Z (E or Q), J (I or L) and X (any). The same letters as
 # Bio.Data.IUPACData.extended_protein_letters.
 RESIDUES = "ACDEFGHIKLMNPQRSTVWYUOBZJX"
-
-START, END, MASK = 0, 1, 2
-"""Special tokens; residues follow them in the order of `RESIDUES`."""
+"""In the order of their tokens, which follow the special ones."""
 
 _CODE_OF_BYTE = np.full(256, -1, dtype=np.int64)
-_CODE_OF_BYTE[np.frombuffer(RESIDUES.encode(), dtype=np.uint8)] = 3 + np.arange(len(RESIDUES))
+_CODE_OF_BYTE[np.frombuffer(RESIDUES.encode(), dtype=np.uint8)] = N_SPECIALS + np.arange(
+    len(RESIDUES)
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class ProteinConfig:
 
 
 @MODALITIES.register("protein")
-class Protein(Modality[str]):
+class Protein(SequenceModality[str]):
     """Amino-acid sequences in one-letter code, N-terminus first.
 
     Args:
@@ -56,10 +54,9 @@ class Protein(Modality[str]):
     """
 
     name: ClassVar[str] = "protein"
-    n_ids = 1
-    n_values = 0
-    vocabulary_size: ClassVar[int] = 3 + len(RESIDUES)
-    n_specials: ClassVar[int] = N_SPECIALS
+    vocabulary_size: ClassVar[int] = N_SPECIALS + len(RESIDUES)
+
+    config: ProteinConfig
 
     def __init__(self, config: ProteinConfig | None = None) -> None:
         self.config = config or ProteinConfig()
@@ -96,7 +93,7 @@ class Protein(Modality[str]):
     def tokenize(self, value: str) -> Tokens:
         """Return a start token, one token per residue, and an end token."""
         codes = _CODE_OF_BYTE[np.frombuffer(value.encode(), dtype=np.uint8)]
-        return sequence_tokens([START, *codes.tolist(), END])
+        return sequence_tokens([START_ID, *codes.tolist(), END_ID])
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the residues that tokens stand for, leaving out start, end and mask.
@@ -106,22 +103,6 @@ class Protein(Modality[str]):
             'MKTAAV'
         """
         return "".join(RESIDUES[one - N_SPECIALS] for one in ids if one >= N_SPECIALS)
-
-    def hide(self, tokens: Tokens, chosen: Bool[np.ndarray, " token"]) -> Tokens:
-        """Return the tokens with the chosen ones replaced by the mask token."""
-        return hide_ids(tokens, chosen, MASK)
-
-    def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
-        """Return a random window of at most ``most`` tokens."""
-        return window(tokens, most, rng)
-
-    def embedder(self, dim: int) -> nn.Module:
-        """Return a lookup table."""
-        return VocabularyEmbedder(self.vocabulary_size, dim)
-
-    def state(self) -> dict[str, Any]:
-        """Return the limits."""
-        return {"config": asdict(self.config)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore the limits."""

@@ -1,13 +1,19 @@
-"""Tokens of one-dimensional sequences, and the lookup table that embeds them."""
+"""What modalities with a vocabulary share: tokens in a row, the mask, a lookup table."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from kagaku.modalities.base import Tokens
+from kagaku.modalities.base import Modality, Raw, Tokens
+from kagaku.modalities.cropping import window
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 START_ID, END_ID, MASK_ID = 0, 1, 2
 """The first ids of every vocabulary: before the first token, after the last, in place of one."""
@@ -25,13 +31,6 @@ def sequence_tokens(ids: Sequence[int]) -> Tokens:
         values=np.zeros((len(ids), 0), dtype=np.float32),
         positions=positions,
     )
-
-
-def hide_ids(tokens: Tokens, chosen: Bool[np.ndarray, " token"], mask_id: int) -> Tokens:
-    """Return the tokens with the chosen ones replaced by the vocabulary's mask."""
-    ids = tokens.ids.copy()
-    ids[chosen] = mask_id
-    return replace(tokens, ids=ids)
 
 
 class VocabularyEmbedder(nn.Module):
@@ -58,3 +57,38 @@ class VocabularyEmbedder(nn.Module):
         """Return the vector of each token."""
         embeddings: Tensor = self.table(ids[:, 0])
         return embeddings
+
+
+class SequenceModality(Modality[Raw]):
+    """A modality whose tokens come from a vocabulary that begins with the special ones above.
+
+    A subclass checks, tokenises and decodes; what else a vocabulary brings is here.
+    """
+
+    n_ids = 1
+    n_values = 0
+    n_specials: ClassVar[int] = N_SPECIALS
+    config: "DataclassInstance | None" = None
+    """Limits; None for a modality that has none."""
+
+    @abstractmethod
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return what tokens stand for, leaving out start, end and mask."""
+
+    def hide(self, tokens: Tokens, chosen: Bool[np.ndarray, " token"]) -> Tokens:
+        """Return the tokens with the chosen ones replaced by the mask token."""
+        ids = tokens.ids.copy()
+        ids[chosen] = MASK_ID
+        return replace(tokens, ids=ids)
+
+    def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
+        """Return a random window of at most ``most`` tokens."""
+        return window(tokens, most, rng)
+
+    def embedder(self, dim: int) -> nn.Module:
+        """Return a lookup table."""
+        return VocabularyEmbedder(self.vocabulary_size, dim)
+
+    def state(self) -> dict[str, Any]:
+        """Return the limits."""
+        return {} if self.config is None else {"config": asdict(self.config)}

@@ -1,29 +1,23 @@
 """Text in any script, as byte-pair tokens of its UTF-8 bytes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, ClassVar
 
-import numpy as np
-from jaxtyping import Bool
 from tokenizers import Tokenizer
-from torch import nn
 
 from kagaku.errors import InputError
-from kagaku.modalities.base import MODALITIES, Modality, Tokens
-from kagaku.modalities.cropping import window
+from kagaku.modalities.base import MODALITIES, Tokens
 from kagaku.modalities.sequence import (
+    END_ID,
     N_SPECIALS,
-    VocabularyEmbedder,
-    hide_ids,
+    START_ID,
+    SequenceModality,
     sequence_tokens,
 )
 from kagaku.modalities.stored_config import restore_config
-
-START, END, MASK = 0, 1, 2
-"""Special tokens, first in the vocabulary; no text can spell them."""
 
 MAX_TOKEN_BYTES = 16
 """Longest token of the vocabulary, in bytes; fixed when it was trained."""
@@ -53,7 +47,7 @@ def text_tokenizer() -> Tokenizer:
 
 
 @MODALITIES.register("text")
-class Text(Modality[str]):
+class Text(SequenceModality[str]):
     """Free text: a procedure, an abstract, a category.
 
     The text is taken byte by byte: nothing is normalised, so every text comes back unchanged from
@@ -64,10 +58,9 @@ class Text(Modality[str]):
     """
 
     name: ClassVar[str] = "text"
-    n_ids = 1
-    n_values = 0
     vocabulary_size: ClassVar[int] = 8_192
-    n_specials: ClassVar[int] = N_SPECIALS
+
+    config: TextConfig
 
     def __init__(self, config: TextConfig | None = None) -> None:
         self.config = config or TextConfig()
@@ -109,7 +102,7 @@ class Text(Modality[str]):
 
     def tokenize(self, value: str) -> Tokens:
         """Return a start token, the text's tokens, and an end token."""
-        return sequence_tokens([START, *_encode(value), END])
+        return sequence_tokens([START_ID, *_encode(value), END_ID])
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text that tokens stand for, leaving out start, end and mask.
@@ -119,25 +112,9 @@ class Text(Modality[str]):
             'µ = 3.5 Å'
         """
         text: str = text_tokenizer().decode(
-            [one for one in ids if one > MASK], skip_special_tokens=False
+            [one for one in ids if one >= N_SPECIALS], skip_special_tokens=False
         )
         return text
-
-    def hide(self, tokens: Tokens, chosen: Bool[np.ndarray, " token"]) -> Tokens:
-        """Return the tokens with the chosen ones replaced by the mask token."""
-        return hide_ids(tokens, chosen, MASK)
-
-    def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
-        """Return a random window of at most ``most`` tokens."""
-        return window(tokens, most, rng)
-
-    def embedder(self, dim: int) -> nn.Module:
-        """Return a lookup table."""
-        return VocabularyEmbedder(self.vocabulary_size, dim)
-
-    def state(self) -> dict[str, Any]:
-        """Return the limits."""
-        return {"config": asdict(self.config)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore the limits."""

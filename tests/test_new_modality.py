@@ -8,28 +8,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
 import kagaku
 from kagaku.bases import DEFAULT, UNTRAINED, load_base
 from kagaku.data import columns
 from kagaku.errors import InputError
-from kagaku.modalities import MODALITIES, Modality, Tokens
-from kagaku.modalities.sequence import VocabularyEmbedder, hide_ids, sequence_tokens
+from kagaku.modalities import MODALITIES, Tokens
+from kagaku.modalities.sequence import SequenceModality, sequence_tokens
 from kagaku.run import Run
 
 KEYS = "ABCDEFG"
 TOLD = "kagaku-tiny was never trained on melody inputs"
 
 
-class Melody(Modality[str]):
+class Melody(SequenceModality[str]):
     """Notes, one token each."""
 
     name: ClassVar[str] = "melody"
-    n_ids = 1
-    n_values = 0
     vocabulary_size: ClassVar[int] = 3 + len(KEYS)
-    n_specials: ClassVar[int] = 3
 
     def check(self, value: str) -> str:
         if set(value) - set(KEYS):
@@ -39,14 +35,8 @@ class Melody(Modality[str]):
     def tokenize(self, value: str) -> Tokens:
         return sequence_tokens([0, *(3 + KEYS.index(one) for one in value), 1])
 
-    def hide(self, tokens: Tokens, chosen: Any) -> Tokens:
-        return hide_ids(tokens, chosen, 2)
-
-    def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
-        raise NotImplementedError  # for pretraining only
-
-    def embedder(self, dim: int) -> nn.Module:
-        return VocabularyEmbedder(self.vocabulary_size, dim)
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(KEYS[one - 3] for one in ids if one >= 3)
 
 
 @pytest.fixture(autouse=True)

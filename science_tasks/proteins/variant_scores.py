@@ -14,8 +14,8 @@ from jaxtyping import Float
 
 from kagaku.errors import InputError
 from kagaku.modalities import Modality, Tokens, pack
-from kagaku.modalities.protein import MASK, RESIDUES
-from kagaku.modalities.sequence import N_SPECIALS, hide_ids
+from kagaku.modalities.protein import RESIDUES, Protein
+from kagaku.modalities.sequence import N_SPECIALS
 from kagaku.models.pretraining.network import MASKED, PretrainingNetwork
 from kagaku.science_tasks.benchmark.task import Context
 from kagaku.science_tasks.proteins.global_epistasis import BLOSUM
@@ -156,7 +156,7 @@ class MaskedMarginals:
 def _hidden(tokens: Tokens, place: int) -> Tokens:
     chosen = np.zeros(len(tokens.ids), dtype=bool)
     chosen[place] = True
-    return hide_ids(tokens, chosen, MASK)
+    return Protein().hide(tokens, chosen)
 
 
 def window_start(length: int, position: int) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kagaku.data.crystals import composition_of
+from kagaku.modalities.sequence import SequenceModality
 from kagaku.models.pretraining.summaries import Compute, Shown
 from kagaku.science_tasks.climate.summary import field_summary
 from kagaku.science_tasks.genomes import composition as nucleotides
@@ -23,7 +24,8 @@ class OfSequence:
 
     def __call__(self, shown: Shown) -> np.ndarray | None:
         """Return the summary; None where there is no letter."""
-        letters = shown.modality.decode(shown.tokens.ids[:, 0].tolist())  # type: ignore[attr-defined]
+        assert isinstance(shown.modality, SequenceModality)
+        letters = shown.modality.decode(shown.tokens.ids[:, 0].tolist())
         return self.compute(letters) if letters else None
 
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from kagaku.errors import InputError
 from kagaku.modalities import Protein
-from kagaku.modalities.protein import END, MASK, RESIDUES, START, ProteinConfig
+from kagaku.modalities.protein import RESIDUES, ProteinConfig
+from kagaku.modalities.sequence import END_ID, MASK_ID, START_ID
 
 PROTEIN = Protein()
 
@@ -13,9 +14,9 @@ PROTEIN = Protein()
 @given(st.text(alphabet=RESIDUES, min_size=1, max_size=300))
 def test_every_residue_is_one_token_between_start_and_end(sequence: str) -> None:
     ids = PROTEIN.tokenize(PROTEIN.check(sequence)).ids[:, 0]
-    assert (ids[0], ids[-1]) == (START, END)
+    assert (ids[0], ids[-1]) == (START_ID, END_ID)
     assert "".join(RESIDUES[i - 3] for i in ids[1:-1]) == sequence
-    assert MASK not in ids
+    assert MASK_ID not in ids
 
 
 def test_the_residues_are_those_of_the_extended_alphabet() -> None:

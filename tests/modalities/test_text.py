@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from kagaku.errors import InputError
 from kagaku.modalities import Text
-from kagaku.modalities.text import END, MASK, MAX_TOKEN_BYTES, START, TextConfig, text_tokenizer
+from kagaku.modalities.sequence import END_ID, MASK_ID, START_ID
+from kagaku.modalities.text import MAX_TOKEN_BYTES, TextConfig, text_tokenizer
 
 TEXT = Text()
 
@@ -12,18 +13,22 @@ TEXT = Text()
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_any_unicode_comes_back_from_its_tokens(text: str) -> None:
     ids = TEXT.tokenize(text).ids[:, 0].tolist()
-    assert (ids[0], ids[-1]) == (START, END)
+    assert (ids[0], ids[-1]) == (START_ID, END_ID)
     assert TEXT.decode(ids) == text
 
 
 @given(st.text(alphabet="<startendmask> ", min_size=1))
 def test_no_text_can_spell_a_special_token(text: str) -> None:
-    assert all(one > MASK for one in TEXT.tokenize(text).ids[1:-1, 0])
+    assert all(one > MASK_ID for one in TEXT.tokenize(text).ids[1:-1, 0])
 
 
 def test_the_special_tokens_stand_first_and_every_byte_has_a_token() -> None:
     vocabulary = text_tokenizer().get_vocab()
-    assert [vocabulary[name] for name in ("<start>", "<end>", "<mask>")] == [START, END, MASK]
+    assert [vocabulary[name] for name in ("<start>", "<end>", "<mask>")] == [
+        START_ID,
+        END_ID,
+        MASK_ID,
+    ]
     assert len(vocabulary) == Text.vocabulary_size
     assert sum(len(token) == 1 for token in vocabulary) == 256
 
