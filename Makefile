@@ -3,7 +3,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow benchmark-data samples clean
+.PHONY: demo test test-slow test-gpu benchmark-data samples clean
 
 $(STAMP): pyproject.toml
 	python3 -m venv $(VENV)
@@ -19,10 +19,14 @@ test: $(STAMP)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto --dist loadfile -m "not slow and not benchmark_data"
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto --dist loadfile -m "not slow and not benchmark_data and not gpu"
 
 test-slow: $(STAMP)
-	$(PYTHON) -m pytest -m "slow and not benchmark_data"
+	$(PYTHON) -m pytest -m "slow and not benchmark_data and not gpu"
+
+# Needs a CUDA device of compute capability 8 or higher.
+test-gpu: $(STAMP)
+	$(PYTHON) -m pytest -m gpu
 
 # Needs the public benchmark files in the folder that KAGAKU_DATA names.
 benchmark-data: $(STAMP)

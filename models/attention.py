@@ -3,14 +3,14 @@
 Records of equal length are attended to together: the stream is sorted by length once per batch,
 so each run of equal lengths is a plain slice that scaled-dot-product attention reads as a batch.
 On CPU this is the only exact option (FlexAttention has no backward there and `varlen_attn` no CPU
-kernel, seen with torch 2.13); on CUDA it works as well.
+kernel, seen with torch 2.13); for CUDA `attention_kernels.py` has one call for all records.
 
 Where lengths hardly repeat, as in a table of proteins, records of nearly equal length may share a
 call too (``slack``): only inside that call the shorter ones are filled up, with keys that nobody
 sees, so that the rest of the network still computes no padding.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -74,6 +74,17 @@ class SegmentLayout:
     runs: tuple[Run, ...]
     """The runs, shortest records first."""
 
+    lengths: Int[Tensor, " record"] | None = None
+    """Tokens of each record, in the order of the sorted stream; None for fixed rows."""
+
+    prefix: Int[Tensor, " record"] | None = None
+    """For prefix-causal attention, the prefix of each record in the same order."""
+
+
+AttentionPlan = tuple[Run, ...] | Callable[[Tensor, Tensor, Tensor], Tensor]
+"""How the records of a batch attend: run by run, or through a kernel that takes queries, keys and
+values (token, head, head_dim) of the whole sorted stream."""
+
 
 def segment_layout(
     record_offsets: Int[Tensor, " record_plus_one"],
@@ -115,7 +126,9 @@ def segment_layout(
             runs.append(Run(token, count, length, mask))
         token += sum(lengths_of_run)
         record += count
-    return SegmentLayout(order, inverse, tuple(runs))
+    there = sorted_lengths > 0  # a record without any input has no tokens
+    prefix = None if prefix_lengths is None else prefix_lengths[by_length][there]
+    return SegmentLayout(order, inverse, tuple(runs), sorted_lengths[there], prefix)
 
 
 def _runs_of_lengths(lengths: list[int], slack: float) -> Iterator[list[int]]:
@@ -179,13 +192,15 @@ def packed_attention(
     query: Float[Tensor, "token head head_dim"],
     key: Float[Tensor, "token head head_dim"],
     value: Float[Tensor, "token head head_dim"],
-    runs: tuple[Run, ...],
+    plan: AttentionPlan,
 ) -> Float[Tensor, "token head head_dim"]:
     """Return attention of every token over its own record; tokens are in sorted order."""
-    if not runs:
+    if not isinstance(plan, tuple):
+        return plan(query, key, value)
+    if not plan:
         return query
     outputs = []
-    for run in runs:
+    for run in plan:
         q, k, v = (run.arranged(x).transpose(1, 2) for x in (query, key, value))
         if run.bias is None:
             attended = scaled_dot_product_attention(q, k, v, attn_mask=run.mask)

@@ -8,7 +8,13 @@ from torch import Tensor, nn
 from torch.nn.functional import rms_norm, silu
 
 from kagaku.errors import InputError
-from kagaku.models.attention import Run, SegmentLayout, packed_attention, with_biases
+from kagaku.models.attention import (
+    AttentionPlan,
+    SegmentLayout,
+    packed_attention,
+    with_biases,
+)
+from kagaku.models.attention_kernels import plan_attention
 from kagaku.models.rotary import rotary_angles, rotate
 
 
@@ -102,7 +108,7 @@ class SelfAttention(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "token dim"],
-        runs: tuple[Run, ...],
+        plan: AttentionPlan,
         cosine: Float[Tensor, "token pair"],
         sine: Float[Tensor, "token pair"],
     ) -> Float[Tensor, "token dim"]:
@@ -111,7 +117,7 @@ class SelfAttention(nn.Module):
         query, key, value = parts.unbind(dim=1)
         query = rotate(self.query_norm(query), cosine, sine)
         key = rotate(self.key_norm(key), cosine, sine)
-        out: Tensor = self.out(packed_attention(query, key, value, runs).flatten(1))
+        out: Tensor = self.out(packed_attention(query, key, value, plan).flatten(1))
         return out
 
 
@@ -132,12 +138,12 @@ class Block(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "token dim"],
-        runs: tuple[Run, ...],
+        plan: AttentionPlan,
         cosine: Float[Tensor, "token pair"],
         sine: Float[Tensor, "token pair"],
     ) -> Float[Tensor, "token dim"]:
         """Return the stream after this layer."""
-        x = x + self.attention(self.attention_norm(x), runs, cosine, sine)
+        x = x + self.attention(self.attention_norm(x), plan, cosine, sine)
         out: Tensor = x + self.feed_forward(self.feed_forward_norm(x))
         return out
 
@@ -184,9 +190,12 @@ class Backbone(nn.Module):
         """
         x = embeddings[layout.order]
         cosine, sine = rotary_angles(position[layout.order], self.config.head_dim)
-        runs = with_biases(layout.runs, _product_dtype(x))
+        dtype = _product_dtype(x)
+        plan = plan_attention(layout, dtype, self.config.head_dim)
+        if isinstance(plan, tuple):
+            plan = with_biases(plan, dtype)
         for block in self.blocks:
-            x = block(x, runs, cosine, sine)
+            x = block(x, plan, cosine, sine)
         out: Tensor = self.norm(x)[layout.inverse]
         return out
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from kagaku.modalities import PackedBatch
 from kagaku.models.attention import SegmentLayout, segment_layout
+from kagaku.models.attention_kernels import plan_attention
 from kagaku.models.public.config import TokenModelConfig
 from kagaku.models.public.contacts import ContactHead
 from kagaku.models.public.transformer import SLACK, Angles, PublicBlock, activation
@@ -158,8 +159,9 @@ class TokenNetwork(nn.Module):
         last = depth if layer == -1 else layer
         assert 0 <= last <= depth, f"layer {layer} of {depth}"
         layout, x, angles = self._start(batch, SLACK)
+        plan = plan_attention(layout, x.dtype, self.config.sizes.head_dim)
         for block in self.blocks[:last]:
-            x = block(x, layout.runs, angles)
+            x = block(x, plan, angles)
         if last == depth and self.final_norm is not None:
             x = self.final_norm(x)
         return x[layout.inverse]

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own usage)
 
-from kagaku.models.attention import Run, attention_maps, packed_attention
+from kagaku.models.attention import AttentionPlan, Run, attention_maps, packed_attention
 from kagaku.models.public.config import TransformerSizes
 from kagaku.models.rotary import rotate
 
@@ -64,10 +64,10 @@ class PublicAttention(nn.Module):
         return query, key, value
 
     def forward(
-        self, x: Float[Tensor, "token dim"], runs: tuple[Run, ...], angles: Angles | None
+        self, x: Float[Tensor, "token dim"], plan: AttentionPlan, angles: Angles | None
     ) -> Float[Tensor, "token dim"]:
         """Return the part's contribution to the stream; tokens are in sorted order."""
-        out: Tensor = self.out(packed_attention(*self.parts(x, angles), runs).flatten(1))
+        out: Tensor = self.out(packed_attention(*self.parts(x, angles), plan).flatten(1))
         return out
 
 
@@ -129,14 +129,14 @@ class PublicBlock(nn.Module):
         return out
 
     def forward(
-        self, x: Float[Tensor, "token dim"], runs: tuple[Run, ...], angles: Angles | None
+        self, x: Float[Tensor, "token dim"], plan: AttentionPlan, angles: Angles | None
     ) -> Float[Tensor, "token dim"]:
         """Return the stream after this layer."""
         if not self.is_pre_norm:
-            x = self.attention_norm(x + self.attention(x, runs, angles))
+            x = self.attention_norm(x + self.attention(x, plan, angles))
             after: Tensor = self.feed_forward_norm(x + self.feed_forward(x))
             return after
-        change = self.attention(self.attention_norm(x), runs, angles)
+        change = self.attention(self.attention_norm(x), plan, angles)
         x = x + (change if self.attention_scale is None else self.attention_scale(change))
         change = self.feed_forward(self.feed_forward_norm(x))
         if self.feed_forward_scale is not None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kagaku.errors import InputError
 from kagaku.models.attention import segment_layout
+from kagaku.models.attention_kernels import plan_attention
 from kagaku.models.public.config import TransformerSizes
 from kagaku.models.public.transformer import SLACK, PublicBlock
 
@@ -92,8 +93,9 @@ class VisionNetwork(nn.Module):
         x = torch.cat(parts)[layout.order]
         if self.first_norm is not None:
             x = self.first_norm(x)
+        plan = plan_attention(layout, x.dtype, self.config.sizes.head_dim)
         for block in self.blocks:
-            x = block(x, layout.runs, None)
+            x = block(x, plan, None)
         if self.last_norm is not None:
             x = self.last_norm(x)
         return x[layout.inverse], offsets

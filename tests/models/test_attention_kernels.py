@@ -1,0 +1,126 @@
+"""Fused attention over a whole stream gives what runs of equal lengths give."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from kagaku.models import attention_kernels
+from kagaku.models.attention import SegmentLayout, packed_attention, segment_layout
+from kagaku.models.attention_kernels import (
+    PrefixCausal,
+    VariableLength,
+    has_flash,
+    plan_attention,
+)
+from kagaku.models.backbone import Backbone, BackboneConfig
+
+LENGTHS = (7, 3, 130, 0, 3, 64, 1, 200, 65)
+PREFIX = (7, 1, 130, 0, 2, 0, 1, 64, 30)
+
+
+def layout_of(*, is_causal: bool, device: str = "cpu") -> SegmentLayout:
+    offsets = torch.tensor([0, *np.cumsum(LENGTHS).tolist()], device=device)
+    return segment_layout(offsets, torch.tensor(PREFIX, device=device) if is_causal else None)
+
+
+def streams(
+    dtype: torch.dtype = torch.float32, device: str = "cpu"
+) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(3, sum(LENGTHS), 4, 16, generator=generator).to(device, dtype)
+    return drawn[0], drawn[1], drawn[2]
+
+
+def one_by_one(*parts: Any, **options: Any) -> Tensor:
+    """Do what `varlen_attn` is documented to do, record by record."""
+    query, key, value, offsets, same, longest, _ = parts
+    assert not options
+    assert offsets.dtype == torch.int32
+    assert torch.equal(offsets, same)
+    assert longest == int(offsets.diff().max())
+    outputs = []
+    for start, stop in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        q, k, v = (one[start:stop].transpose(0, 1) for one in (query, key, value))
+        outputs.append(scaled_dot_product_attention(q, k, v).transpose(0, 1))
+    return torch.cat(outputs)
+
+
+def test_cumulative_lengths_give_what_runs_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention_kernels, "varlen_attn", one_by_one)
+    layout = layout_of(is_causal=False)
+    assert layout.lengths is not None
+    fused = VariableLength.of(layout.lengths)
+    assert fused.longest == 200
+    torch.testing.assert_close(
+        packed_attention(*streams(), fused), packed_attention(*streams(), layout.runs)
+    )
+
+
+def test_a_block_mask_gives_what_masked_runs_give() -> None:
+    layout = layout_of(is_causal=True)
+    assert layout.lengths is not None
+    assert layout.prefix is not None
+    fused = PrefixCausal.of(layout.lengths, layout.prefix)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*without torch.compile.*")
+        found = packed_attention(*streams(), fused)
+    torch.testing.assert_close(found, packed_attention(*streams(), layout.runs))
+    # Blocks between records are skipped: of 4 x 4 blocks of 128 tokens not all hold a pair.
+    assert fused.blocks.sparsity() > 30
+
+
+def test_a_cpu_goes_run_by_run() -> None:
+    for is_causal in (False, True):
+        layout = layout_of(is_causal=is_causal)
+        assert plan_attention(layout, torch.float32, 16) is layout.runs
+
+
+def test_a_gpu_chooses_by_direction_type_and_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    device = torch.device("cuda")
+    assert has_flash(device, torch.bfloat16, 64)
+    assert not has_flash(device, torch.float32, 64)
+    assert not has_flash(device, torch.bfloat16, 20)
+    assert not has_flash(device, torch.bfloat16, 512)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    assert not has_flash(device, torch.bfloat16, 64)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_on_a_gpu_kernels_give_what_runs_give(*, is_causal: bool) -> None:
+    layout = layout_of(is_causal=is_causal, device="cuda")
+    dtype = torch.float32 if is_causal else torch.bfloat16
+    plan = plan_attention(layout, dtype, 16)
+    assert isinstance(plan, PrefixCausal if is_causal else VariableLength)
+    given = streams(dtype, "cuda")
+    for one in given:
+        one.requires_grad_()
+    found, expected = packed_attention(*given, plan), packed_attention(*given, layout.runs)
+    tolerance = 1e-3 if is_causal else 2e-2
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+    gradients = [
+        torch.autograd.grad(one.float().square().sum(), given) for one in (found, expected)
+    ]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=5e-2, atol=5e-2)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_the_backbone_gives_what_a_cpu_gives() -> None:
+    torch.manual_seed(0)
+    backbone = Backbone(BackboneConfig(dim=64, depth=2, heads=2, hidden=128))
+    stream, position = torch.randn(sum(LENGTHS), 64), torch.zeros(sum(LENGTHS), 3)
+    position[:, 0] = torch.cat([torch.arange(length) for length in LENGTHS])
+    for is_causal in (False, True):
+        expected = backbone(stream, position, layout_of(is_causal=is_causal))
+        moved = backbone.cuda()(
+            stream.cuda(), position.cuda(), layout_of(is_causal=is_causal, device="cuda")
+        )
+        torch.testing.assert_close(moved.cpu(), expected, rtol=1e-3, atol=1e-3)
+        backbone.cpu()
