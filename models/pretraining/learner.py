@@ -180,6 +180,7 @@ class Learner(lightning.LightningModule):
             torch.nn.utils.clip_grads_with_norm_(parameters, self.config.gradient_clip, norm)
             for optimiser in optimisers:
                 optimiser.step()
+            self.objective.network.limit_temperature()
             if self.average is not None:
                 self.average.update()
         for optimiser in optimisers:

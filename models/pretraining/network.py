@@ -125,6 +125,14 @@ class PretrainingNetwork(nn.Module):
             return torch.stack(touched).sum()
         return torch.stack([self.config.weight(name) * loss for name, loss in losses.items()]).sum()
 
+    @torch.no_grad()
+    def limit_temperature(self) -> None:
+        """Keep the contrastive temperature from falling too low; called after each step.
+
+        Cutting the weight itself, and not what is made of it, leaves it a gradient to come back by.
+        """
+        self.log_scale.clamp_(max=-math.log(SMALLEST_TEMPERATURE))
+
     def encode(self, batch: PretrainingBatch) -> Float[Tensor, "token dim"]:
         """Return the contextual embedding of each token, in stream order."""
         packed = batch.packed
@@ -190,7 +198,7 @@ class PretrainingNetwork(nn.Module):
         pairs = batch.pairs
         used = () if pairs is None else pairs.modalities
         if pairs is not None:
-            scale = self.log_scale.exp().clamp(max=1 / SMALLEST_TEMPERATURE)
+            scale = self.log_scale.exp()
             first, second = self.project_pairs(batch.packed, tokens, pairs)
             losses[f"aligned/{'-'.join(used)}"] = alignment_loss(first, second, scale)
         unused = [self.log_scale[:0].sum()]

@@ -19,6 +19,12 @@ from kagaku.models.pretraining.summaries import Shown, Summary
 DESCRIBED = "molecule"
 """The modality that a corpus' descriptors are about."""
 
+QUANTITY = "quantity"
+"""The modality of numbers with units."""
+
+SHARE_TOLD = 0.5
+"""How often a number stands before what is generated, or in place of a text in a joint record."""
+
 LATER = "later"
 """Name of an input that is to be forecast from the others."""
 
@@ -109,17 +115,32 @@ class Planner:
             return self._forecast(sample, given, rng)
         asked = [one for one in given if self.modalities[one.modality].vocabulary_size]
         if not asked or rng.random() < self.config.joint:
-            parts = tuple(one.part(self._hidden(one, rng)) for one in given)
-            # A number beside it gives little away; a text could tell the whole answer.
-            is_bare = all(one.modality == "quantity" for one in given[1:])
-            if not is_bare or not self.config.describe_masked:
-                return [PretrainingRecord(parts)]
-            descriptors, summary = self._computed(sample, given[0], rng)
-            return [PretrainingRecord(parts, descriptors=descriptors, summary=summary)]
+            return [self._joint(sample, given, rng)]
         target = asked[int(rng.integers(len(asked)))]
         others = [one for one in given if one is not target]
-        before = (others[place].part() for place in rng.permutation(len(others)))
+        # Numbers that a text tells would answer for what it is about, so often they are left out.
+        told = [one for one in others if one.modality != QUANTITY or rng.random() < SHARE_TOLD]
+        before = [(told or others)[place].part() for place in rng.permutation(len(told or others))]
         return [PretrainingRecord((*before, target.part()), is_generated=True)]
+
+    def _joint(
+        self, sample: CorpusSample, given: Sequence[GivenInput], rng: np.random.Generator
+    ) -> PretrainingRecord:
+        """Return one record of the inputs, with hidden tokens in each.
+
+        Texts and numbers never stand together: one would tell what is hidden of the other.
+        """
+        kinds = {one.modality for one in given}
+        if {"text", QUANTITY} < kinds:
+            left_out = "text" if rng.random() < SHARE_TOLD else QUANTITY
+            given = [one for one in given if one.modality != left_out]
+        parts = tuple(one.part(self._hidden(one, rng)) for one in given)
+        # A number beside it gives little away; a text could tell the whole answer.
+        is_bare = all(one.modality == QUANTITY for one in given[1:])
+        if not is_bare or not self.config.describe_masked:
+            return PretrainingRecord(parts)
+        descriptors, summary = self._computed(sample, given[0], rng)
+        return PretrainingRecord(parts, descriptors=descriptors, summary=summary)
 
     def pair(
         self,
@@ -189,8 +210,11 @@ class Planner:
     ) -> tuple[Float[np.ndarray, " descriptor"] | None, Float[np.ndarray, " number"] | None]:
         """Return the standardised descriptors and the summary of an input, where it has any."""
         is_summarised = rng.random() < self.config.summarised.get(given.modality, 0.0)
-        summary = self._summary(sample, given) if is_summarised else None
-        return self._described(sample, given), summary
+        is_wanted = {name: self.config.weight(name) > 0 for name in ("descriptors", "summaries")}
+        summary = None
+        if is_summarised and is_wanted["summaries"]:
+            summary = self._summary(sample, given)
+        return self._described(sample, given) if is_wanted["descriptors"] else None, summary
 
     def _described(
         self, sample: CorpusSample, given: GivenInput

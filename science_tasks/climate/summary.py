@@ -38,7 +38,10 @@ def field_summary(
     level = (cells * weights).sum(axis=1)[is_there] / of_patch[is_there]
     inside = cells[is_there] - level[:, None]
     rough = np.sqrt((weights[is_there] * inside**2).sum() / total)
-    slopes, left = _slopes(tokens.positions[is_there, 1:3], level - mean)
+    places = tokens.positions[:, 1:3].astype(np.float64)
+    # Eastwards from the first patch, so that a region across Greenwich is not torn apart.
+    places[:, 1] = (places[:, 1] - places[0, 1]) % 360
+    slopes, left = _slopes(places[is_there], level - mean)
     season = tokens.values[0, -N_SEASON:]
     return np.array([mean, spread, *quantiles, *slopes, left, rough, *season], dtype=np.float64)
 
@@ -47,7 +50,7 @@ def _slopes(
     places: Float[np.ndarray, "patch 2"], level: Float[np.ndarray, " patch"]
 ) -> tuple[np.ndarray, float]:
     """Return how fast the level rises along both axes, and the spread that is left."""
-    centred = places.astype(np.float64) - places.mean(axis=0)
+    centred = places - places.mean(axis=0)
     width = centred.std(axis=0)
     scaled = np.divide(centred, width, out=np.zeros_like(centred), where=width > 1e-6)
     slopes, *_ = np.linalg.lstsq(scaled, level, rcond=None)

@@ -197,3 +197,45 @@ def test_an_unknown_modality_is_refused() -> None:
         ObjectiveConfig(summarised={"proteins": 1.0})
     with pytest.raises(InputError, match="summarised of protein must lie between 0 and 1, got 2"):
         ObjectiveConfig(summarised={"protein": 2.0})
+
+
+def test_an_objective_of_weight_0_is_not_asked() -> None:
+    made = composer(generated={}, weights={"summaries": 0.0}, unmasked=1.0)
+    batch = made.compose([[one] for one in SAMPLES["proteins"]], row_length=160, seed=0)
+    assert batch.summaries == {}
+    assert len(batch.masked["protein"].token)  # so tokens are asked for instead
+
+
+def test_texts_and_numbers_do_not_tell_each_other() -> None:
+    inputs = {"cells": {"image": "image", "text": "text", "count": "quantity"}}
+    samples = [
+        CorpusSample(
+            f"cells/{index}", "cells",
+            inputs_of("pictures", index) | {"count": Quantity("count", 1.0 + index, "dimensionless")},
+            None,
+        )
+        for index in range(12)
+    ]  # fmt: skip
+    modalities = fit_pretraining_modalities({"cells": samples}, inputs)
+    config = ObjectiveConfig(aligned=0.0, joint=1.0)
+    made = Composer(modalities, inputs, None, config)
+    seen = set()
+    for seed in range(4):
+        packed = made.compose([[one] for one in samples], row_length=160, seed=seed).packed
+        for record in range(packed.n_records):
+            kinds = packed.modality[packed.record == record].unique().tolist()
+            seen.add(frozenset(packed.modalities[kind] for kind in kinds))
+    assert seen == {frozenset({"image", "text"}), frozenset({"image", "quantity"})}
+
+
+def test_a_region_across_greenwich_has_the_slopes_of_any_other() -> None:
+    def told(west: float) -> np.ndarray:
+        east = west + np.linspace(0, 45, 16)
+        values = np.tile(280 + 0.2 * np.arange(16.0), (12, 1))
+        value = Field(values[None], ("air_temperature",), ("K",), LATITUDES, east % 360)
+        found = field_summary(MODALITIES["climate"], MODALITIES["climate"].tokenize(value))
+        assert found is not None
+        return found
+
+    np.testing.assert_allclose(told(340.0), told(20.0), atol=1e-5)
+    assert told(340.0)[6] > 0.03

@@ -3,6 +3,7 @@
 from kagaku.data.corpora.sources import (
     chebi,
     chemicals,
+    compositions,
     dictionaries,
     genomes,
     grids,
@@ -23,6 +24,7 @@ __all__ = [
     "Source",
     "chebi",
     "chemicals",
+    "compositions",
     "dictionaries",
     "genomes",
     "grids",

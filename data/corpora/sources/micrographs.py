@@ -20,10 +20,15 @@ SMALLEST, LARGEST = 24, 64
 
 MOST_OBJECTS = 40
 
+APART, TOUCHING = 1.2, 0.75
+"""Least distance of two objects' middles, in their mean diameter."""
+
 NUMBER, ACROSS = "objects", "mean diameter"
 """Names of the quantities of a picture with objects."""
 
 _SHAPES = ("round", "elongated", "ring-shaped")
+
+_BLURS = {0.3: "sharp", 0.8: "a little blurred", 1.6: "blurred"}
 
 # Red, green and blue of the objects and of what lies between them, at full contrast.
 _STAINS = {
@@ -38,9 +43,10 @@ _STAINS = {
 class SimulatedMicrographs(Source):
     """Cells or grains on a ground, rough to smooth fields, and stripes; blurred and noisy.
 
-    Nothing is real in them. But how many objects there are, how wide and of which shape, how strong
-    contrast and noise are: all of that is known exactly, which photographs never tell. Pretraining
-    on pictures drawn by rule: Kataoka et al. 2020, https://arxiv.org/abs/2101.08515
+    Nothing is real in them. But how many objects were drawn, how wide and of which shape, how
+    strong contrast and noise are: all of that is known, which photographs never tell. Some objects
+    overlap or stand across the rim. Pretraining on pictures drawn by rule: Kataoka et al. 2020,
+    https://arxiv.org/abs/2101.08515
     """
 
     packages: ClassVar[tuple[Package, ...]] = ()
@@ -54,9 +60,13 @@ class SimulatedMicrographs(Source):
         """Yield the pictures with what is in them."""
         for number in range(N_SAMPLES):
             scene = described(number)
-            inputs: dict[str, object] = {"image": Deferred(picture, (number,)), "text": scene.text}
-            if scene.n_objects is not None:
-                inputs[NUMBER] = Quantity(NUMBER, float(scene.n_objects), "dimensionless")
+            inputs: dict[str, object] = {
+                "image": Deferred(picture, (number,)),
+                "text": in_words(scene),
+            }
+            if scene.kind == "objects":
+                inputs[NUMBER] = Quantity(NUMBER, float(len(scene.discs)), "dimensionless")
+            if scene.discs:
                 inputs[ACROSS] = Quantity(ACROSS, scene.across, "pixel")
             yield RawSample(str(number), inputs)
 
@@ -71,14 +81,14 @@ class Scene:
     shape: tuple[int, int]
     """Rows and columns, pixels."""
 
-    text: str
-    """All of it in words."""
+    discs: tuple[tuple[float, float, float], ...]
+    """Row and column of the middle of each object, and its diameter, pixels."""
 
-    n_objects: int | None
-    """How many objects there are; None where there is no such thing."""
+    are_apart: bool
+    """Whether no object touches another, if none is longer than wide."""
 
     across: float
-    """Mean diameter of the objects, distance of the stripes, pixels; 0 for a field."""
+    """Mean diameter of the objects, distance of the stripes, pixels; 0 where there is neither."""
 
     form: str
     """Shape of the objects."""
@@ -86,7 +96,7 @@ class Scene:
     slope: float
     """How fast power falls with spatial frequency, in a field: 0 is noise, 4 is smooth."""
 
-    degrees: float
+    degrees: int
     """Direction across the stripes."""
 
     contrast: float
@@ -113,39 +123,79 @@ def described(number: int) -> Scene:
     rng = np.random.default_rng([number, 0])
     kind = str(rng.choice(["objects", "field", "stripes"], p=[0.6, 0.28, 0.12]))
     rows, columns = (int(rng.integers(SMALLEST, LARGEST + 1)) for _ in range(2))
-    form, slope = str(rng.choice(_SHAPES)), round(float(rng.uniform(0, 4)), 1)
     widest = min(rows, columns) / (3 if kind == "objects" else 2)
     across = round(float(np.exp(rng.uniform(np.log(3), np.log(widest)))), 1)
-    room = rows * columns / (1.5 * across**2)
-    n_objects = int(min(rng.geometric(1 / (1 + 0.35 * room)) - 1, MOST_OBJECTS, room))
-    degrees = int(rng.integers(0, 180))
-    contrast = round(float(rng.uniform(0.15, 1)), 2)
-    noise = round(float(rng.choice([0.0, 0.02, 0.05, 0.12]) * rng.uniform(0.7, 1.3)), 3)
-    blur = round(float(rng.choice([0.3, 0.8, 1.6])), 1)
-    is_bright, tilt = bool(rng.random() < 0.5), round(float(rng.choice([0.0, 0.0, 0.25, 0.5])), 2)
-    stain = str(rng.choice(list(_STAINS))) if kind == "objects" and rng.random() < 0.4 else ""
+    are_apart = bool(rng.random() < 0.5)
+    discs: tuple[tuple[float, float, float], ...] = ()
     if kind == "objects":
-        tone = stain or ("bright on dark" if is_bright else "dark on bright")
-        plural = "object" if n_objects == 1 else "objects"
-        what = f"{n_objects} {form} {plural} {across:g} pixels across, {tone}"
-        what = what if n_objects else f"no objects, {tone.rpartition(' on ')[2]} ground"
-    elif kind == "field":
-        words = ("noise", "rough", "cloudy", "smooth")
-        what = f"a field, {words[min(int(slope), 3)]}, spectral slope {slope:g}"
-    else:
-        what = f"stripes {across:g} pixels apart at {degrees} degrees"
-    text = ", ".join((
-        f"simulated micrograph of {rows} x {columns} pixels: {what}",
-        f"contrast {contrast:g}",
-        "no noise" if noise == 0 else f"noise {noise:g}",
-        {0.3: "sharp", 0.8: "a little blurred", 1.6: "blurred"}[blur],
-        "even light" if tilt == 0 else f"light uneven by {tilt:g}",
-    ))  # fmt: skip
+        discs = _placed((rows, columns), across, APART if are_apart else TOUCHING, rng)
+        across = round(float(np.mean([one[2] for one in discs])), 1) if discs else 0.0
     return Scene(
-        kind, (rows, columns), text, n_objects if kind == "objects" else None,
-        across if kind != "field" else 0.0, form, slope, float(degrees), contrast, noise, blur,
-        is_bright, tilt, stain,
-    )  # fmt: skip
+        kind=kind,
+        shape=(rows, columns),
+        discs=discs,
+        are_apart=are_apart,
+        across=0.0 if kind == "field" else across,
+        form=str(rng.choice(_SHAPES)),
+        slope=round(float(rng.uniform(0, 4)), 1),
+        degrees=int(rng.integers(0, 180)),
+        contrast=round(float(rng.uniform(0.15, 1)), 2),
+        noise=round(float(rng.choice([0.0, 0.02, 0.05, 0.12]) * rng.uniform(0.7, 1.3)), 3),
+        blur=float(rng.choice(list(_BLURS))),
+        is_bright=bool(rng.random() < 0.5),
+        tilt=round(float(rng.choice([0.0, 0.0, 0.25, 0.5])), 2),
+        stain=str(rng.choice(list(_STAINS))) if kind == "objects" and rng.random() < 0.4 else "",
+    )
+
+
+def _placed(
+    shape: tuple[int, int], across: float, apart: float, rng: np.random.Generator
+) -> tuple[tuple[float, float, float], ...]:
+    """Return objects of about one diameter at random places, as far apart as is asked.
+
+    Args:
+        shape: Of the picture.
+        across: About their diameter.
+        apart: Least distance of two middles, in mean diameters of the two.
+        rng: Where chance comes from.
+    """
+    room = shape[0] * shape[1] / (2 * across**2)
+    wanted = min(int(rng.geometric(1 / (1 + 0.4 * room))) - 1, MOST_OBJECTS)
+    placed: list[tuple[float, float, float]] = []
+    for _ in range(4 * wanted):
+        row, column = rng.uniform(0, shape)
+        diameter = across * rng.uniform(0.85, 1.15)
+        is_free = all(
+            np.hypot(row - one[0], column - one[1]) >= apart * 0.5 * (diameter + one[2])
+            for one in placed
+        )
+        if is_free and len(placed) < wanted:
+            placed.append((float(row), float(column), float(diameter)))
+    return tuple(placed)
+
+
+def in_words(scene: Scene) -> str:
+    """Return all that is known of a scene as one sentence."""
+    if scene.kind == "objects":
+        tone = scene.stain or ("bright on dark" if scene.is_bright else "dark on bright")
+        count = len(scene.discs)
+        noun = f"{scene.form} object{'s' if count > 1 else ''} {scene.across:g} pixels across"
+        where = ", apart" if scene.are_apart and count > 1 and scene.form != "elongated" else ""
+        ground = tone.rpartition(" on ")[2]
+        what = f"{count} {noun}{where}, {tone}" if count else f"no objects, {ground} ground"
+    elif scene.kind == "field":
+        words = ("noise", "rough", "cloudy", "smooth")
+        what = f"a field, {words[min(int(scene.slope), 3)]}, spectral slope {scene.slope:g}"
+    else:
+        what = f"stripes {scene.across:g} pixels apart at {scene.degrees} degrees"
+    rows, columns = scene.shape
+    return ", ".join((
+        f"simulated micrograph of {rows} x {columns} pixels: {what}",
+        f"contrast {scene.contrast:g}",
+        f"noise {scene.noise:g}" if scene.noise else "no noise",
+        _BLURS[scene.blur],
+        f"light uneven by {scene.tilt:g}" if scene.tilt else "even light",
+    ))  # fmt: skip
 
 
 def picture(number: int) -> np.ndarray:
@@ -180,12 +230,11 @@ def _objects(scene: Scene, rng: np.random.Generator) -> Float[np.ndarray, "row c
     """Return how much of each pixel is covered by an object, 0 to 1."""
     row, column = _places(scene.shape)
     covered = np.zeros(scene.shape)
-    for _ in range(scene.n_objects or 0):
-        centre = rng.uniform(0, scene.shape)
-        radius = 0.5 * scene.across * rng.uniform(0.85, 1.15)
+    for middle_row, middle_column, diameter in scene.discs:
+        radius = 0.5 * diameter
         angle = rng.uniform(0, np.pi)
         stretch = rng.uniform(1.5, 2.2) if scene.form == "elongated" else rng.uniform(1, 1.1)
-        down, right = row - centre[0], column - centre[1]
+        down, right = row - middle_row, column - middle_column
         one = np.cos(angle) * down + np.sin(angle) * right
         other = np.cos(angle) * right - np.sin(angle) * down
         distance = np.hypot(one / stretch**0.5, other * stretch**0.5)
