@@ -397,4 +397,4 @@ def test_the_shipped_ladder_fits_the_code() -> None:
         assert load_pretrain_recipe(Path(one)).training.max_steps > 0
     shortest = min(one.training.max_steps for one in runs.values())
     assert np.ceil(recipe.warmup_share * shortest) > 1
-    assert replace(recipe, left_out="w32-150").left_out == "w32-150"
+    assert replace(recipe, left_out="w32-100").left_out == "w32-100"
