@@ -61,6 +61,10 @@ def benchmark(
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Say how long it would take, and run nothing.")
     ] = False,
+    timed: Annotated[
+        list[Path] | None,
+        typer.Option(help="An earlier benchmark folder, to estimate from; may be repeated."),
+    ] = None,
 ) -> None:
     """Answer official questions with every method, and leave a scoreboard."""
     from kagaku import benchmark as verb
@@ -78,7 +82,8 @@ def benchmark(
         with_long=long,
     )
     if estimate:
-        verb.estimate(request)
+        own = [output] if (output / verb.SCORES_FILE).is_file() else []
+        verb.estimate(request, (*own, *(timed or ())))
     else:
         verb.benchmark(request, output)
 
