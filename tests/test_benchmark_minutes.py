@@ -12,6 +12,7 @@ import pytest
 from kagaku import benchmark as verb
 from kagaku.bases import DEFAULT
 from kagaku.benchmark_minutes import (
+    SCORES_FILE,
     TABLE,
     Minutes,
     minutes_of_folder,
@@ -39,7 +40,7 @@ def folder_of(path: Path, *results: Result) -> Path:
     for one in results:
         save_result(one, path / one.task / one.method / f"{one.split}-seed{one.seed}.json")
     scores = {"tasks": {one.task: {} for one in results}, "machine": MACHINE}
-    (path / verb.SCORES_FILE).write_text(json.dumps(scores))
+    (path / SCORES_FILE).write_text(json.dumps(scores))
     return path
 
 
@@ -72,7 +73,7 @@ def test_minutes_are_of_all_splits_and_one_seed(finished: Path) -> None:
 
 
 def test_a_task_without_scores_was_not_finished(finished: Path) -> None:
-    (finished / verb.SCORES_FILE).write_text(json.dumps({"tasks": {}}))
+    (finished / SCORES_FILE).write_text(json.dumps({"tasks": {}}))
     assert minutes_of_folder(finished) == []
 
 

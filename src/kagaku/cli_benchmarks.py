@@ -68,6 +68,7 @@ def benchmark(
 ) -> None:
     """Answer official questions with every method, and leave a scoreboard."""
     from kagaku import benchmark as verb
+    from kagaku.benchmark_minutes import SCORES_FILE
 
     if not names:
         verb.list_tasks()
@@ -82,7 +83,7 @@ def benchmark(
         with_long=long,
     )
     if estimate:
-        own = [output] if (output / verb.SCORES_FILE).is_file() else []
+        own = [output] if (output / SCORES_FILE).is_file() else []
         verb.estimate(request, (*own, *(timed or ())))
     else:
         verb.benchmark(request, output)
