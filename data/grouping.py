@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from kagaku.data.crystals import Crystal, composition_of
 from kagaku.data.nucleotides import (
@@ -128,29 +128,62 @@ def _families(cleaned: Sequence[str | None], sketch: Callable[[str], Any]) -> Gr
 
     distinct = sorted({one for one in cleaned if one})
     search = MinHashLSH(threshold=KMER_SIMILARITY, num_perm=PERMUTATIONS)
-    family = np.arange(len(distinct))
-    hashes: list[Any] = []
-
-    def root(index: int) -> int:
-        while family[index] != index:
-            family[index] = family[family[index]]
-            index = int(family[index])
-        return index
-
+    hashes = np.zeros((len(distinct), PERMUTATIONS), dtype=np.uint32)
     for index, sequence in enumerate(distinct):
-        own = sketch(sequence)
-        for other in search.query(own):
-            if root(other) != root(index) and own.jaccard(hashes[other]) >= KMER_SIMILARITY:
-                family[root(index)] = root(other)
-        search.insert(index, own)
-        hashes.append(own)
-    of_sequence = {sequence: root(index) for index, sequence in enumerate(distinct)}
+        hashes[index] = sketch(sequence).hashvalues
+    parent = np.arange(len(distinct))
+    for start, end in search.hashranges:
+        for bucket in _equal_rows(hashes[:, start:end]):
+            _join_alike(bucket, hashes, parent)
+    of_sequence = dict(zip(distinct, _roots(np.arange(len(distinct)), parent), strict=True))
     return group_of_keys(
         [
             f"row {i}" if one is None else of_sequence.get(one, f"row {i}")
             for i, one in enumerate(cleaned)
         ]
     )
+
+
+def _equal_rows(table: np.ndarray) -> list[Int[np.ndarray, " row"]]:
+    """Return the rows that are equal to others, by their content."""
+    if not len(table):
+        return []
+    _, content, counts = np.unique(table, axis=0, return_inverse=True, return_counts=True)
+    order = np.argsort(content.reshape(-1), kind="stable")
+    return [one for one in np.split(order, np.cumsum(counts)[:-1]) if len(one) > 1]
+
+
+def _join_alike(bucket: np.ndarray, hashes: np.ndarray, parent: np.ndarray) -> None:
+    """Make one family of the families in a bucket that sketches alike link.
+
+    Only sketches of different families are compared, so that a bucket of thousands of variants of
+    one protein, which soon are one family, takes little more than one look.
+    """
+    roots = _roots(bucket, parent)
+    for place in range(len(bucket)):
+        own = roots[place]
+        others = np.flatnonzero(roots != own)
+        if not len(others):
+            return
+        others = others[others > place]
+        alike = _are_alike(hashes[bucket[place]], hashes[bucket[others]])
+        linked = np.unique(roots[others[alike]])
+        parent[linked] = own
+        roots[np.isin(roots, linked)] = own
+
+
+def _are_alike(own: np.ndarray, others: np.ndarray) -> Bool[np.ndarray, " other"]:
+    """Return which sketches are as similar to one as a family asks for."""
+    return np.asarray((others == own).mean(axis=1) >= KMER_SIMILARITY)
+
+
+def _roots(indices: np.ndarray, parent: np.ndarray) -> Int[np.ndarray, " index"]:
+    """Return what stands for the family of each index, and make the way to it short."""
+    found = parent[indices]
+    while (parent[found] != found).any():
+        found = parent[found]
+    parent[indices] = found
+    return np.asarray(found)
 
 
 def chemical_system_groups(materials: Sequence[str | Crystal | None]) -> Groups:

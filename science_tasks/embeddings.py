@@ -1,5 +1,6 @@
 """Learned features: frozen embeddings of each input, ready to stand beside the classical ones."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from kagaku.data.grouping import group_of_keys
 from kagaku.data.records import Records
 from kagaku.data.schema import Schema
-from kagaku.modalities import Modality
+from kagaku.modalities import Modality, RecordTokens
 from kagaku.modalities.checking import tokenize_records
 from kagaku.models.embedding import embed_columns
 from kagaku.models.public import PublicEncoder
@@ -79,7 +81,13 @@ class EmbeddingFeatures:
         if isinstance(self.encoder, PublicEncoder):
             return embed_public(self.encoder, records, progress=progress)
         tokens = tokenize_records(records, self.modalities)
-        return embed_columns(self.encoder, tokens, len(records.schema.inputs), progress=progress)
+        # Half of the lineages of a virus share their spike: equal records are embedded once.
+        same = group_of_keys([_content(one) for one in tokens])
+        _, firsts = np.unique(same, return_index=True)
+        distinct = [tokens[one] for one in firsts]
+        n_inputs = len(records.schema.inputs)
+        raw, present = embed_columns(self.encoder, distinct, n_inputs, progress=progress)
+        return raw[same], present[same]
 
     def _blocks(self, records: Records, raw: np.ndarray, present: np.ndarray) -> list[FeatureBlock]:
         blocks = []
@@ -93,6 +101,16 @@ class EmbeddingFeatures:
                 FeatureBlock(f"{known.name}:embedding", values.astype(np.float32), "rbf", there)
             )
         return blocks
+
+
+def _content(record: RecordTokens) -> bytes:
+    """Return a digest that two records share only if they have the same tokens."""
+    digest = hashlib.blake2b(digest_size=16)
+    for column, (modality, tokens) in record.items():
+        digest.update(f"{column} {modality} {len(tokens)} ".encode())
+        for one in (tokens.ids, tokens.values, tokens.positions):
+            digest.update(one.tobytes())
+    return digest.digest()
 
 
 def learned_inputs(encoder: FrozenEncoder, schema: Schema) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """Single metrics: computed by the libraries, and the parts that make their resampling fast."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -120,7 +121,7 @@ def _mean_of(losses: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Sums:
 
 def _with_count(losses: np.ndarray) -> Float[np.ndarray, "record two"]:
     """Return sum and count of each record's losses; NaN is not counted."""
-    flat = losses.reshape(len(losses), -1)
+    flat = losses.reshape(len(losses), math.prod(losses.shape[1:]))
     known = ~np.isnan(flat)
     return np.stack([np.where(known, flat, 0.0).sum(axis=1), known.sum(axis=1)], axis=1)
 
@@ -137,6 +138,55 @@ def _class_losses(truth: np.ndarray, given: np.ndarray) -> np.ndarray:
     return losses
 
 
+def _one_hot(classes: np.ndarray, n_classes: int) -> Float[np.ndarray, "record class"]:
+    return np.asarray(classes.astype(np.int64)[:, None] == np.arange(n_classes), dtype=np.float64)
+
+
+def _f1_parts(truth: np.ndarray, given: np.ndarray) -> Float[np.ndarray, "record part"]:
+    """Return hits of each class, then records guessed to be of it, then records of it."""
+    wanted = _one_hot(truth, given.shape[1])
+    guessed = _one_hot(given.argmax(axis=1), given.shape[1])
+    return np.concatenate([wanted * guessed, guessed, wanted], axis=1)
+
+
+def _f1_of_parts(sums: np.ndarray) -> np.ndarray:
+    hits, guessed, wanted = np.split(sums, 3)
+    return mean_of_defined(2 * hits / (guessed + wanted))
+
+
+def _matthews_of_parts(sums: np.ndarray) -> np.ndarray:
+    hits, guessed, wanted = np.split(sums, 3)
+    n_records = wanted.sum(axis=0)
+    both = hits.sum(axis=0) * n_records - (guessed * wanted).sum(axis=0)
+    of_guesses = n_records**2 - (guessed**2).sum(axis=0)
+    of_truth = n_records**2 - (wanted**2).sum(axis=0)
+    found = np.where(of_guesses > 0, both / np.sqrt(of_guesses * of_truth), 0.0)
+    return np.where(of_truth > 0, found, np.nan)
+
+
+def _label_f1_parts(truth: np.ndarray, given: np.ndarray) -> Float[np.ndarray, "record part"]:
+    """Return hits of each label, then guesses, then wants, then whether it is known."""
+    known, wanted = ~np.isnan(truth), truth == 1
+    guessed = known & (given > 0.5)
+    return np.concatenate([wanted & guessed, guessed, wanted, known], axis=1).astype(np.float64)
+
+
+def _label_f1_of_parts(sums: np.ndarray) -> np.ndarray:
+    hits, guessed, wanted, known = np.split(sums, 4)
+    either = guessed + wanted
+    return mean_of_defined(
+        np.where(known > 0, np.where(either > 0, 2 * hits / either, 0.0), np.nan)
+    )
+
+
+def mean_of_defined(
+    scores: Float[np.ndarray, "score resample"],
+) -> Float[np.ndarray, " resample"]:
+    """Return the mean of the scores that are not NaN; NaN where all are."""
+    known = ~np.isnan(scores)
+    return np.asarray(np.where(known, scores, 0.0).sum(axis=0) / known.sum(axis=0))
+
+
 SUMS: dict[str, Sums] = {
     "RMSE": (
         lambda y, x: _with_count(np.square(y - x)),
@@ -145,6 +195,8 @@ SUMS: dict[str, Sums] = {
     "MAE": _mean_of(lambda y, x: np.abs(y - x)),
     "R2": (_r2_parts, lambda sums: 1 - sums[0] / (sums[2] - sums[1] ** 2 / sums[3])),
     "accuracy": _mean_of(lambda y, x: (x.argmax(axis=1) == y).astype(np.float64)),
+    "macro F1": (_f1_parts, _f1_of_parts),
+    "MCC": (_f1_parts, _matthews_of_parts),
     "Brier": _mean_of(lambda y, x: np.square(y - x[:, 1])),
     "log loss": _mean_of(_class_losses),
     "coverage": _mean_of(lambda y, _: y),
@@ -155,11 +207,12 @@ SUMS: dict[str, Sums] = {
 libraries."""
 
 LABEL_SUMS: dict[str, Sums] = {
+    "macro F1": (_label_f1_parts, _label_f1_of_parts),
     "log loss": _mean_of(
         lambda y, x: np.where(
             np.isnan(y), np.nan, -np.log(np.clip(np.where(y == 1, x, 1 - x), 1e-7, 1))
         )
-    )
+    ),
 }
 """The same for several labels."""
 

@@ -147,7 +147,7 @@ def test_flip_gb1_is_read_from_its_archive_and_learnt(benchmark_data: Path, tmp_
     assert [(one.name, one.modality) for one in schema.inputs] == [("sequence", "protein")]
     assert {"set", "validation"} <= {one.column for one in schema.ignored}
     train = np.flatnonzero(table["set"] == "train")
-    test = np.flatnonzero(table["set"] == "test")[::40]
+    test = np.flatnonzero(table["set"] == "test")[::80]
     sides = {"train": train.tolist(), "test": test.tolist()}
     (tmp_path / "split.json").write_text(json.dumps(sides))
     run = kagaku.finetune(

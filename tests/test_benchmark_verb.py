@@ -62,7 +62,6 @@ TOY = Task(
         Published("somebody", "RMSE", 0.4, "https://doi.org/10.1000/1", differs="other data"),
     ),
     traps=("Chains are made up.",),
-    minutes={"constant": 0.1, "plain": 0.2},
 )
 
 
@@ -111,15 +110,6 @@ def test_the_table_tells_scores_baselines_and_traps(
     assert "Errors are in log10(mol/L). Plain baselines: constant, plain." in told
     assert "Beware: Chains are made up." in told
     assert "only: 0.0% of the test items stand in its training part" in told
-
-
-def test_an_estimate_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    request = verb.BenchmarkRequest(names=("toy",), methods=("constant", "plain"), n_seeds=2)
-    found = verb.estimate(request)
-    assert found["toy"] == pytest.approx(0.6)
-    assert verb.estimate(verb.BenchmarkRequest(names=("toy",))) == {"toy": None}
-    assert "not measured" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
 
 
 def test_data_are_loaded_once_and_no_base_where_no_method_asks(

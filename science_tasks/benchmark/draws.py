@@ -1,6 +1,6 @@
 """Resampled test items, and the scores of each resample."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,11 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from kagaku.science_tasks.benchmark.measures import Measure, Parts
+from kagaku.science_tasks.rank_metrics import Scores
 from kagaku.science_tasks.resampling import BOOTSTRAPS, members_of
+
+CELLS = 1_000_000
+"""Most counts, items times resamples, that are looked at together: 8 MB, a few times over."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,14 @@ class Draws:
             return np.full(len(self.chosen), np.nan)
         if measure.parts is not None:
             return self._by_sums(measure.parts, answers)
+        if measure.ranked is not None:
+            return self._by_counts(measure.ranked(answers), len(answers))
+        return self.scores_one_by_one(measure, answers)
+
+    def scores_one_by_one(
+        self, measure: Measure, answers: pd.DataFrame
+    ) -> Float[np.ndarray, " resample"]:
+        """Return the same by scoring each resample: slow, and possible for every measure."""
         return np.array(
             [
                 measure.of(answers.iloc[np.concatenate([self.members[one] for one in groups])])
@@ -55,9 +67,24 @@ class Draws:
     def _by_sums(self, parts: Parts, answers: pd.DataFrame) -> Float[np.ndarray, " resample"]:
         of_items = parts.of(answers)
         of_groups = np.stack([of_items[rows].sum(axis=0) for rows in self.members])
-        sums = np.stack(
-            [np.bincount(groups, minlength=self.n_groups) @ of_groups for groups in self.chosen]
-        )
+        sums = np.stack([counts @ of_groups for counts in self._counts(self.chosen)])
         with np.errstate(divide="ignore", invalid="ignore"):
             scores: np.ndarray = parts.total(sums.T)
         return scores
+
+    def _by_counts(self, scores: Scores, n_items: int) -> Float[np.ndarray, " resample"]:
+        """Return the scores of all resamples, as many at a time as memory allows."""
+        group = np.empty(n_items, dtype=np.int64)
+        for number, rows in enumerate(self.members):
+            group[rows] = number
+        at_once = max(1, CELLS // n_items)
+        found = [
+            scores(np.stack([*self._counts(self.chosen[first : first + at_once])], axis=1)[group])
+            for first in range(0, len(self.chosen), at_once)
+        ]
+        return np.concatenate(found)
+
+    def _counts(self, chosen: Int[np.ndarray, "resample group"]) -> Iterator[np.ndarray]:
+        """Yield how often each resample holds each group."""
+        for one in chosen:
+            yield np.bincount(one, minlength=self.n_groups).astype(np.float64)

@@ -6,15 +6,26 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from kagaku.science_tasks.metric_functions import (
     BINARY,
+    LABEL_SUMS,
     MULTICLASS,
     MULTILABEL,
     REGRESSION,
     SUMS,
+    mean_of_defined,
 )
-from kagaku.science_tasks.resampling import Metric
+from kagaku.science_tasks.rank_metrics import (
+    RANKED_CLASSES,
+    RANKED_LABELS,
+    RANKED_NUMBERS,
+    Counts,
+    Ranked,
+    Scores,
+)
+from kagaku.science_tasks.resampling import Metric, Sums
 
 TRUTH, GIVEN, LOW, HIGH = "truth", "given", "low", "high"
 """Columns of answers: what was measured, what was predicted, and the ends of its interval."""
@@ -32,6 +43,9 @@ SQUARED_ERROR = "squared_error"
 """Answers about fields: the area-weighted mean squared error of each, in squared units."""
 
 Compute = Callable[[pd.DataFrame], float]
+
+Pair = Callable[[pd.DataFrame], tuple[np.ndarray, np.ndarray]]
+"""Gives truth and prediction of answers, item by item."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,10 @@ class Measure:
     parts: Parts | None = None
     """The same score by sums, where that is possible; the tests hold the two together."""
 
+    ranked: Callable[[pd.DataFrame], Scores] | None = None
+    """The same score of many resamples from how often each holds each item, for scores that look
+    at the items' order; the tests hold the two together."""
+
     def of(self, answers: pd.DataFrame) -> float:
         """Return the score of answers; NaN where there are none or their columns are lacking."""
         return float(self.compute(answers)) if self.can_score(answers) else float("nan")
@@ -81,7 +99,9 @@ class Measure:
     def where(self, name: str, rows: Callable[[pd.DataFrame], pd.Series]) -> "Measure":
         """Return the same measure on some of the items, such as those on activity cliffs."""
         parts = self.parts and Parts(partial(_parts_on_rows, self.parts, rows), self.parts.total)
-        return replace(self, name=name, compute=partial(_on_rows, self, rows), parts=parts)
+        ranked = self.ranked and partial(_ranked_on_rows, self.ranked, rows)
+        compute = partial(_on_rows, self, rows)
+        return replace(self, name=name, compute=compute, parts=parts, ranked=ranked)
 
 
 def _on_rows(
@@ -96,6 +116,16 @@ def _parts_on_rows(
     chosen = rows(answers).to_numpy(dtype=bool)
     found: np.ndarray = parts.of(answers) * chosen[:, None]
     return found
+
+
+def _ranked_on_rows(
+    ranked: Callable[[pd.DataFrame], Scores],
+    rows: Callable[[pd.DataFrame], pd.Series],
+    answers: pd.DataFrame,
+) -> Scores:
+    chosen = rows(answers).to_numpy(dtype=bool)
+    scores = ranked(answers[chosen])
+    return lambda counts: scores(counts[chosen])
 
 
 def _pair(metric: Metric, answers: pd.DataFrame) -> float:
@@ -115,21 +145,44 @@ def numbered_columns(answers: pd.DataFrame, prefix: str) -> list[str]:
 
 
 def of_numbers(
-    name: str, metric: Metric, *, unit: str | None = None, smaller_is_better: bool = False
+    name: str,
+    metric: Metric,
+    *,
+    unit: str | None = None,
+    smaller_is_better: bool = False,
+    sums: Sums | None = None,
+    ranked: Ranked | None = None,
 ) -> Measure:
-    """Return a measure of numbers by a metric of (truth, prediction); missing ones are left out."""
-    return Measure(name, partial(_pair, metric), unit, smaller_is_better)
+    """Return a measure of numbers by a metric of (truth, prediction); missing ones are left out.
+
+    Args:
+        name: The metric's usual name.
+        metric: Computes it.
+        unit: The unit of errors.
+        smaller_is_better: Which way is up.
+        sums: The same by sums over items, where that is possible.
+        ranked: The same by counts of items, where order is looked at.
+    """
+    return Measure(
+        name,
+        partial(_pair, metric),
+        unit,
+        smaller_is_better,
+        parts=_summed(sums, _numbers),
+        ranked=_ordered(ranked, _numbers),
+    )
 
 
 def regression(names: Sequence[str], unit: str | None) -> tuple[Measure, ...]:
     """Return measures of numbers by their usual names: RMSE, MAE, R2, Spearman, Kendall."""
     return tuple(
-        Measure(
+        of_numbers(
             one,
-            partial(_pair, REGRESSION[one]),
-            unit if one in {"RMSE", "MAE"} else None,
-            one in {"RMSE", "MAE"},
-            parts=_summed(one, _numbers),
+            REGRESSION[one],
+            unit=unit if one in {"RMSE", "MAE"} else None,
+            smaller_is_better=one in {"RMSE", "MAE"},
+            sums=SUMS.get(one),
+            ranked=RANKED_NUMBERS.get(one),
         )
         for one in names
     )
@@ -144,23 +197,46 @@ def _tables(answers: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return answers[TRUTH].to_numpy(np.float64), answers[names].to_numpy(np.float64)
 
 
-def _summed(
-    name: str, pair: Callable[[pd.DataFrame], tuple[np.ndarray, np.ndarray]]
-) -> Parts | None:
+def _known(truth: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Return which records have any truth, and all of a prediction."""
+    unknown = np.isnan(truth).all(axis=tuple(range(1, truth.ndim)))
+    not_given = np.isnan(given).any(axis=tuple(range(1, given.ndim)))
+    return np.asarray(~(unknown | not_given))
+
+
+def _summed(sums: Sums | None, pair: Pair) -> Parts | None:
     """Return the parts of a metric that sums over records tell, without records not measured."""
-    if name not in SUMS:
+    if sums is None:
         return None
-    parts, total = SUMS[name]
+    parts, total = sums
 
     def of(answers: pd.DataFrame) -> np.ndarray:
         truth, given = pair(answers)
-        known = ~np.isnan(truth) & ~np.isnan(given.reshape(len(given), -1)).any(axis=1)
+        known = _known(truth, given)
         some = parts(truth[known], given[known])
         found = np.zeros((len(truth), some.shape[1]))
         found[known] = some
         return found
 
     return Parts(of, total)
+
+
+def _ordered(ranked: Ranked | None, pair: Pair) -> Callable[[pd.DataFrame], Scores] | None:
+    """Return a metric that counts of records tell, without records not measured."""
+    return None if ranked is None else partial(_scores_of_known, ranked, pair)
+
+
+def _scores_of_known(ranked: Ranked, pair: Pair, answers: pd.DataFrame) -> Scores:
+    truth, given = pair(answers)
+    known = _known(truth, given)
+    if not known.any():
+        return _undefined
+    scores = ranked(truth[known], given[known])
+    return lambda counts: scores(counts[known])
+
+
+def _undefined(counts: Counts) -> np.ndarray:
+    return np.full(counts.shape[1], np.nan)
 
 
 def binary(names: Sequence[str]) -> tuple[Measure, ...]:
@@ -176,8 +252,8 @@ def multiclass(names: Sequence[str]) -> tuple[Measure, ...]:
 def _of_classes(name: str, metric: Metric) -> Measure:
     smaller = name in {"Brier", "log loss"}
     columns = (TRUTH, f"{CHANCE}0", f"{CHANCE}1")
-    parts = _summed(name, _tables)
-    return Measure(name, partial(_chances, metric), None, smaller, columns, parts)
+    parts, ranked = _summed(SUMS.get(name), _tables), _ordered(RANKED_CLASSES.get(name), _tables)
+    return Measure(name, partial(_chances, metric), None, smaller, columns, parts, ranked)
 
 
 def multilabel(names: Sequence[str]) -> tuple[Measure, ...]:
@@ -189,14 +265,20 @@ def multilabel(names: Sequence[str]) -> tuple[Measure, ...]:
             None,
             one == "log loss",
             (f"{TRUE_LABEL}0", f"{CHANCE}0"),
+            _summed(LABEL_SUMS.get(one), _label_tables),
+            _ordered(RANKED_LABELS.get(one), _label_tables),
         )
         for one in names
     )
 
 
 def _labels(metric: Metric, answers: pd.DataFrame) -> float:
+    return metric(*_label_tables(answers))
+
+
+def _label_tables(answers: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     truth = answers[numbered_columns(answers, TRUE_LABEL)].to_numpy(np.float64)
-    return metric(truth, answers[numbered_columns(answers, CHANCE)].to_numpy(np.float64))
+    return truth, answers[numbered_columns(answers, CHANCE)].to_numpy(np.float64)
 
 
 def mean_of(
@@ -276,7 +358,13 @@ def macro_f1_of_counts(kinds: Sequence[str], name: str = "macro F1") -> Measure:
                 scores.append(2 * float(answers[hits].sum()) / total)
         return float(np.mean(scores)) if scores else float("nan")
 
-    return Measure(name, compute, columns=tuple(one for kind in columns.values() for one in kind))
+    flat = tuple(one for kind in columns.values() for one in kind)
+    return Measure(name, compute, columns=flat, parts=Parts(partial(_columns, flat), mean_of_f1))
+
+
+def mean_of_f1(sums: Float[np.ndarray, "part resample"]) -> Float[np.ndarray, " resample"]:
+    """Return the mean F1 of kinds from three sums each: hits, guessed and wanted."""
+    return mean_of_defined(2 * sums[0::3] / (sums[1::3] + sums[2::3]))
 
 
 def _inside(answers: pd.DataFrame) -> float:

@@ -88,16 +88,26 @@ def save_result(result: Result, path: Path) -> None:
     partial.replace(path)
 
 
-def load_result(path: Path) -> Result | None:
-    """Return a kept result; None if there is none, or another version wrote it."""
+def load_facts(path: Path) -> dict[str, Any] | None:
+    """Return a kept result without its answers, by the names of `Result`.
+
+    None if there is none, or another version wrote it.
+    """
     if not path.is_file():
         return None
     stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if stored.pop("format_version", None) != FORMAT_VERSION:
         return None
     quick = stored.pop("quick")
-    answers = pd.read_parquet(path.with_suffix(".parquet"))
-    return Result(quick=None if quick is None else Quick(**quick), answers=answers, **stored)
+    return {**stored, "quick": None if quick is None else Quick(**quick)}
+
+
+def load_result(path: Path) -> Result | None:
+    """Return a kept result; None if there is none, or another version wrote it."""
+    facts = load_facts(path)
+    if facts is None:
+        return None
+    return Result(answers=pd.read_parquet(path.with_suffix(".parquet")), **facts)
 
 
 def load_results(folder: Path, task: str = "*") -> list[Result]:

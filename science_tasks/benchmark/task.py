@@ -1,7 +1,7 @@
 """What a scientific question is: frozen data, so that a reader sees the science and no plumbing."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -166,9 +166,6 @@ class Task:
 
     traps: tuple[str, ...] = ()
     """What a reader must know before believing any score here."""
-
-    minutes: Mapping[str, float] = field(default_factory=dict)
-    """By method, measured minutes on two CPU cores for all splits with one seed."""
 
     is_long: bool = False
     """Whether the default run takes more than 20 minutes on two CPU cores."""

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import KFold, StratifiedKFold
 
@@ -14,12 +16,14 @@ from kagaku.science_tasks.benchmark.measures import (
     CHANCE,
     TRUTH,
     Measure,
+    Parts,
     binary,
     numbered_columns,
     regression,
 )
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Published, Rows, Task
 from kagaku.science_tasks.materials.methods import composition_methods
+from kagaku.science_tasks.metric_functions import mean_of_defined
 
 FOLDS, FOLD_SEED = 5, 18_012_019
 """The rule of Matbench v0.1: Dunn et al. 2020, https://doi.org/10.1038/s41524-020-00406-3."""
@@ -106,7 +110,25 @@ def _balanced(answers: pd.DataFrame) -> float:
     return float(balanced_accuracy_score(truth, given)) if len(set(truth)) > 1 else float("nan")
 
 
-BALANCED = Measure("balanced accuracy", _balanced, columns=(TRUTH, f"{CHANCE}0", f"{CHANCE}1"))
+def _hits_and_wants(answers: pd.DataFrame) -> Float[np.ndarray, "item part"]:
+    given = answers[numbered_columns(answers, CHANCE)].to_numpy()
+    wanted = answers[TRUTH].to_numpy()[:, None] == np.arange(given.shape[1])
+    hits = wanted & (given.argmax(axis=1)[:, None] == np.arange(given.shape[1]))
+    return np.concatenate([hits, wanted], axis=1).astype(np.float64)
+
+
+def _mean_recall(sums: Float[np.ndarray, "part resample"]) -> Float[np.ndarray, " resample"]:
+    hits, wanted = np.split(sums, 2)
+    several = (wanted > 0).sum(axis=0) > 1
+    return np.asarray(np.where(several, mean_of_defined(hits / wanted), np.nan))
+
+
+BALANCED = Measure(
+    "balanced accuracy",
+    _balanced,
+    columns=(TRUTH, f"{CHANCE}0", f"{CHANCE}1"),
+    parts=Parts(_hits_and_wants, _mean_recall),
+)
 
 
 def _measures(load: Load, unit: str | None, *, is_repeated: bool) -> tuple[Measure, ...]:

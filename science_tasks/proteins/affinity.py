@@ -10,6 +10,7 @@ from kagaku.science_tasks.benchmark.files import stored_json, text
 from kagaku.science_tasks.benchmark.measures import of_numbers, regression
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Method, Published, Task
 from kagaku.science_tasks.proteins.affinity_measures import (
+    MEAN_SQUARE_SUMS,
     concordance_index,
     mean_square_error,
     modified_r2,
@@ -22,6 +23,7 @@ from kagaku.science_tasks.proteins.affinity_methods import (
     mean_of_all,
     nearest,
 )
+from kagaku.science_tasks.rank_metrics import concordance
 
 _STEM = "proteins/dta_davis"
 TABLE, DRUGS, PROTEINS, TRAIN, TEST = FILES = (
@@ -99,8 +101,14 @@ _METHODS: dict[str, Method] = {
 }
 _UNIT = "-log10(mol/L)"
 _MEASURES = (
-    of_numbers("MSE", mean_square_error, unit="(-log10(mol/L))^2", smaller_is_better=True),
-    of_numbers("CI", concordance_index),
+    of_numbers(
+        "MSE",
+        mean_square_error,
+        unit="(-log10(mol/L))^2",
+        smaller_is_better=True,
+        sums=MEAN_SQUARE_SUMS,
+    ),
+    of_numbers("CI", concordance_index, ranked=concordance),
     of_numbers("rm2", modified_r2),
     *regression(("RMSE", "Spearman"), _UNIT),
 )

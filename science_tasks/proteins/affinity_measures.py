@@ -4,12 +4,19 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import kendalltau, pearsonr
 
+from kagaku.science_tasks.metric_functions import SUMS
+from kagaku.science_tasks.resampling import Sums
+
 Numbers = Float[np.ndarray, " pair"]
 
 
 def mean_square_error(truth: Numbers, given: Numbers) -> float:
     """Return the mean squared error, in the square of the target's unit."""
     return float(np.square(truth - given).mean())
+
+
+MEAN_SQUARE_SUMS: Sums = (SUMS["RMSE"][0], lambda sums: sums[0] / sums[1])
+"""The same by sums over pairs."""
 
 
 def concordance_index(truth: Numbers, given: Numbers) -> float:

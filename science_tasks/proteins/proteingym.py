@@ -28,6 +28,7 @@ from kagaku.science_tasks.proteins.variant_scores import (
     volume_scores,
 )
 from kagaku.science_tasks.proteins.variants import mutate, parse_variant
+from kagaku.science_tasks.rank_metrics import Scores
 
 ASSAYS = "proteins/proteingym_reference/DMS_substitutions.csv"
 SCORES = "proteins/proteingym_reference/DMS_zero_shot_DMS_substitutions_Spearman_DMS_level.csv"
@@ -281,7 +282,16 @@ def _area(answers: pd.DataFrame) -> float:
     return measure.of(_measured_classes(answers))
 
 
-_AREA = replace(binary(("ROC-AUC",))[0], compute=_area, columns=(TRUTH, GIVEN, ABOVE))
+def _areas(answers: pd.DataFrame) -> Scores:
+    # Ranks among all variants order the drawn ones as their own ranks do.
+    (measure,) = binary(("ROC-AUC",))
+    assert measure.ranked is not None
+    return measure.ranked(_measured_classes(answers))
+
+
+_AREA = replace(
+    binary(("ROC-AUC",))[0], compute=_area, columns=(TRUTH, GIVEN, ABOVE), ranked=_areas
+)
 
 _METHODS: dict[str, Method] = {
     "blosum62": scored_by(substitution_scores),

@@ -1,12 +1,12 @@
 """Measures of residues: counts of each class per protein, so that proteins are resampled whole."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from kagaku.science_tasks.benchmark.measures import ASKED, HITS, Measure
+from kagaku.science_tasks.benchmark.measures import ASKED, HITS, Measure, Parts, mean_of_f1
 
 RIGHT, GUESSED, WANTED = "right_", "guessed_", "wanted_"
 """Columns of answers, followed by the class: residues of it that were found, that were said to be
@@ -68,7 +68,7 @@ def f1_of_class(name: str) -> Measure:
         total = float((answers[GUESSED + name] + answers[WANTED + name]).sum())
         return 2 * float(answers[RIGHT + name].sum()) / total if total else float("nan")
 
-    return Measure(f"F1 {name}", compute, columns=_columns([name]))
+    return Measure(f"F1 {name}", compute, columns=_columns([name]), parts=_summed([name]))
 
 
 def mcc_of_class(name: str) -> Measure:
@@ -84,7 +84,13 @@ def mcc_of_class(name: str) -> Measure:
             return float("nan")
         return (right * asked - guessed * wanted) / float(np.sqrt(spread))
 
-    return Measure(f"MCC {name}", compute, columns=(*_columns([name]), ASKED))
+    def total(sums: Float[np.ndarray, "part resample"]) -> Float[np.ndarray, " resample"]:
+        right, guessed, wanted, asked = sums
+        spread = guessed * (asked - guessed) * wanted * (asked - wanted)
+        return np.asarray((right * asked - guessed * wanted) / np.sqrt(spread))
+
+    columns = (*_columns([name]), ASKED)
+    return Measure(f"MCC {name}", compute, columns=columns, parts=Parts(_table(columns), total))
 
 
 def macro_f1_of(names: Sequence[str], title: str = "macro F1") -> Measure:
@@ -95,7 +101,7 @@ def macro_f1_of(names: Sequence[str], title: str = "macro F1") -> Measure:
         values = np.array([one.of(answers) for one in parts])
         return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
-    return Measure(title, compute, columns=_columns(names))
+    return Measure(title, compute, columns=_columns(names), parts=_summed(names))
 
 
 def mean_f1_of_proteins(name: str) -> Measure:
@@ -111,7 +117,28 @@ def mean_f1_of_proteins(name: str) -> Measure:
             return float("nan")
         return float((2 * answers[RIGHT + name].to_numpy(np.float64)[there] / total[there]).mean())
 
-    return Measure(f"F1 {name}, mean of proteins", compute, columns=_columns([name]))
+    def of_proteins(answers: pd.DataFrame) -> Float[np.ndarray, "protein two"]:
+        right, guessed, wanted = _table(_columns([name]))(answers).T
+        there = guessed + wanted > 0
+        f1 = 2 * right / np.where(there, guessed + wanted, 1)
+        return np.stack([f1, there.astype(np.float64)], axis=1)
+
+    parts = Parts(of_proteins, lambda sums: sums[0] / sums[1])
+    called = f"F1 {name}, mean of proteins"
+    return Measure(called, compute, columns=_columns([name]), parts=parts)
+
+
+def _summed(names: Sequence[str]) -> Parts:
+    return Parts(_table(_columns(names)), mean_of_f1)
+
+
+def _table(
+    columns: Sequence[str],
+) -> Callable[[pd.DataFrame], Float[np.ndarray, "protein column"]]:
+    def of(answers: pd.DataFrame) -> Float[np.ndarray, "protein column"]:
+        return np.asarray(answers[list(columns)].to_numpy(np.float64))
+
+    return of
 
 
 def _columns(names: Sequence[str]) -> tuple[str, ...]:

@@ -1,13 +1,14 @@
 """`kagaku benchmark`: official questions, every method on the same items, and a scoreboard."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kagaku.bases import open_base, weights_folder
+from kagaku.bases import DEFAULT, open_base, weights_folder
 from kagaku.benchmark_leaks import fingerprints, kept_leaks
+from kagaku.benchmark_minutes import SCORES_FILE, Minutes, known_minutes
 from kagaku.benchmark_scores import task_scores
 from kagaku.benchmark_tables import show_task
 from kagaku.data.catalogue import DOMAINS, Source
@@ -26,8 +27,8 @@ from kagaku.science_tasks.tasks import TASKS
 from kagaku.scoreboard import write_scoreboard
 from kagaku.terminal import Terminal
 
-SCORES_FILE = "scores.json"
-"""What the folder of a benchmark says, for programs; the page is made from it."""
+LONG_MINUTES = 20
+"""Tasks whose default run takes longer than this are marked as long."""
 
 
 @dataclass(frozen=True)
@@ -139,26 +140,76 @@ def _family_scores(
     return task_scores(family.whole, family.gathered(results), leaks)
 
 
-def estimate(request: BenchmarkRequest, *, terminal: Terminal | None = None) -> dict[str, Any]:
+def estimate(
+    request: BenchmarkRequest,
+    folders: Sequence[Path] = (),
+    *,
+    terminal: Terminal | None = None,
+) -> dict[str, float | None]:
     """Print and return how long a request would take, from measured minutes; runs nothing.
 
+    Args:
+        request: What would be run.
+        folders: Benchmarks that have been run, the nearest to this one first; after them the
+            shipped table is asked.
+        terminal: Where to print.
+
     Returns:
-        By task, minutes on two CPU cores; None where a method was never measured.
+        By task, minutes; None where a method was never measured.
+
+    Raises:
+        InputError: A task or method is unknown, or a folder holds no benchmark.
     """
     terminal = terminal or Terminal()
-    found: dict[str, Any] = {}
+    quick = Quick() if request.is_quick else None
+    known = known_minutes(folders, request.base or DEFAULT, quick)
+    found: dict[str, float | None] = {}
     rows = []
     for task in chosen_tasks(request, terminal):
         methods = request.methods or task.default
-        known = [task.minutes.get(one) for one in methods]
-        total = None
-        if all(one is not None for one in known):
-            total = request.n_seeds * sum(one for one in known if one is not None)
-        found[task.name] = total
-        told = "not measured" if total is None else f"{total:.1f}"
-        rows.append([task.name, ", ".join(methods), told, "long" if task.is_long else ""])
-    terminal.table("minutes on two CPU cores, all splits", ["task", "methods", "minutes", ""], rows)
+        for one in methods:
+            task.method(one)
+        measured = [known[task.name, one] for one in methods if (task.name, one) in known]
+        lacking = [one for one in methods if (task.name, one) not in known]
+        total = sum((_asked(one, request) for one in measured), start=0.0)
+        found[task.name] = None if lacking else total
+        places = "; ".join(sorted({one.machine for one in measured}))
+        told = f"{total:.1f}" if measured else "not measured"
+        if measured and lacking:
+            told = f"over {told}: {', '.join(lacking)} not measured"
+        rows.append([task.name, ", ".join(methods), told, places, _length(task, total)])
+    columns = ["task", "methods", "minutes", "measured on", ""]
+    seeds = "one seed" if request.n_seeds == 1 else f"{request.n_seeds} seeds"
+    terminal.table(f"minutes, {', '.join(request.splits) or 'all splits'}, {seeds}", columns, rows)
+    _tell_total(found, terminal)
     return found
+
+
+def _asked(one: Minutes, request: BenchmarkRequest) -> float:
+    """Return the minutes of the seeds and splits of a request; splits are taken to be alike."""
+    share = len(request.splits) / one.n_splits if request.splits else 1.0
+    return one.minutes * request.n_seeds * share
+
+
+def _length(task: Task, minutes: float) -> str:
+    """Return whether a task is marked as long, or would be by what was measured."""
+    if task.is_long:
+        return "long"
+    return f"over {LONG_MINUTES} minutes" if minutes > LONG_MINUTES else ""
+
+
+def _tell_total(found: Mapping[str, float | None], terminal: Terminal) -> None:
+    known = [one for one in found.values() if one is not None]
+    lacking = len(found) - len(known)
+    if known:
+        terminal.say(f"Together {sum(known):.1f} minutes, reading and scoring not counted.")
+    if lacking:
+        terminal.say(
+            f"{lacking} of {len(found)} tasks were not measured, or not all of their methods: name "
+            "a benchmark folder that has them (--timed FOLDER)."
+        )
+    if any(TASKS[one].is_long for one in found):
+        terminal.say("Long ones are run when named, and with their domain if you add --long.")
 
 
 def list_tasks(terminal: Terminal | None = None) -> None:

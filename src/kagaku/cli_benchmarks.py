@@ -61,9 +61,14 @@ def benchmark(
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Say how long it would take, and run nothing.")
     ] = False,
+    timed: Annotated[
+        list[Path] | None,
+        typer.Option(help="An earlier benchmark folder, to estimate from; may be repeated."),
+    ] = None,
 ) -> None:
     """Answer official questions with every method, and leave a scoreboard."""
     from kagaku import benchmark as verb
+    from kagaku.benchmark_minutes import SCORES_FILE
 
     if not names:
         verb.list_tasks()
@@ -78,7 +83,8 @@ def benchmark(
         with_long=long,
     )
     if estimate:
-        verb.estimate(request)
+        own = [output] if (output / SCORES_FILE).is_file() else []
+        verb.estimate(request, (*own, *(timed or ())))
     else:
         verb.benchmark(request, output)
 

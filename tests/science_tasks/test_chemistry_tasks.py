@@ -14,12 +14,12 @@ import pytest
 from torchmetrics.functional.text import bleu_score
 
 from kagaku.bases import load_base, weights_folder
-from kagaku.data.catalogue import FolderSource, find_dataset
+from kagaku.data.catalogue import FolderSource, Source, find_dataset
 from kagaku.data.identity import molecule_key
 from kagaku.errors import InputError
-from kagaku.models.pretraining.beam import BeamConfig
+from kagaku.models.pretraining.beam import BeamConfig, Found, beam_search
 from kagaku.models.pretraining.stored import load_pretrained
-from kagaku.models.pretraining.translation import TranslationConfig
+from kagaku.models.pretraining.translation import TranslationConfig, TranslationData
 from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.files import frame
 from kagaku.science_tasks.benchmark.measures import GIVEN, TRUTH
@@ -44,6 +44,7 @@ from kagaku.science_tasks.chemistry.molecule_text import Described, DescriptionC
 from kagaku.science_tasks.chemistry.moleculeace import ALL_TARGETS, ON_CLIFFS, RMSE, potency_case
 from kagaku.science_tasks.chemistry.moleculeace_scores import MODELS, ROWS, SCORES
 from kagaku.science_tasks.chemistry.reaction_yields import COMPONENTS, one_hot_forest, yield_case
+from kagaku.science_tasks.chemistry.reactions import FILES as REACTION_FILES
 from kagaku.science_tasks.chemistry.reactions import (
     MEASURES,
     ReactionCase,
@@ -505,6 +506,34 @@ def methods_tried(task: Task) -> tuple[str, ...]:
     return task.default if task.name == FIRST else tuple(m for m in task.default if m != "auto")
 
 
+class BriefData(TranslationData):
+    """Pairs that are taught in two small steps."""
+
+    def __init__(self, given: Any, wanted: Any, pairs: Any, config: Any, respell: Any) -> None:
+        brief = replace(config, max_steps=2, n_rows=min(config.n_rows, 6))
+        super().__init__(given, wanted, pairs, brief, respell)
+
+
+def brief_search(
+    network: Any, modality: str, prefixes: Any, config: BeamConfig, **how: Any
+) -> list[list[Found]]:
+    """Return what a search finds within a few tokens."""
+    brief = replace(config, most_tokens=min(config.most_tokens, 40))
+    return beam_search(network, modality, prefixes, brief, **how)
+
+
+def every_tenth_reaction(source: FolderSource) -> Source:
+    """Return a source whose files of reactions have every tenth line: reading all takes long."""
+
+    def read(key: str) -> bytes:
+        content = source(key)
+        if key in REACTION_FILES:
+            return b"\n".join(content.splitlines()[::10])
+        return content
+
+    return read
+
+
 @pytest.mark.benchmark_data
 @pytest.mark.parametrize("name", OWN)
 def test_a_question_is_answered_end_to_end(
@@ -513,12 +542,15 @@ def test_a_question_is_answered_end_to_end(
     base: BaseUse,
     tmp_path: Path,
     quickly: Callable[[], ExitStack],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("kagaku.science_tasks.translating.TranslationData", BriefData)
+    monkeypatch.setattr("kagaku.science_tasks.translating.beam_search", brief_search)
     task = TASKS[name]
     splits = {"buchwald-hartwig": ("FullCV_01",), "buchwald-hartwig-additives": ("Test1", "Test4")}
     plan = Plan(methods_tried(task), splits.get(name, ()), quick=Quick(24, 4))
     with quickly():
-        results = list(run_task(task, source, base, plan, tmp_path))
+        results = list(run_task(task, every_tenth_reaction(source), base, plan, tmp_path))
     assert {one.method for one in results} == set(methods_tried(task))
     for one in results:
         check_scores(task, one)

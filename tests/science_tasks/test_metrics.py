@@ -226,7 +226,7 @@ def test_sums_over_records_give_the_metric_of_the_library(name: str, metric: Met
     truth = rng.normal(size=50) if name in REGRESSION else rng.integers(0, 2, 50).astype(float)
     given = truth + rng.normal(size=50) if name in REGRESSION else rng.dirichlet([1, 1], 50)
     if name not in SUMS:
-        assert name in {"Spearman", "Kendall", "ROC-AUC", "average precision", "MCC"}
+        assert name in {"Spearman", "Kendall", "ROC-AUC", "average precision"}
         return
     parts, total = SUMS[name]
     found = total(parts(truth, given).sum(axis=0)[:, None])

@@ -1,0 +1,55 @@
+"""Write how long benchmark methods took into the table that ``kagaku benchmark --estimate`` reads.
+
+    python scripts/benchmark_minutes.py FOLDER...
+
+Each folder was written by ``kagaku benchmark`` without ``--quick``, on a machine that did nothing
+else. Rows of the same task, method and base are replaced, by later folders too, unless they tell of
+more splits. Tasks whose mark as long does not fit what was measured are named.
+"""
+
+import argparse
+from pathlib import Path
+
+from kagaku.benchmark import LONG_MINUTES
+from kagaku.benchmark_minutes import (
+    TABLE,
+    Minutes,
+    minutes_of_folder,
+    newest,
+    read_minutes,
+    write_minutes,
+)
+from kagaku.science_tasks.tasks import TASKS
+
+
+def wrongly_marked(rows: list[Minutes]) -> list[str]:
+    """Return a sentence for each task whose default run is long or short against its mark."""
+    found = []
+    for name, task in TASKS.items():
+        known = {one.method: one.minutes for one in rows if one.task == name}
+        total = sum(known.get(method, 0.0) for method in task.default)
+        is_whole = set(task.default) <= set(known)
+        if total > LONG_MINUTES and not task.is_long:
+            found.append(f"{name} took {total:.1f} minutes and is not marked as long")
+        if is_whole and total <= LONG_MINUTES and task.is_long:
+            found.append(f"{name} took {total:.1f} minutes and is marked as long")
+    return found
+
+
+def main() -> None:
+    """Update the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--table", type=Path, default=TABLE)
+    arguments = parser.parse_args()
+    rows = read_minutes(arguments.table) if arguments.table.is_file() else []
+    for folder in arguments.folders:
+        rows = newest(rows, minutes_of_folder(folder))
+    write_minutes(rows, arguments.table)
+    print(f"{len(rows)} rows in {arguments.table}")
+    for sentence in wrongly_marked(rows):
+        print(sentence)
+
+
+if __name__ == "__main__":
+    main()
