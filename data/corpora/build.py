@@ -56,6 +56,9 @@ PARTITION_SAMPLES = 2_000
 DEFERRED_BYTES = 20_000
 """What a value counts that the worker has to make: it costs more than its size."""
 
+CODE_VERSION = 2
+"""Raised by one whenever cleaning, keys or selection would give another corpus."""
+
 HELD_OUT_PIECE = 5_000
 """Held-out values per task."""
 
@@ -161,6 +164,7 @@ class CorpusPlan:
             "most_valid": self.most_valid,
             "shard_bytes": self.shard_bytes,
             "tools": tools.version,
+            "code": CODE_VERSION,
         }
 
 
@@ -250,7 +254,8 @@ def _held_out(
     plan: CorpusPlan, work: Path, tools: SampleTools, run: Runner, progress: Progress
 ) -> HeldOut:
     """Return the index of everything that must not be trained on."""
-    digest = _digest({"held_out": plan.held_out_version, "tools": tools.version})
+    told = {"held_out": plan.held_out_version, "tools": tools.version, "code": CODE_VERSION}
+    digest = _digest(told)
     folder = work / f"held-out-{digest}"
     folder.mkdir(exist_ok=True)
     paths = []
@@ -276,7 +281,8 @@ def _cleaned(
     progress: Progress,
 ) -> list[Path]:
     """Return the paths of a source's cleaned partitions, in order."""
-    digest = _digest(source.fingerprint() | {"seed": seed, "tools": tools.version})
+    told = {"seed": seed, "tools": tools.version, "code": CODE_VERSION}
+    digest = _digest(source.fingerprint() | told)
     folder = work / f"{source.name}-{digest}"
     folder.mkdir(exist_ok=True)
     chosen, expected = _choice(source, seed)

@@ -6,17 +6,21 @@ apart by the same rules as in a user's table, and what is no molecule, protein o
 
 import csv
 import gzip
+import hashlib
 import io
 import json
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from kagaku.data.columns import MOSTLY_BASES, guess_column
 from kagaku.data.corpora.held_out import HeldOutValue
 from kagaku.data.corpora.keys import hashed, words
+from kagaku.data.sdf import read_sdf
 
 Found = Iterator[tuple[str, str]]
 """Pairs of modality and value."""
@@ -60,10 +64,30 @@ def read_held_out_folder(folder: Path) -> Iterator[HeldOutValue]:
 
 
 def describe_folder(folder: Path) -> str:
-    """Return what tells one state of a folder from another: names and sizes of its files."""
+    """Return what tells one state of a folder from another: names and contents of its files."""
     files = sorted(one for one in folder.rglob("*") if one.is_file())
-    told = "\n".join(f"{one.relative_to(folder).as_posix()} {one.stat().st_size}" for one in files)
-    return f"{len(files)} files, {hashed('folder', told.encode()):016x}"
+    told = []
+    for one in files:
+        with one.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        told.append(f"{one.relative_to(folder).as_posix()} {digest}")
+    return f"{len(files)} files, {hashed('folder', chr(10).join(told).encode()):016x}"
+
+
+def unread_files(folder: Path) -> list[str]:
+    """Return the files of a folder that `read_held_out_folder` has no reader for, by their names.
+
+    What an archive holds is not asked.
+    """
+    files = sorted(one for one in folder.rglob("*") if one.is_file())
+    names = [one.relative_to(folder).as_posix() for one in files]
+    return [name for name in names if not _is_known(name.lower())]
+
+
+def _is_known(name: str) -> bool:
+    while name.endswith((".gz", ".zst")):
+        name = name.rpartition(".")[0]
+    return name.endswith((*_CONTAINERS, *_NUMBERS)) or name.rpartition(".")[2] in _READERS
 
 
 def _read(name: str, load: Callable[[], bytes]) -> Found:
@@ -86,6 +110,10 @@ def _read(name: str, load: Callable[[], bytes]) -> Found:
         yield from reader(load().decode("utf-8-sig", "replace"))
     elif lower.endswith(".xlsx"):
         yield from _workbook(load())
+    elif lower.endswith(".parquet"):
+        yield from _parquet(load())
+    elif lower.endswith(".sdf"):
+        yield from _structures(load())
 
 
 def _unzstd(content: bytes) -> bytes:
@@ -94,16 +122,19 @@ def _unzstd(content: bytes) -> bytes:
     return bytes(imagecodecs.zstd_decode(content))
 
 
-def _delimited(delimiter: str) -> Callable[[str], Found]:
+def _delimited(usual: str) -> Callable[[str], Found]:
     def read(text: str) -> Found:
         csv.field_size_limit(2**30)
+        heading = text.partition("\n")[0]
+        # Excel writes semicolons where the comma is the decimal sign.
+        delimiter = usual if usual in heading else max(",;\t", key=heading.count)
         rows = csv.reader(io.StringIO(text), delimiter=delimiter)
-        heading = next(rows, [])
-        columns: list[list[str | None]] = [[] for _ in heading]
+        names = next(rows, [])
+        columns: list[list[str | None]] = [[] for _ in names]
         for row in rows:
             for column, cell in zip(columns, row, strict=False):
                 column.append(cell or None)
-        for name, cells in zip(heading, columns, strict=True):
+        for name, cells in zip(names, columns, strict=True):
             yield from _column(name, cells)
 
     return read
@@ -162,10 +193,8 @@ def _json(text: str) -> Found:
     except ValueError:
         stored = []
         for line in text.splitlines():
-            try:
+            with suppress(ValueError):  # a comment, or an empty line
                 stored.append(json.loads(line))
-            except ValueError:
-                return
     columns: dict[str, list[Any]] = {}
     for one in stored:
         _gather(one, "", columns)
@@ -218,6 +247,25 @@ def _tagged(text: str) -> Found:
             sentence = []
 
 
+def _parquet(content: bytes) -> Found:
+    import pandas as pd
+
+    frame = pd.read_parquet(io.BytesIO(content))
+    for name in frame.columns:
+        if frame[name].dtype.kind not in "biufcM":
+            cells = [one if isinstance(one, str) else None for one in frame[name]]
+            yield from _column(str(name), list(cells))
+
+
+def _structures(content: bytes) -> Found:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "structures.sdf"
+        path.write_bytes(content)
+        for table in read_sdf(path, rows_per_chunk=10_000):
+            for name in table.frame.columns:
+                yield from _column(str(name), list(table.frame[name]))
+
+
 def _workbook(content: bytes) -> Found:
     import openpyxl
 
@@ -229,6 +277,11 @@ def _workbook(content: bytes) -> Found:
     book.close()
 
 
+_NUMBERS = (".nc", ".npz", ".npy", ".grib", ".h5", ".png", ".jpg", ".tif", ".tiff")
+"""Endings of grids and images, in which nothing is looked for."""
+
+_CONTAINERS = (".zip", ".tar", ".tgz", ".xlsx", ".parquet", ".sdf")
+
 _READERS: dict[str, Callable[[str], Found]] = {
     "csv": _delimited(","),
     "tsv": _delimited("\t"),
@@ -237,6 +290,7 @@ _READERS: dict[str, Callable[[str], Found]] = {
     "json": _json,
     "jsonl": _json,
     "smi": _smiles,
+    "smiles": _smiles,
     "fasta": _fasta,
     "fa": _fasta,
     "faa": _fasta,

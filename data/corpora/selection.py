@@ -38,6 +38,10 @@ class Seen:
     keys: dict[tuple[str, ...], np.ndarray] = field(default_factory=dict)
     """By the modalities of a source, sorted uint64 keys."""
 
+    signed: dict[str, list[tuple[Partition, np.ndarray]]] = field(default_factory=dict)
+    """By the modality of signed first inputs, partitions and what became of their samples; their
+    signatures stay on disk."""
+
     def is_new(self, kind: tuple[str, ...], keys: np.ndarray) -> Bool[np.ndarray, " sample"]:
         """Return which keys were not seen, each only at its first place."""
         first = np.zeros(len(keys), dtype=bool)
@@ -47,6 +51,18 @@ class Seen:
     def add(self, kind: tuple[str, ...], keys: np.ndarray) -> None:
         """Remember keys."""
         self.keys[kind] = np.union1d(self.keys.get(kind, np.zeros(0, dtype=np.uint64)), keys)
+
+    def sign(self, modality: str, partitions: Sequence[Partition], fate: np.ndarray) -> None:
+        """Remember where the signatures of first inputs lie, and what became of the samples."""
+        stops = np.cumsum([len(one.keys) for one in partitions])[:-1]
+        parts = zip(partitions, np.split(fate.astype(np.int8), stops), strict=True)
+        self.signed.setdefault(modality, []).extend(parts)
+
+    def fates(self, modality: str) -> Int[np.ndarray, " sample"]:
+        """Return what became of the signed samples of a modality, in the order of reading."""
+        return np.concatenate(
+            [np.zeros(0, dtype=np.int8), *(fate for _, fate in self.signed.get(modality, []))]
+        )
 
 
 @dataclass(frozen=True)
@@ -90,7 +106,7 @@ def select(
     _count(steps, "exact duplicates removed", alive)
     found_in = _held_out_exactly(partitions, held_out, len(keys))
     if modalities[0] in SIGNED and len(keys):
-        groups, near = _near(partitions, modalities[0], held_out, scratch)
+        groups, earlier, near = _near(partitions, seen, modalities[0], held_out, scratch)
         found_in = np.where(found_in == NOT_HELD_OUT, near, found_in)
     found_in = np.where(alive, found_in, NOT_HELD_OUT)
     alive &= found_in == NOT_HELD_OUT
@@ -102,6 +118,10 @@ def select(
     seen.add(modalities, keys[alive])
     fate = _fates(np.concatenate([one.groups for one in partitions]), alive, valid)
     _count(steps, "torn between the parts, or beyond the validation limit", fate != NEITHER)
+    if modalities[0] in SIGNED and len(keys):
+        fate = _apart(fate, groups, seen.fates(modalities[0]), earlier)
+        _count(steps, "near one of the other part", fate != NEITHER)
+        seen.sign(modalities[0], partitions, fate)
     return Selection(fate, found_in, tuple(steps))
 
 
@@ -129,27 +149,51 @@ def _held_out_exactly(
 
 
 def _near(
-    partitions: Sequence[Partition], modality: str, held_out: HeldOut, scratch: Path
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (group, held-out set or none) of each sample, by near-duplicates of its first input.
+    partitions: Sequence[Partition], seen: Seen, modality: str, held_out: HeldOut, scratch: Path
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the group of each sample and of each earlier one, and the held-out set or none.
 
-    Held-out values take part in the grouping, so whatever is linked to one is found.
+    Groups are near-duplicates of the first input. Held-out values and earlier samples take part in
+    the grouping, so whatever is linked to one is found.
     """
     held, of_set = held_out.signatures[modality], held_out.set_of_signature[modality]
-    counts = [len(held), *(len(one.keys) for one in partitions)]
+    every = [*(one for one, _ in seen.signed.get(modality, [])), *partitions]
+    counts = [len(held), *(len(one.keys) for one in every)]
     all_rows = np.lib.format.open_memmap(
         scratch, mode="w+", dtype=np.uint32, shape=(sum(counts), PERMUTATIONS)
     )
     start = 0
-    for rows in itertools.chain([held], (one.signatures() for one in partitions)):
+    for rows in itertools.chain([held], (one.signatures() for one in every)):
         all_rows[start : start + len(rows)] = rows
         start += len(rows)
     groups = near_groups(all_rows)
     scratch.unlink()  # the mapping keeps the content until it is forgotten
     set_of_group = np.full(int(groups.max(initial=0)) + 1, NOT_HELD_OUT, dtype=np.int64)
     np.maximum.at(set_of_group, groups[: len(held)], of_set)
-    samples = groups[len(held) :]
-    return samples, set_of_group[samples]
+    first = len(groups) - sum(len(one.keys) for one in partitions)
+    samples = groups[first:]
+    return samples, groups[len(held) : first], set_of_group[samples]
+
+
+def _apart(
+    fate: np.ndarray, groups: np.ndarray, earlier_fate: np.ndarray, earlier: np.ndarray
+) -> Int[np.ndarray, " sample"]:
+    """Return the fates without samples that are near one of the other part.
+
+    A validation sample near a training one would be known by heart. Of the two the later one goes,
+    and within a source the validation sample.
+    """
+    n_groups = int(max(groups.max(initial=0), earlier.max(initial=0))) + 1
+
+    def has(numbers: np.ndarray, fates: np.ndarray, part: int) -> np.ndarray:
+        found = np.zeros(n_groups, dtype=bool)
+        found[numbers[fates == part]] = True
+        return found
+
+    is_tested = has(earlier, earlier_fate, VALIDATION)
+    kept = np.where((fate == TRAINING) & is_tested[groups], NEITHER, fate)
+    is_taught = has(earlier, earlier_fate, TRAINING) | has(groups, kept, TRAINING)
+    return np.where((kept == VALIDATION) & is_taught[groups], NEITHER, kept)
 
 
 def _fates(groups: np.ndarray, alive: np.ndarray, valid: ValidRule) -> np.ndarray:

@@ -9,11 +9,19 @@ from kagaku.cache import cache_folder
 from kagaku.corpus_recipe import CorpusRecipe, SourceRecipe
 from kagaku.data.corpora.build import CorpusPlan, SourcePlan
 from kagaku.data.corpora.held_out import HeldOutValue
-from kagaku.data.corpora.held_out_files import describe_folder, read_held_out_folder
+from kagaku.data.corpora.held_out_files import (
+    describe_folder,
+    read_held_out_folder,
+    unread_files,
+)
 from kagaku.data.corpora.sources import SOURCES, Package, Source
 from kagaku.data.corpora.user_file import file_schema, file_version, read_file
+from kagaku.errors import InputError
 from kagaku.fetching import Fetched, fetch, is_fetched
 from kagaku.terminal import Terminal
+
+MOST_NAMED = 5
+"""Files that a note names."""
 
 NO_FOLDER = (
     "No folder of benchmark files was given, so benchmark molecules, sequences and texts may be "
@@ -90,13 +98,31 @@ def corpus_plan(recipe: CorpusRecipe, fetched: dict[str, Fetched]) -> CorpusPlan
         valid_share=recipe.valid_share,
         most_valid=recipe.most_valid,
         shard_bytes=recipe.shard_megabytes * 1_000_000,
-        notes=() if folder else (NO_FOLDER,),
+        notes=_notes(folder),
     )
+
+
+def _notes(folder: Path | None) -> tuple[str, ...]:
+    if folder is None:
+        return (NO_FOLDER,)
+    if not (unread := unread_files(folder)):
+        return ()
+    shown = ", ".join(unread[:MOST_NAMED]) + (" ..." if len(unread) > MOST_NAMED else "")
+    return (f"{len(unread)} files of the folder to hold out were not looked through: {shown}.",)
 
 
 def _held_out(sources: list[Source], folder: Path | None) -> Iterator[HeldOutValue]:
     if folder is not None:
-        yield from read_held_out_folder(folder)
+        n_found = 0
+        for value in read_held_out_folder(folder):
+            n_found += 1
+            yield value
+        if not n_found:
+            raise InputError(
+                "no molecule, sequence, material or text was found in the folder to hold out",
+                fix="Name the folder of benchmark files, or leave held_out out.",
+                where=str(folder),
+            )
     for source in sources:
         yield from source.held_out()
 
@@ -107,8 +133,8 @@ def _known_source(recipe: SourceRecipe, reader: Source, fetched: dict[str, Fetch
     return SourcePlan(
         name=recipe.name,
         inputs=dict(reader.inputs),
-        origin=" and ".join(packages) or "scikit-learn, as installed",
-        version=" and ".join(versions),
+        origin=" and ".join(packages) or reader.origin,
+        version=" and ".join(versions) or reader.version,
         licence=reader.licence,
         read=reader.read,
         most=recipe.most,

@@ -158,7 +158,7 @@ def _held_out(
     if folder is None:
         return None
     expanded = os.path.expandvars(folder)
-    if "$" in expanded:
+    if "$" in expanded or not expanded.strip():
         return None
     found = path.parent / Path(expanded).expanduser()
     if not found.is_dir():

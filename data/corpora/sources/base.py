@@ -68,6 +68,12 @@ class Source(ABC):
     licence: ClassVar[str]
     """Licence as its publisher states it."""
 
+    origin: ClassVar[str] = ""
+    """Where the samples of a source without packages are from."""
+
+    version: ClassVar[str] = ""
+    """Of a source without packages: raised when it would give other samples."""
+
     n_about: ClassVar[int] = 0
     """How many samples the version that was looked at has, for the time left."""
 

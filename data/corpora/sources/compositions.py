@@ -44,6 +44,8 @@ class BalancedCompositions(Source):
     packages: ClassVar[tuple[Package, ...]] = ()
     inputs: ClassVar[Mapping[str, str]] = {"material": "material"}
     licence: ClassVar[str] = "drawn by kagaku, Apache-2.0"
+    origin: ClassVar[str] = "drawn by kagaku"
+    version: ClassVar[str] = "1"
     n_about: ClassVar[int] = N_SAMPLES
 
     def read(self) -> Iterator[RawSample]:

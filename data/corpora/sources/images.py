@@ -31,6 +31,8 @@ class Digits(Source):
     packages: ClassVar[tuple[Package, ...]] = ()
     inputs: ClassVar[Mapping[str, str]] = {"image": "image", "text": "text"}
     licence: ClassVar[str] = "CC BY 4.0"
+    origin: ClassVar[str] = "scikit-learn, as installed"
+    version: ClassVar[str] = "1"
     n_about: ClassVar[int] = 1_797
 
     def read(self) -> Iterator[RawSample]:

@@ -54,6 +54,8 @@ class SimulatedMicrographs(Source):
         "image": "image", "text": "text", NUMBER: "quantity", ACROSS: "quantity",
     }  # fmt: skip
     licence: ClassVar[str] = "drawn by kagaku, Apache-2.0"
+    origin: ClassVar[str] = "drawn by kagaku"
+    version: ClassVar[str] = "1"
     n_about: ClassVar[int] = N_SAMPLES
 
     def read(self) -> Iterator[RawSample]:
