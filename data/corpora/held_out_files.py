@@ -277,7 +277,7 @@ def _workbook(content: bytes) -> Found:
     book.close()
 
 
-_NUMBERS = (".nc", ".npz", ".npy", ".grib", ".h5", ".png", ".jpg", ".tif", ".tiff")
+_NUMBERS = (".nc", ".npz", ".npy", ".grib", ".h5", ".png", ".pgm", ".jpg", ".tif", ".tiff")
 """Endings of grids and images, in which nothing is looked for."""
 
 _CONTAINERS = (".zip", ".tar", ".tgz", ".xlsx", ".parquet", ".sdf")
