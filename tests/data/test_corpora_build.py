@@ -195,6 +195,38 @@ def test_near_duplicate_proteins_are_removed_and_families_kept(tmp_path: Path) -
     assert {one, cousin} <= set(kept)
 
 
+def test_near_twins_never_stand_on_both_sides(tmp_path: Path) -> None:
+    families = [random_protein(seed) for seed in range(60)]
+    twins = [substituted(one) for one in families]
+
+    def named(name: str, sequences: list[str]) -> SourcePlan:
+        samples = [
+            RawSample(str(i), {"protein": one, "text": f"the function number {i}"})
+            for i, one in enumerate(sequences)
+        ]
+        return source_of(name, samples, {"protein": "protein", "text": "text"})
+
+    # Of two inputs, so near-duplicates stay: some twins are drawn for the other side.
+    plan = plan_of(
+        proteins("alone", families[:40]), named("both", [*twins[:40], *families[40:], *twins[40:]]),
+        valid_share={"protein": 0.4},
+    )  # fmt: skip
+    corpus = built(plan, tmp_path / "c")
+
+    def side(part: str) -> set[str]:
+        return {one for name in ("alone", "both") for one in values(corpus, name, part, "protein")}
+
+    taught, tested = side(TRAIN), side(VALID)
+    assert taught
+    assert tested
+    for family, twin in zip(families, twins, strict=True):
+        assert not ({family, twin} & taught and {family, twin} & tested)
+    assert steps(corpus, "both")["near one of the other part"] > 5
+    # What was read first stays as it was.
+    first = built(replace(plan, sources=plan.sources[:1]), tmp_path / "first")
+    assert values(first, "alone", VALID, "protein") == values(corpus, "alone", VALID, "protein")
+
+
 def test_held_out_molecules_sequences_and_texts_are_gone_and_listed(tmp_path: Path) -> None:
     protein, other = random_protein(3), random_protein(4)
     passage = (
