@@ -1,6 +1,6 @@
 """Resampled test items, and the scores of each resample."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,30 @@ class Draws:
         groups = answers[group].to_numpy() if group is not None and group in answers else None
         members = members_of(len(answers), groups)
         return cls(members, rng.integers(0, len(members), (BOOTSTRAPS, len(members))))
+
+    @classmethod
+    def together(
+        cls, splits: Mapping[str, pd.DataFrame], group: str, rng: np.random.Generator
+    ) -> dict[str, "Draws"]:
+        """Return resamples of several splits in which each holds the same groups.
+
+        Leads of a forecast are asked of the same years: drawn each by itself, their errors would
+        seem to cancel in the mean.
+
+        Args:
+            splits: By split, one row per item.
+            group: A column whose equal values are drawn together.
+            rng: Draws.
+        """
+        labels = pd.unique(pd.concat([one[group] for one in splits.values()]))
+        chosen = rng.integers(0, len(labels), (BOOTSTRAPS, len(labels)))
+        nothing = np.zeros(0, dtype=np.int64)
+        found = {}
+        for name, one in splits.items():
+            rows = one.groupby(group, sort=False).indices
+            members = [np.asarray(rows.get(label, nothing), dtype=np.int64) for label in labels]
+            found[name] = cls(members, chosen)
+        return found
 
     @property
     def n_groups(self) -> int:

@@ -88,6 +88,12 @@ class Measure:
     """The same score of many resamples from how often each holds each item, for scores that look
     at the items' order; the tests hold the two together."""
 
+    ideal: float | None = None
+    """The best value, where neither way is up: 0 for a bias."""
+
+    is_of_set: bool = False
+    """Whether it belongs to the answers as a whole, so that resampled items say nothing of it."""
+
     def of(self, answers: pd.DataFrame) -> float:
         """Return the score of answers; NaN where there are none or their columns are lacking."""
         return float(self.compute(answers)) if self.can_score(answers) else float("nan")
@@ -282,7 +288,12 @@ def _label_tables(answers: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def mean_of(
-    column: str, name: str, *, unit: str | None = None, smaller_is_better: bool = False
+    column: str,
+    name: str,
+    *,
+    unit: str | None = None,
+    smaller_is_better: bool = False,
+    ideal: float | None = None,
 ) -> Measure:
     """Return the mean of a column over items, such as the share of hits among the first ten."""
     return Measure(
@@ -292,6 +303,7 @@ def mean_of(
         smaller_is_better,
         (column,),
         Parts(partial(_column_and_count, column), lambda sums: sums[0] / sums[1]),
+        ideal=ideal,
     )
 
 

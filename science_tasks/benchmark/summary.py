@@ -150,6 +150,14 @@ def compare_runs(
     return Paired(*names, measure.name, found, low, high, verdict)
 
 
+def _share_groups(splits: Mapping[str, pd.DataFrame], group: str) -> bool:
+    """Return whether any group stands in two splits."""
+    if any(group not in one for one in splits.values()):
+        return False
+    groups = [label for one in splits.values() for label in one[group].unique()]
+    return len(set(groups)) < len(groups)
+
+
 def best_baseline(task: Task, results: Sequence[Result]) -> str | None:
     """Return the plain baseline with the best mean score of the leading measure."""
     sign = 1 if task.leading.smaller_is_better else -1
@@ -166,13 +174,19 @@ def _interval(
 ) -> tuple[float, float]:
     """Return the central 95% of a signed sum of mean scores of resampled items.
 
-    Each split is resampled once, for all its seeds and for both sides of a difference.
+    Each split is resampled once, for all its seeds and for both sides of a difference; splits that
+    ask of the same groups are resampled together.
     """
+    if measure.is_of_set:
+        return float("nan"), float("nan")
     rng = np.random.default_rng(0)
-    draws: dict[str, Draws] = {}
+    splits: dict[str, pd.DataFrame] = {}
     for (split, _), answers in signed[0][1].items():
-        if split not in draws:
-            draws[split] = Draws.of(answers, group, rng)
+        splits.setdefault(split, answers)
+    if group is not None and _share_groups(splits, group):
+        draws = Draws.together(splits, group, rng)
+    else:
+        draws = {split: Draws.of(answers, group, rng) for split, answers in splits.items()}
     if any(one.n_groups < 2 for one in draws.values()):
         return float("nan"), float("nan")
     values = np.zeros(BOOTSTRAPS)

@@ -133,9 +133,8 @@ def _of_set(answers: pd.DataFrame) -> float:
     return float(answers["fcd"].iloc[0])
 
 
-FCD = Measure("FCD", _of_set, smaller_is_better=True, columns=("fcd",))
-"""Fréchet ChemNet distance of the valid ones to the reference. It belongs to the whole set, so its
-interval over resampled molecules says nothing: look at its spread over seeds."""
+FCD = Measure("FCD", _of_set, smaller_is_better=True, columns=("fcd",), is_of_set=True)
+"""Fréchet ChemNet distance of the valid ones to the reference; look at its spread over seeds."""
 
 MEASURES: tuple[Measure, ...] = (
     FCD,

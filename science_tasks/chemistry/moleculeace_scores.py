@@ -1,7 +1,7 @@
 """What others reached on MoleculeACE: RMSE on all test compounds, and on those in cliffs."""
 
 # https://github.com/molML/MoleculeACE, MoleculeACE/Data/results/MoleculeACE_results.csv at commit
-# 7e6de0bd; the article is van Tilborg et al. 2022, https://doi.org/10.102/acs.jcim.2c01073.
+# 7e6de0bd; the article is van Tilborg et al. 2022, https://doi.org/10.1021/acs.jcim.2c01073.
 MODELS = (
     "SVM on ECFP",
     "gradient boosting on ECFP",

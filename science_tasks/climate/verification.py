@@ -141,9 +141,9 @@ def field_measures(unit: str, *, leading: str = "RMSE") -> tuple[Measure, ...]:
         root_mean_of(SQUARED_ERROR, "RMSE", unit=unit),
         Measure("mean RMSE", _mean_root, unit, True, (SQUARED_ERROR,)),
         mean_of("acc", "ACC"),
-        mean_of("error", "bias", unit=unit),
-        Measure("spread / skill", _ratio, columns=("variance", SQUARED_ERROR)),
-        mean_of("inside", "in 90% interval"),
+        mean_of("error", "bias", unit=unit, ideal=0.0),
+        Measure("spread / skill", _ratio, columns=("variance", SQUARED_ERROR), ideal=1.0),
+        mean_of("inside", "in 90% interval", ideal=0.9),
     )
     return tuple(sorted(measures, key=lambda one: one.name != leading))
 

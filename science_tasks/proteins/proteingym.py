@@ -5,7 +5,8 @@ a method sees the wild type and which residues changed.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
@@ -223,11 +224,12 @@ def read_assay(
     return VariantCase(wild_type, tuple(table["mutant"]), measured, cutoff)
 
 
-_SCANS = {
-    "GFP_AEQVI_Sarkisyan_2016": ("avgfp", -1),
-    "PABP_YEAST_Melamed_2013": ("pab1", 1),
+_SCANS: dict[str, tuple[str, int, Callable[[float], float]]] = {
+    "GFP_AEQVI_Sarkisyan_2016": ("avgfp", -1, float),
+    "PABP_YEAST_Melamed_2013": ("pab1", 1, math.log2),
 }
-"""Assays that stand in nn4dms' tables, and the number that these give the first residue."""
+"""Assays that stand in nn4dms' tables, the number that these give the first residue, and what
+brings ProteinGym's cutoff to their scale: Pab1's scores are logarithms there, linear here."""
 
 
 def _catalogued(source: Source, name: str, info: pd.Series) -> VariantCase | None:
@@ -238,13 +240,15 @@ def _catalogued(source: Source, name: str, info: pd.Series) -> VariantCase | Non
         return case
     if name not in _SCANS:
         return None
-    stem, first = _SCANS[name]
+    stem, first, scaled = _SCANS[name]
+    cutoff = _cutoff(info)
     table = frame(source, f"proteins/nn4dms/{stem}.tsv", sep="\t")
     # ProteinGym has no stops.
     table = table[~table["variant"].str.contains("*", regex=False)]
     variants = tuple(_renumbered(one, 1 - first) for one in table["variant"])
     measured = table["score"].to_numpy(np.float64)
-    return VariantCase(str(info["target_seq"]), variants, measured, _cutoff(info))
+    scale_cutoff = None if cutoff is None else scaled(cutoff)
+    return VariantCase(str(info["target_seq"]), variants, measured, scale_cutoff)
 
 
 def _renumbered(variant: str, shift: int) -> str:
@@ -348,7 +352,7 @@ TASKS.register(
         files=(
             ASSAYS,
             LACTAMASE,
-            *(f"proteins/nn4dms/{stem}.tsv" for stem, _ in _SCANS.values()),
+            *(f"proteins/nn4dms/{stem}.tsv" for stem, _, _ in _SCANS.values()),
         ),
         load=load_assays,
         measures=_MEASURES,

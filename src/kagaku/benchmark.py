@@ -102,13 +102,13 @@ def benchmark(
             progress(0, 1, f"{task.name}: looking for leaks")
             leaks = kept_leaks(cases, plan, output, trained_on, why_not)
         audited[task.name] = leaks
-        results = _results(task, plan, leaks, output)
+        results = _results(task, plan, leaks, output, base)
         found = task_scores(task, results, leaks, task.all_published(source))
         _keep(found, output)
         show_task(found, terminal)
     for family in FAMILIES.values():
         if set(family.members.values()) <= set(audited):
-            found = _family_scores(family, plan, audited, output)
+            found = _family_scores(family, plan, audited, output, base)
             _keep(found, output)
             show_task(found, terminal)
     stored: dict[str, Any] = json.loads((output / SCORES_FILE).read_text(encoding="utf-8"))
@@ -118,23 +118,31 @@ def benchmark(
     return dict(stored["tasks"])
 
 
-def _results(task: Task, plan: Plan, leaks: Mapping[str, Leaks], output: Path) -> list[Result]:
-    """Return a task's kept results that belong to a plan."""
+def _results(
+    task: Task, plan: Plan, leaks: Mapping[str, Leaks], output: Path, base: BaseUse
+) -> list[Result]:
+    """Return a task's kept results that belong to a plan, those of other weights left out."""
     return [
         one
         for one in load_results(output, task.name)
-        if one.quick == plan.quick and one.split in leaks
+        if one.quick == plan.quick
+        and one.split in leaks
+        and (one.base is None or one.base == base.fingerprint)
     ]
 
 
 def _family_scores(
-    family: Family, plan: Plan, audited: Mapping[str, Mapping[str, Leaks]], output: Path
+    family: Family,
+    plan: Plan,
+    audited: Mapping[str, Mapping[str, Leaks]],
+    output: Path,
+    base: BaseUse,
 ) -> dict[str, Any]:
     """Return the scores of several tasks as one."""
     results = [
         one
         for name in family.members.values()
-        for one in _results(TASKS[name], plan, audited[name], output)
+        for one in _results(TASKS[name], plan, audited[name], output, base)
     ]
     leaks = {split: next(iter(audited[name].values())) for split, name in family.members.items()}
     return task_scores(family.whole, family.gathered(results), leaks)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kagaku.bases import DEFAULT, weights_folder
+from kagaku.bases import DEFAULT, UNTRAINED, weights_folder
 from kagaku.data.corpora.storage import write_json
 from kagaku.data.corpora.trained_on import TRAINED_ON_FILE, TrainedOn
 from kagaku.errors import InputError
@@ -17,16 +17,17 @@ from kagaku.science_tasks.benchmark.running import Cases, Plan
 def fingerprints(base: str | None) -> tuple[TrainedOn | None, str]:
     """Return what the base was pretrained on, or why nobody can tell."""
     name = base or DEFAULT
+    if name == UNTRAINED:
+        return None, f"{name} was pretrained on nothing."
+    unknown = (
+        f"{name} has no {TRAINED_ON_FILE} beside it, so whether it was pretrained on test items "
+        "cannot be told."
+    )
     try:
         path = weights_folder(name) / TRAINED_ON_FILE
-    except InputError:
-        return None, f"{name} was pretrained on nothing."
-    if not path.is_file():
-        return None, (
-            f"{name} has no {TRAINED_ON_FILE} beside it, so whether it was pretrained on test "
-            "items cannot be told."
-        )
-    return TrainedOn.load(path), ""
+    except InputError:  # a public model by its id, or a name that only matters where it is used
+        return None, unknown
+    return (TrainedOn.load(path), "") if path.is_file() else (None, unknown)
 
 
 def kept_leaks(
@@ -42,7 +43,7 @@ def kept_leaks(
         why_not: Why there are none.
     """
     found = {}
-    mark = _identity(trained_on, plan)
+    mark = f"{_identity(trained_on, plan)} {why_not}".rstrip()
     for split in cases.names(plan.splits):
         path = output / cases.task.name / f"{split}.leaks.json"
         stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -72,7 +72,12 @@ def task_scores(
         "n_train": {one.split: one.n_train for one in results},
         "n_test": {one.split: one.n_test for one in results},
         "measures": [
-            {"name": one.name, "unit": one.unit, "smaller_is_better": one.smaller_is_better}
+            {
+                "name": one.name,
+                "unit": one.unit,
+                "smaller_is_better": one.smaller_is_better,
+                "ideal": one.ideal,
+            }
             for one in (*task.measures, COVERAGE)
         ],
         "best_baseline": baseline,

@@ -64,6 +64,8 @@ def arrow(measure: dict[str, Any]) -> str:
     """Return a measure's name, with the way that is better."""
     if measure["name"] == COVERAGE.name:
         return str(measure["name"])
+    if measure.get("ideal") is not None:
+        return f"{measure['name']} ({measure['ideal']:g} is best)"
     return f"{measure['name']} {'↓' if measure['smaller_is_better'] else '↑'}"
 
 

@@ -15,6 +15,7 @@ from kagaku.cache import cache_folder, offline_variable
 from kagaku.data.catalogue import DataFile, Source, data_file, list_files, locate, verify
 from kagaku.data.catalogue.contents import read_stored
 from kagaku.data.catalogue.dataset import ENDINGS
+from kagaku.data.catalogue.own_files import is_own, open_own_file
 from kagaku.downloading import ByteCallback, Downloader
 from kagaku.errors import InputError
 
@@ -93,6 +94,8 @@ class DatasetSource(Source):
         Raises:
             InputError: There is no such file, it cannot be had, or its content is wrong.
         """
+        if is_own(key):
+            return open_own_file(key, (*self.folders, self.cache))
         file = data_file(key)
         return read_stored(self.path(file), file)
 

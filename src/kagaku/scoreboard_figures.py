@@ -61,5 +61,7 @@ def _short(label: str, most: int = 34) -> str:
 
 def _axis(measure: dict[str, Any]) -> str:
     unit = f" [{measure['unit']}]" if measure["unit"] not in (None, "dimensionless") else ""
+    if measure.get("ideal") is not None:
+        return f"{measure['name']}{unit}, {measure['ideal']:g} is best"
     better = "lower" if measure["smaller_is_better"] else "higher"
     return f"{measure['name']}{unit}, {better} is better"

@@ -285,6 +285,34 @@ def test_items_of_a_group_are_resampled_together() -> None:
     assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
 
 
+def test_leads_that_ask_of_the_same_years_are_resampled_together() -> None:
+    rng = np.random.default_rng(0)
+    years = np.repeat(np.arange(20), 6)
+    of_year = rng.normal(size=20)[years]  # some years are hard at every lead
+
+    def runs(shift: float) -> dict[tuple[str, int], pd.DataFrame]:
+        return {
+            (f"lead {lead}", 0): pd.DataFrame({
+                "truth": np.zeros(len(years)), "year": years,
+                "given": 1 + shift * of_year + 0.01 * rng.normal(size=len(years)),
+            })
+            for lead in range(8)
+        }  # fmt: skip
+
+    error = chain_task().leading
+    first, second = runs(0.3), runs(0.0)
+    together = compare_runs(error, first, second, ("a", "b"), group="year")
+    alone = {
+        (split, seed): one.assign(year=[f"{split} {year}" for year in one["year"]])
+        for (split, seed), one in first.items()
+    }
+    apart = compare_runs(error, alone, second, ("a", "b"), group="year")
+    assert together is not None
+    assert apart is not None
+    # Eight copies of twenty years are no more than twenty years.
+    assert together.high - together.low > 2 * (apart.high - apart.low)
+
+
 def test_planted_duplicates_are_found_in_the_training_part_and_in_the_corpus() -> None:
     table = alcohols()
     table.loc[55, "smiles"] = "OC"  # methanol, which stands in row 0 as CO
