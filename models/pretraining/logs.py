@@ -92,6 +92,32 @@ class RunLog:
         self._board.add_scalar(name, value, step)
 
 
+def last_held_out(folder: Path, step: int) -> dict[LossKey, tuple[float, int]]:
+    """Return the held-out losses measured at a step: sums and numbers of micro-batches.
+
+    Empty where that step was not measured.
+
+    Args:
+        folder: The run folder.
+        step: The step.
+    """
+    path, columns = folder / VALID_FILE, COLUMNS[VALID_FILE]
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.reader(stream) if len(row) == len(columns)][1:]
+    return {
+        (source, name): (float(value) * int(count), int(count))
+        for at, _, _, source, name, value, count in rows
+        if int(at) == step and count
+    }
+
+
+def forget_held_out(folder: Path, step: int) -> None:
+    """Remove the held-out losses of a step, of which a kill may have left a part."""
+    _keep_until(folder / VALID_FILE, COLUMNS[VALID_FILE], step - 1)
+
+
 def _keep_until(path: Path, columns: Sequence[str], step: int) -> None:
     """Leave a file with its heading and the rows of steps up to ``step``."""
     kept: list[list[str]] = []

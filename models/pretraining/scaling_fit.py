@@ -31,7 +31,7 @@ SMALLEST_CONCENTRATION = 0.1
 FEW_FREE = 5
 """With fewer runs beyond the constants, the intervals themselves are rough."""
 
-MIN_FRONTIER = 3
+MIN_FRONTIER = 5
 """Fewest runs on the frontier for a slope with an interval."""
 
 
@@ -106,7 +106,18 @@ class LawFit:
         """Return what the runs do not tell, one sentence each; empty if all is identified."""
         free = len(self.runs) - N_CONSTANTS
         few = f"only {free} runs more than constants: the intervals themselves are rough"
-        return (*self.size_doubts(), *self.floor_doubts(), *([few] if free < FEW_FREE else []))
+        widening = _widening(len(self.runs), N_CONSTANTS, self.confidence)
+        narrow = "the runs are too few for weights that vary enough: the intervals are too narrow"
+        return (
+            *self.size_doubts(),
+            *self.floor_doubts(),
+            *([few] if free < FEW_FREE else []),
+            *(
+                [narrow]
+                if _concentration(len(self.runs), widening) < SMALLEST_CONCENTRATION
+                else []
+            ),
+        )
 
     def size_doubts(self) -> tuple[str, ...]:
         """Return the doubts about how the loss goes with parameters and with tokens."""
@@ -248,10 +259,18 @@ def _widening(n_runs: int, n_constants: int, confidence: float) -> float:
 
 def _weights(n_runs: int, widening: float, rng: np.random.Generator) -> Float[ndarray, " run"]:
     """Return random weights of mean 1 whose variance is ``widening`` squared."""
-    concentration = max(widening**-2, SMALLEST_CONCENTRATION)
+    concentration = max(_concentration(n_runs, widening), SMALLEST_CONCENTRATION)
     # Never quite 0, so that even the luckiest resample has a law.
     drawn: Float[ndarray, " run"] = rng.dirichlet(np.full(n_runs, concentration)) * n_runs + 1e-6
     return drawn
+
+
+def _concentration(n_runs: int, widening: float) -> float:
+    """Return the concentration whose weights have the wanted variance; 0 or less if none has.
+
+    n times a Dirichlet share has the variance (n - 1) / (n c + 1).
+    """
+    return float(((n_runs - 1) / widening**2 - 1) / n_runs)
 
 
 def _bound(exponent: float) -> str:

@@ -18,9 +18,15 @@ from kagaku.errors import InputError
 from kagaku.models.pretraining.averaging import WeightAverage
 from kagaku.models.pretraining.compiling import compile_blocks, compiler_problem
 from kagaku.models.pretraining.keeper import Keeper, KeepingConfig, Report
-from kagaku.models.pretraining.learner import Learner
+from kagaku.models.pretraining.learner import Learner, Objective
 from kagaku.models.pretraining.loader import PretrainingData, RankSampler, make_loader
-from kagaku.models.pretraining.logs import LossKey
+from kagaku.models.pretraining.logs import (
+    VALID_FILE,
+    LossKey,
+    RunLog,
+    forget_held_out,
+    last_held_out,
+)
 from kagaku.models.pretraining.network import PretrainingNetwork
 from kagaku.models.pretraining.optimisers import OptimiserConfig
 from kagaku.models.pretraining.outliers import OutlierSteps
@@ -34,6 +40,7 @@ from kagaku.models.pretraining.state import (
     load_state,
 )
 from kagaku.models.pretraining.throughput import flops_per_token, measured_peak
+from kagaku.models.pretraining.validation import held_out_losses
 from kagaku.registry import did_you_mean
 
 PRECISIONS = ("bf16-mixed", "32-true")
@@ -190,7 +197,7 @@ def pretrain(
     counters = Counters(identity=dict(identity)) if state is None else load_counters(state)
     check_identity(counters.identity or {}, identity, str(folder))
     if state is not None and counters.step >= config.max_steps:
-        return _finished(network, counters, state, config)
+        return _finished(network, data, counters, state, config)
     trainer = _trainer(config)
     check_world_size(data.order.config.micro_batches, trainer.world_size)
     device = trainer.strategy.root_device
@@ -312,14 +319,47 @@ def _keeping(
 
 
 def _finished(
-    network: PretrainingNetwork, counters: Counters, state: Path, config: TrainingConfig
+    network: PretrainingNetwork,
+    data: PretrainingData,
+    counters: Counters,
+    state: Path,
+    config: TrainingConfig,
 ) -> Outcome:
-    """Return the outcome of a run that has no step left."""
+    """Return the outcome of a run that has no step left; the first process alone does the rest.
+
+    What a kill after the last step left out is measured now.
+    """
+    trainer = _trainer(config)
+    if not trainer.is_global_zero:
+        return Outcome(counters, {}, {}, "", is_writer=False)
     average = None if config.ema_decay is None else WeightAverage(network, config.ema_decay)
     load_state(state, network, [], average)
     with nullcontext() if average is None else average.applied():
         weights = full_weights(network)
-    return Outcome(counters, weights, {}, "", is_writer=True)
+        held_out = last_held_out(state.parent, counters.step)
+        measured = {source for source, name in held_out if name == "total"}
+        if {one.source for one in data.valid} - measured:
+            held_out = _measured_late(network, data, counters, state.parent, trainer)
+    return Outcome(counters, weights, held_out, "", is_writer=True)
+
+
+def _measured_late(
+    network: PretrainingNetwork,
+    data: PretrainingData,
+    counters: Counters,
+    folder: Path,
+    trainer: lightning.Trainer,
+) -> dict[LossKey, tuple[float, int]]:
+    """Return the held-out losses of the last step, and write them down."""
+    device = trainer.strategy.root_device
+    with trainer.precision_plugin.val_step_context():
+        held_out = held_out_losses(Objective(network).to(device), data, device, 0, 1)
+    forget_held_out(folder, counters.step)
+    log = RunLog(folder, counters.step)
+    place = (counters.step, counters.tokens, round(counters.seconds, 3))
+    log.write_losses(VALID_FILE, place, held_out)
+    log.close()
+    return held_out
 
 
 @contextmanager

@@ -313,14 +313,15 @@ def write_results(
             for (source, name), (value, count) in sorted(outcome.held_out.items())
         },
     }
-    if _steps_told(folder) == counters.step:
+    if _steps_told(folder) == counters.step and (folder / PROVENANCE_FILE).is_file():
         return  # nothing was trained, so this call made nothing
-    write_json(summary, folder / SUMMARY_FILE)
+    # The summary last: where it stands, the run is whole, whenever a kill may come.
     write_json(
         collect([folder / MANIFEST, folder / CONFIG_FILE], started)
         | {"identity": prepared.identity},
         folder / PROVENANCE_FILE,
     )
+    write_json(summary, folder / SUMMARY_FILE)
 
 
 def show_outcome(

@@ -14,6 +14,7 @@ from kagaku.data.corpora.storage import load_manifest
 from kagaku.errors import InputError
 from kagaku.models.checkpoint import WEIGHTS_FILE
 from kagaku.models.pretraining.logs import VALID_FILE
+from kagaku.models.pretraining.scaling_plan import TOKENS_PER_PARAMETER
 from kagaku.pretrain import CONFIG_FILE, PROVENANCE_FILE, START_FILE, SUMMARY_FILE
 from kagaku.pretrain_figures import PNG_FILE
 from kagaku.pretrain_recipe import PretrainRecipe, load_pretrain_recipe
@@ -213,7 +214,8 @@ def _knowledge(evaluation: Mapping[str, Any]) -> str:
         kinds = ("", "bigram ", "unigram ")
         blocks.append(
             "Hidden tokens of held-out samples (accuracy, and loss in nats per token), beside "
-            "guesses from the tokens next to them and from how common each is:\n\n"
+            "guesses from the tokens next to them and from how common each is. In records of "
+            "several parts this model also sees the other part, which the guesses do not:\n\n"
             + _table(
                 ["modality", "tokens asked", "this model", "bigrams", "unigrams"],
                 [
@@ -318,10 +320,12 @@ def _is_better(task: Mapping[str, Any], readout: str, one: str, other: str) -> b
 
 def _limits(summary: Mapping[str, Any]) -> str:
     millions = summary["tokens"] / 1e6
+    each = summary["tokens"] / summary["parameters"]
     return (
-        f"It has seen {millions:,.0f} million tokens, which is little. It writes no text "
-        "worth reading, knows no protein structure, and "
-        "forecasts no weather; what it generates follows its corpus and is neither checked for "
+        f"This run has seen {millions:,.0f} million tokens, {each:,.2g} for each parameter; the "
+        f"usual rule is {TOKENS_PER_PARAMETER:g} (Hoffmann et al. 2022, "
+        "https://arxiv.org/abs/2203.15556). What no table above measures is not known; what it "
+        "generates follows its corpus and is neither checked for "
         "stability nor for safety. Judge it by the tables above: where classical features alone do "
         "as well, use those. Whether a prediction built on it can be trusted is measured anew in "
         "each fine-tuning.\n\n"

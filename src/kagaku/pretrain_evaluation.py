@@ -123,6 +123,12 @@ def show_part(name: str, figures: Mapping[str, Any], terminal: Terminal) -> None
 def _subject(folder: Path, corpus: Path | None) -> Subject:
     """Load network and corpus, and see that they belong together."""
     pretrained = load_pretrained(folder)
+    if not (folder / PROVENANCE_FILE).is_file():
+        raise InputError(
+            f"there is no {PROVENANCE_FILE}",
+            fix="Run the same `kagaku pretrain` again to its end.",
+            where=str(folder),
+        )
     recipe = load_pretrain_recipe(folder / CONFIG_FILE, {"corpus": corpus})
     prepared = prepare(recipe)
     stored = json.loads((folder / PROVENANCE_FILE).read_text(encoding="utf-8"))["identity"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kagaku.errors import InputError
-from kagaku.models.pretraining.scaling_fit import Estimate, Exponent, LawFit
+from kagaku.models.pretraining.scaling_fit import MIN_FRONTIER, Estimate, Exponent, LawFit
 from kagaku.models.pretraining.scaling_plan import FAR, Plan
 from kagaku.outputs import check_writable
 from kagaku.scaling_figures import PNG_FILE
@@ -179,7 +179,7 @@ def sentences(found: Scaling) -> list[str]:
     told = [
         "With N and D in the best proportion, the loss above E goes with computing^-x, "
         f"x = {_range(exponent, '.3f')}, and N with computing^y, y = {_range(size, '.2f')}.",
-        "Fewer than three runs lie on the frontier of loss against computing: no slope."
+        f"Fewer than {MIN_FRONTIER} runs lie on the frontier of loss against computing: no slope."
         if found.slope is None
         else "Along the frontier of the measured runs, the whole loss goes with computing^-z, "
         f"z = {_range(found.slope, '.3f')}.",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from lightning import Trainer
 from torch import nn
 
 from kagaku.data.corpora import CorpusSample
@@ -259,6 +261,35 @@ def test_a_finished_run_gives_its_weights_again_without_a_step(
     assert again.counters == outcome.counters
     for name, weight in again.weights.items():
         assert torch.equal(weight, outcome.weights[name])
+
+
+@pytest.mark.parametrize("n_left", [0, 1])
+def test_a_run_killed_in_its_last_validation_is_validated_by_the_next_call(
+    whole: tuple[Path, Outcome], tmp_path: Path, n_left: int
+) -> None:
+    folder = tmp_path / "killed"
+    shutil.copytree(whole[0], folder)
+    valid = pd.read_csv(folder / "valid.csv")
+    last = valid[valid["step"] == 8]
+    pd.concat([valid[valid["step"] < 8], last[:n_left]]).to_csv(folder / "valid.csv", index=False)
+    again = run(folder)
+    assert again.held_out.keys() == whole[1].held_out.keys()
+    mended = pd.read_csv(folder / "valid.csv")
+    columns = ["step", "source", "loss", "value", "micro_batches"]
+    # Numbers are written with six digits.
+    pd.testing.assert_frame_equal(mended[columns], valid[columns], rtol=1e-4)
+    assert run(folder).held_out.keys() == whole[1].held_out.keys()
+
+
+def test_only_the_first_process_writes_for_a_finished_run(
+    whole: tuple[Path, Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trainer, "is_global_zero", property(lambda _: False))
+    before = {one: one.stat().st_mtime_ns for one in whole[0].rglob("*")}
+    again = run(whole[0])
+    assert not again.is_writer
+    assert not again.weights
+    assert {one: one.stat().st_mtime_ns for one in whole[0].rglob("*")} == before
 
 
 def test_a_changed_setting_is_refused_with_the_difference(whole: tuple[Path, Outcome]) -> None:

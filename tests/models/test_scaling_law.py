@@ -14,6 +14,7 @@ from kagaku.models.pretraining.scaling_fit import (
     Estimate,
     Exponent,
     LawFit,
+    _weights,
     compute_slope,
     fit_with_intervals,
     frontier,
@@ -199,7 +200,7 @@ def test_the_best_tokens_are_those_of_the_lowest_loss_for_the_same_computing() -
 def test_the_frontier_leaves_out_what_something_cheaper_beats() -> None:
     compute, losses = np.array([1.0, 10.0, 20.0, 100.0]), np.array([4.0, 2.0, 3.0, 1.0])
     assert frontier(compute, losses) == [0, 1, 3]
-    assert compute_slope(compute[:2], losses[:2]) is None
+    assert compute_slope(compute, losses) is None  # three on the frontier
     exact = np.geomspace(1e12, 1e15, 6)
     slope = compute_slope(exact, 7.0 * exact**-0.05)
     assert slope is not None
@@ -282,6 +283,14 @@ def test_a_fit_that_leaves_the_tokens_open_gives_way_to_the_rule() -> None:
     certain, rule = planned_tokens(made_up_fit(), 1e9)
     assert certain == pytest.approx(LAW.optimal_tokens(1e9))
     assert rule.startswith("the fit: ")
+
+
+@pytest.mark.parametrize(("n_runs", "widening"), [(15, 1.5), (18, 1.35), (8, 2.0)])
+def test_random_weights_vary_as_much_as_they_are_asked_to(n_runs: int, widening: float) -> None:
+    rng = np.random.default_rng(0)
+    drawn = np.concatenate([_weights(n_runs, widening, rng) for _ in range(20_000)])
+    assert drawn.mean() == pytest.approx(1.0, abs=1e-3)
+    assert drawn.var() == pytest.approx(widening**2, rel=0.03)
 
 
 def test_an_interval_knows_what_it_holds() -> None:

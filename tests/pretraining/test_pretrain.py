@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from kagaku.models.pretraining.starting import start_from
 from kagaku.models.pretraining.state import latest_state
 from kagaku.models.pretraining.stored import load_pretrained
 from kagaku.pretrain import is_first_process, run_pretraining
+from kagaku.pretrain_evaluation import evaluate_weights
 from kagaku.pretrain_recipe import PretrainRecipe, load_pretrain_recipe
 from kagaku.pretrain_sections import build, read_sections
 from kagaku.terminal import Terminal
@@ -77,6 +79,23 @@ def test_the_weights_can_be_fine_tuned_and_asked(run: Path) -> None:
     trained = base.state_dict()
     own = stored.network.encoder.state_dict()
     assert all(torch.equal(weight, own[name]) for name, weight in trained.items())
+
+
+@pytest.mark.parametrize("missing", ["provenance.json", "summary.json"])
+def test_a_run_killed_between_its_last_files_is_finished_by_the_next_call(
+    run: Path, bench: Any, tmp_path: Path, missing: str
+) -> None:
+    folder = tmp_path / "killed"
+    shutil.copytree(run, folder)
+    before = json.loads((folder / "summary.json").read_text())
+    (folder / missing).unlink()
+    if missing == "provenance.json":
+        with pytest.raises(InputError, match=r"there is no provenance\.json"):
+            evaluate_weights(folder)
+    run_pretraining(bench.recipe, output=folder)
+    assert (folder / "provenance.json").is_file()
+    after = json.loads((folder / "summary.json").read_text())
+    assert after["held_out"] == pytest.approx(before["held_out"], rel=1e-4)
 
 
 def test_the_stored_recipe_starts_the_same_run_again(run: Path) -> None:

@@ -152,6 +152,11 @@ def test_the_card_tells_corpora_figures_and_limits(
     share = evaluated["neighbours: protein"]["accuracy"]
     assert f"| protein | {evaluated['neighbours: protein']['tokens']:,.0f} | {share:.1%}" in card
     assert "## What it cannot do" in card
+    summary = json.loads((released / "summary.json").read_text())
+    each = summary["tokens"] / summary["parameters"]
+    assert f"{each:,.2g} for each parameter; the usual rule is 20" in card
+    assert "which is little" not in card
+    assert "this model also sees the other part" in card
     assert "![Losses over training](losses.png)" in card
     assert "| masked/protein | proteins |" in card
 
