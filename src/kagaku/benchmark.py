@@ -1,7 +1,7 @@
 """`kagaku benchmark`: official questions, every method on the same items, and a scoreboard."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from kagaku.benchmark_tables import show_task
 from kagaku.data.catalogue import DOMAINS, Source
 from kagaku.data.corpora.storage import write_json
 from kagaku.datasets import source as dataset_source
+from kagaku.errors import InputError
 from kagaku.models.pretraining.stored import load_pretrained
 from kagaku.outputs import check_job_folder
 from kagaku.provenance import machine, package_versions
@@ -28,6 +29,10 @@ from kagaku.terminal import Terminal
 
 SCORES_FILE = "scores.json"
 """What the folder of a benchmark says, for programs; the page is made from it."""
+
+
+SPEED = "speed"
+"""What stands beside tasks and domains, and is none: see `kagaku.speed`."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,34 @@ def estimate(request: BenchmarkRequest, *, terminal: Terminal | None = None) -> 
     return found
 
 
+def asks_for_speed(
+    names: Sequence[str], of_speed: Mapping[str, object], of_tasks: Mapping[str, object]
+) -> bool:
+    """Return whether the speed benchmark is asked for, and not tasks.
+
+    Args:
+        names: What is asked for.
+        of_speed: By flag, what only speed takes; None was not given.
+        of_tasks: By flag, what only tasks take; None was not given.
+
+    Raises:
+        InputError: Both are asked for, or flags of the one are given to the other.
+    """
+    is_speed = SPEED in names
+    if is_speed and len(set(names)) > 1:
+        raise InputError(
+            f"{SPEED!r} cannot be measured together with tasks",
+            fix=f"Run 'kagaku benchmark {SPEED}' by itself, on an idle machine.",
+        )
+    wrong = [
+        flag for flag, given in (of_tasks if is_speed else of_speed).items() if given is not None
+    ]
+    if wrong:
+        what = f"{SPEED!r} takes no" if is_speed else f"only {SPEED!r} takes"
+        raise InputError(f"{what} {', '.join(wrong)}", fix="Leave it out.")
+    return is_speed
+
+
 def list_tasks(terminal: Terminal | None = None) -> None:
     """Print every task with its question."""
     terminal = terminal or Terminal()
@@ -172,6 +205,7 @@ def list_tasks(terminal: Terminal | None = None) -> None:
                 ["task", "question", ""],
                 [[one.name, one.question, "long" if one.is_long else ""] for one in tasks],
             )
+    terminal.say(f"{SPEED}: how fast, and in how much memory, beside other programs.")
 
 
 def chosen_tasks(request: BenchmarkRequest, terminal: Terminal) -> list[Task]:
