@@ -107,7 +107,7 @@ def benchmark(
             corpus=corpus,
             chemprop=chemprop,
             page=page,
-            sizes=Sizes(**LONG) if long else Sizes(),
+            sizes=LONG if long else Sizes(),
         )
         run_speed(wishes, output)
         return

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def measure(wishes: Wishes, folder: Path) -> Measured:
         "unsorted": lambda: theirs.embed(ids, UNSORTED_BATCH, is_sorted=False),
     }
     for size in sizes.batch_sizes:
-        contenders[f"sorted {size}"] = lambda size=size: theirs.embed(ids, size, is_sorted=True)
+        contenders[f"sorted {size}"] = partial(theirs.embed, ids, size, is_sorted=True)
     seconds = take_turns(contenders, wishes.turns)
     residues = sum(map(len, proteins))
     found = {name: rates(residues, one) for name, one in seconds.items()}

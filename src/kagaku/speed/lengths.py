@@ -1,6 +1,7 @@
 """Speed of embedding against length, with the same number of residues at each length."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from kagaku.speed.part import Measured, Wishes
@@ -29,8 +30,8 @@ def measure(wishes: Wishes, folder: Path) -> Measured:
         batch = max(1, BATCH_TOKENS // (length + 2))
         seconds = take_turns(
             {
-                "ours": lambda proteins=proteins: ours.embed(proteins),
-                "theirs": lambda ids=ids, batch=batch: theirs.embed(ids, batch, is_sorted=True),
+                "ours": partial(ours.embed, proteins),
+                "theirs": partial(theirs.embed, ids, batch, is_sorted=True),
             },
             wishes.turns,
         )

@@ -1,11 +1,14 @@
 """What one loader worker composes beside what training consumes; tokenising and featurising."""
 
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from kagaku.modalities import MODALITIES
+from kagaku.modalities import MODALITIES, Modality
 from kagaku.pretrain import prepare
 from kagaku.pretrain_recipe import load_pretrain_recipe
 from kagaku.science_tasks.chemistry.features import MoleculeFeatures
@@ -49,16 +52,15 @@ def tokenised(turns: int) -> list[Comparison]:
     for name in SAMPLES:
         modality = MODALITIES[name]()
         values = [modality.check(one) for one in values_of(name)]
-        seconds = take_turns(
-            {
-                name: lambda modality=modality, values=values: [
-                    modality.tokenize(one) for one in values
-                ]
-            },
-            turns,
-        )
+        work = partial(_tokenise, modality, values)
+        seconds = take_turns({name: work}, turns)
         found.append(Comparison(f"tokenise {name}", "values/s", rates(len(values), seconds[name])))
     return found
+
+
+def _tokenise(modality: Modality[Any], values: Sequence[Any]) -> None:
+    for one in values:
+        modality.tokenize(one)
 
 
 def featurised(turns: int) -> Comparison:

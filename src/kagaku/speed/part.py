@@ -66,8 +66,8 @@ class Sizes:
     """The pretraining recipe; None takes the shipped one of kagaku-tiny."""
 
 
-LONG = {"n_molecules": 1_000_000, "n_peptides": (10_000, 100_000, 1_000_000)}
-"""What `--long` changes."""
+LONG = Sizes(n_molecules=1_000_000, n_peptides=(10_000, 100_000, 1_000_000))
+"""What `--long` asks for."""
 
 
 @dataclass(frozen=True)

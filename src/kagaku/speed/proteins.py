@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from transformers import EsmConfig, EsmForMaskedLM, EsmModel
+from transformers import EsmConfig, EsmForMaskedLM
 
 from kagaku.api import load
 from kagaku.models.public.proteins import ProteinLanguageModel
@@ -78,7 +78,7 @@ class ReferenceModel:
 
     def __init__(self, folder: Path, precision: str) -> None:
         dtype = getattr(torch, precision)
-        self.model = EsmModel.from_pretrained(folder, add_pooling_layer=False, dtype=dtype)
+        self.model = EsmForMaskedLM.from_pretrained(folder, dtype=dtype).esm
         self.model.train(False)
 
     def token_ids(self, proteins: Sequence[str]) -> list[torch.Tensor]:
@@ -110,4 +110,5 @@ class ReferenceModel:
         there = place < lengths
         found = self.model(padded, attention_mask=there.long()).last_hidden_state.float()
         inner = ((place > 0) & (place < lengths - 1)).unsqueeze(2)
-        return (found * inner).sum(1) / inner.sum(1)
+        means: torch.Tensor = (found * inner).sum(1) / inner.sum(1)
+        return means

@@ -1,6 +1,7 @@
 """How long a user waits for the first word, each time in a process of its own."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from kagaku.speed.part import Measured, Wishes
@@ -17,10 +18,7 @@ def measure(wishes: Wishes, folder: Path) -> Measured:
     """Measure the start of both."""
     del folder
     seconds = take_turns(
-        {
-            name: lambda words=words: run_child([sys.executable, *words])
-            for name, (words, _) in STARTS.items()
-        },
+        {name: partial(run_child, [sys.executable, *words]) for name, (words, _) in STARTS.items()},
         wishes.turns,
     )
     return Measured(

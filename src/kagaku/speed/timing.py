@@ -140,7 +140,7 @@ def take_turns(
     return {name: tuple(values) for name, values in found.items()}
 
 
-def rates(amount: float, seconds: Sequence[float]) -> tuple[float, ...]:
+def rates(amount: int, seconds: Sequence[float]) -> tuple[float, ...]:
     """Return an amount of work per second of each turn."""
     return tuple(amount / one for one in seconds)
 
