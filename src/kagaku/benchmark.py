@@ -14,6 +14,7 @@ from kagaku.benchmark_tables import show_task
 from kagaku.data.catalogue import DOMAINS, Source
 from kagaku.data.corpora.storage import write_json
 from kagaku.datasets import source as dataset_source
+from kagaku.errors import InputError
 from kagaku.models.pretraining.stored import load_pretrained
 from kagaku.outputs import check_job_folder
 from kagaku.provenance import machine, package_versions
@@ -29,6 +30,9 @@ from kagaku.terminal import Terminal
 
 LONG_MINUTES = 20
 """Tasks whose default run takes longer than this are marked as long."""
+
+SPEED = "speed"
+"""What stands beside tasks and domains, and is none: see `kagaku.speed`."""
 
 
 @dataclass(frozen=True)
@@ -220,6 +224,34 @@ def _tell_total(found: Mapping[str, float | None], terminal: Terminal) -> None:
         terminal.say("Long ones are run when named, and with their domain if you add --long.")
 
 
+def asks_for_speed(
+    names: Sequence[str], of_speed: Mapping[str, object], of_tasks: Mapping[str, object]
+) -> bool:
+    """Return whether the speed benchmark is asked for, and not tasks.
+
+    Args:
+        names: What is asked for.
+        of_speed: By flag, what only speed takes; None was not given.
+        of_tasks: By flag, what only tasks take; None was not given.
+
+    Raises:
+        InputError: Both are asked for, or flags of the one are given to the other.
+    """
+    is_speed = SPEED in names
+    if is_speed and len(set(names)) > 1:
+        raise InputError(
+            f"{SPEED!r} cannot be measured together with tasks",
+            fix=f"Run 'kagaku benchmark {SPEED}' by itself, on an idle machine.",
+        )
+    wrong = [
+        flag for flag, given in (of_tasks if is_speed else of_speed).items() if given is not None
+    ]
+    if wrong:
+        what = f"{SPEED!r} takes no" if is_speed else f"only {SPEED!r} takes"
+        raise InputError(f"{what} {', '.join(wrong)}", fix="Leave it out.")
+    return is_speed
+
+
 def list_tasks(terminal: Terminal | None = None) -> None:
     """Print every task with its question."""
     terminal = terminal or Terminal()
@@ -231,6 +263,7 @@ def list_tasks(terminal: Terminal | None = None) -> None:
                 ["task", "question", ""],
                 [[one.name, one.question, "long" if one.is_long else ""] for one in tasks],
             )
+    terminal.say(f"{SPEED}: how fast, and in how much memory, beside other programs.")
 
 
 def chosen_tasks(request: BenchmarkRequest, terminal: Terminal) -> list[Task]:

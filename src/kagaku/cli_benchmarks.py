@@ -37,7 +37,7 @@ def datasets(
 def benchmark(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Tasks or domains, or all; leave out to list them."),
+        typer.Argument(help="Tasks or domains, or all; or speed; leave out to list them."),
     ] = None,
     output: Annotated[
         Path, typer.Option(help="Keeps every answer; the same command goes on.")
@@ -56,7 +56,8 @@ def benchmark(
         bool, typer.Option("--quick", help="A small part of each set, to see that all works.")
     ] = False,
     long: Annotated[
-        bool, typer.Option("--long", help="Also a domain's tasks of over 20 minutes.")
+        bool,
+        typer.Option("--long", help="Also a domain's tasks of over 20 minutes; longer files."),
     ] = False,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Say how long it would take, and run nothing.")
@@ -65,11 +66,57 @@ def benchmark(
         list[Path] | None,
         typer.Option(help="An earlier benchmark folder, to estimate from; may be repeated."),
     ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Of speed, the parts to measure, with commas between.")
+    ] = None,
+    turns: Annotated[
+        int | None, typer.Option(min=1, help="Of speed, how often each is timed. Default: 3.")
+    ] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="Of speed, a corpus folder for training and loading.")
+    ] = None,
+    chemprop: Annotated[
+        Path | None, typer.Option(help="Of speed, a Python that has chemprop.")
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Of speed, a Markdown page whose marked part gets the table."),
+    ] = None,
 ) -> None:
-    """Answer official questions with every method, and leave a scoreboard."""
+    """Answer official questions with every method, and leave a scoreboard; or measure speed."""
     from kagaku import benchmark as verb
     from kagaku.benchmark_minutes import SCORES_FILE
 
+    of_speed = {
+        "--only": only,
+        "--turns": turns,
+        "--corpus": corpus,
+        "--chemprop": chemprop,
+        "--page": page,
+    }
+    of_tasks = {
+        "--method": method,
+        "--split": split,
+        "--seeds": seeds if seeds != 1 else None,
+        "--base": base,
+        "--quick": quick or None,
+        "--estimate": estimate or None,
+        "--timed": timed,
+    }
+    if verb.asks_for_speed(names or (), of_speed, of_tasks):
+        from kagaku.speed.part import LONG, Sizes, Wishes
+        from kagaku.speed.verb import run_speed
+
+        wishes = Wishes(
+            only=() if only is None else tuple(one.strip() for one in only.split(",")),
+            turns=turns or 3,
+            corpus=corpus,
+            chemprop=chemprop,
+            page=page,
+            sizes=LONG if long else Sizes(),
+        )
+        run_speed(wishes, output)
+        return
     if not names:
         verb.list_tasks()
         return

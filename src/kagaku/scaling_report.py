@@ -5,10 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kagaku.errors import InputError
+from kagaku.marked_page import Marks, write_whole
 from kagaku.models.pretraining.scaling_fit import MIN_FRONTIER, Estimate, Exponent, LawFit
 from kagaku.models.pretraining.scaling_plan import FAR, Plan
-from kagaku.outputs import check_writable
 from kagaku.scaling_figures import PNG_FILE
 from kagaku.scaling_ladder import TOTAL
 from kagaku.scaling_results import Scaling
@@ -52,9 +51,9 @@ def show_results(found: Scaling, folder: Path, terminal: Terminal) -> None:
 def write_results(found: Scaling, folder: Path) -> None:
     """Write the JSON file and the report, through temporary names."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / JSON_FILE, json.dumps(found.to_json(), indent=1, ensure_ascii=False))
+    write_whole(folder / JSON_FILE, json.dumps(found.to_json(), indent=1, ensure_ascii=False))
     text = f"# {found.recipe.name}\n\n{body(found)}\n\n![Loss against computing]({PNG_FILE})\n"
-    _write(folder / REPORT_FILE, text)
+    write_whole(folder / REPORT_FILE, text)
 
 
 def check_page(page: Path) -> None:
@@ -63,24 +62,12 @@ def check_page(page: Path) -> None:
     Raises:
         InputError: It is missing, or has no marked part.
     """
-    if not page.is_file():
-        raise InputError("there is no such page", fix="Check the path.", where=str(page))
-    check_writable(page)
-    text = page.read_text(encoding="utf-8")
-    if not 0 <= text.find(BEGIN) < text.find(END):
-        raise InputError(
-            "the page has no part for the tables",
-            fix=f"Put the lines '{BEGIN}' and '{END}' where they shall stand.",
-            where=str(page),
-        )
+    Marks(BEGIN, END).check(page)
 
 
 def fill_page(found: Scaling, page: Path) -> None:
     """Write the tables between the marks of a page, in place of what stood there."""
-    text = page.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN, 1)
-    _, after = rest.split(END, 1)
-    _write(page, f"{before}{BEGIN}\n\n{body(found)}\n\n{END}{after}")
+    Marks(BEGIN, END).fill(page, body(found))
 
 
 def body(found: Scaling) -> str:
@@ -216,9 +203,3 @@ def _law_row(name: str, fit: LawFit, error: str) -> list[str]:
 
 def _range(estimate: Estimate, form: str) -> str:
     return f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

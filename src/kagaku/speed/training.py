@@ -1,23 +1,19 @@
 """Tokens per second of `kagaku pretrain` beside transformers' Trainer, on the same samples.
 
-    python scripts/trainer_speed.py --corpus corpora/tiny --output results/trainer_speed.json
-
 Both train a Transformer of the same depth, width and number of parameters, in bfloat16, on the same
 molecules, proteins and texts, with about as many tokens a step. The Trainer runs a BERT with masked
 tokens, padded to the longest sample of each batch: once as it comes, once with samples of like
 length put together, its best. BERT scores its whole vocabulary at every token and compiles nothing,
 as it comes; kagaku runs all objectives of its recipe, scores the tokens that are asked for, and
-compiles its blocks. Only tokens that are there count, not padding. Runs take turns, so that a busy
-machine slows all of them alike.
+compiles its blocks as the recipe says. Only tokens that are there count, not padding.
 """
 
-import argparse
-import json
-import statistics
+import contextlib
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +24,91 @@ import transformers
 from torch.utils.data import Dataset
 
 from kagaku.data.corpora import Corpus
+from kagaku.errors import InputError
 from kagaku.modalities import MODALITIES
 from kagaku.modalities.sequence import MASK_ID
+from kagaku.models.backbone import BackboneConfig
 from kagaku.pretrain import run_pretraining
 from kagaku.pretrain_recipe import load_pretrain_recipe, save_pretrain_recipe
+from kagaku.speed.part import Measured, NotRun, Sizes, Wishes
+from kagaku.speed.timing import Comparison, Target
 
-SOURCES = ("chemicals", "moses", "swissprot", "pubmed")
-"""One input each, with a vocabulary."""
-
-SHARES = (0.2, 0.2, 0.4, 0.2)
-"""Of the tokens, by source."""
+SHARES = {"chemicals": 0.2, "moses": 0.2, "swissprot": 0.4, "pubmed": 0.2}
+"""By source of the tiny corpus, its share of the tokens; one input each, with a vocabulary."""
 
 SORTED_STEPS = 200
 """Steps' worth of samples that the Trainer may sort by length; it takes 50 batches at a time."""
 
-WARM_STEPS, STEPS = 3, 8
-"""Steps that are not counted, since kernels are built in them, and those that are."""
-
 HIDDEN_SHARE = 0.2
 PADDING = -100
 """What the Trainer's loss passes over."""
+
+NAME = "pretraining step, mixed modalities"
+TARGET = Target(">= 2x", 2.0)
+
+
+def measure(wishes: Wishes, folder: Path) -> Measured:
+    """Measure both in turns; the row says what is missing where there is no corpus."""
+    del folder
+    if wishes.corpus is None:
+        why = "there is no corpus: --corpus FOLDER names one"
+        return Measured(not_run=(NotRun(NAME, why, TARGET.text),))
+    sizes, corpus = wishes.sizes, Corpus.open(wishes.corpus)
+    with recipe_file(sizes) as path:
+        recipe = load_pretrain_recipe(path)
+        order = recipe.order
+        per_step = order.tokens_per_micro_batch * order.micro_batches
+        ids = sequences(corpus, SORTED_STEPS * per_step, order.row_length)
+        found: dict[str, list[float]] = {"kagaku": [], "as it comes": [], "sorted by length": []}
+        for _ in range(wishes.turns):
+            found["kagaku"].append(kagaku_speed(wishes.corpus, path, sizes))
+            for name in ("as it comes", "sorted by length"):
+                is_sorted = name == "sorted by length"
+                speed = trainer_speed(ids, per_step, recipe.backbone, sizes, is_sorted)
+                found[name].append(speed)
+    return Measured(
+        tuple(
+            Comparison(
+                f"{NAME}, beside the Trainer {name}",
+                "tokens/s",
+                tuple(found["kagaku"]),
+                tuple(found[name]),
+                f"transformers Trainer, padded, {name}",
+                target=TARGET,
+            )
+            for name in ("as it comes", "sorted by length")
+        )
+    )
+
+
+def recipe_file(sizes: Sizes) -> Any:
+    """Return a context that gives the path of the pretraining recipe."""
+    if sizes.recipe is not None:
+        return contextlib.nullcontext(sizes.recipe)
+    return as_file(files("kagaku.configs") / "pretrain_tiny.yaml")
+
+
+def chosen_sources(corpus: Corpus) -> dict[str, float]:
+    """Return the shares of the sources that both can read.
+
+    Those of the tiny corpus where it has them all; else every source of one input with a
+    vocabulary, in equal parts.
+    """
+    sources = {one.name: one.inputs for one in corpus.manifest.sources}
+    if sources.keys() >= SHARES.keys():
+        return SHARES
+    usable = [
+        name
+        for name, inputs in sources.items()
+        if len(inputs) == 1 and MODALITIES[next(iter(inputs.values()))]().vocabulary_size
+    ]
+    if not usable:
+        raise InputError(
+            "no source of the corpus has a single input of molecules, sequences or texts",
+            fix="Name a corpus such as that of configs/corpus_tiny.yaml as --corpus.",
+            where=str(corpus.folder),
+        )
+    return dict.fromkeys(usable, 1 / len(usable))
 
 
 class Sequences(Dataset[dict[str, list[int]]]):
@@ -97,43 +158,48 @@ class Clock(transformers.TrainerCallback):
 def sequences(corpus: Corpus, tokens: int, row_length: int) -> list[list[int]]:
     """Return samples of all sources in random order, about ``tokens`` of them together."""
     found: list[list[int]] = []
-    first = 0
-    for source, share in zip(SOURCES, SHARES, strict=True):
+    firsts: dict[str, int] = {}
+    for source, share in chosen_sources(corpus).items():
         name, kind = next(iter(corpus.source(source).inputs.items()))
         modality, taken, index = MODALITIES[kind](), 0, 0
+        first = firsts.setdefault(kind, sum(MODALITIES[one]().vocabulary_size for one in firsts))
         while taken < share * tokens and index < corpus.n_samples(source):
             value = corpus.read(source, index).inputs[name]
             ids = modality.tokenize(value).ids[:row_length, 0]
             found.append([int(one) + first * (one > MASK_ID) for one in ids])
             taken, index = taken + len(ids), index + 1
-        if source != "chemicals":
-            first += modality.vocabulary_size
     np.random.default_rng(0).shuffle(found)
     return found
 
 
-def trainer_speed(ids: list[list[int]], tokens_per_step: int, *, is_sorted: bool) -> float:
-    """Return the Trainer's tokens per second."""
+def trainer_speed(
+    ids: list[list[int]],
+    tokens_per_step: int,
+    config: BackboneConfig,
+    sizes: Sizes,
+    is_sorted: bool,
+) -> float:
+    """Return the tokens per second of transformers' Trainer."""
     mean = sum(map(len, ids)) / len(ids)
     accumulation = 4
     batch = max(1, round(tokens_per_step / mean / accumulation))
-    config = transformers.BertConfig(
+    bert = transformers.BertConfig(
         vocab_size=int(max(max(one) for one in ids)) + 1,
-        hidden_size=256,
-        num_hidden_layers=6,
-        num_attention_heads=4,
-        intermediate_size=1056,  # as many parameters as SwiGLU of 704
+        hidden_size=config.dim,
+        num_hidden_layers=config.depth,
+        num_attention_heads=config.heads,
+        intermediate_size=3 * config.hidden // 2,  # as many parameters as SwiGLU
         hidden_dropout_prob=0.0,  # kagaku has none
         attention_probs_dropout_prob=0.0,
         max_position_embeddings=512,
     )
     torch.manual_seed(0)
-    model = transformers.BertForMaskedLM(config)
+    model = transformers.BertForMaskedLM(bert)
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         arguments = transformers.TrainingArguments(
             output_dir=folder,
-            max_steps=WARM_STEPS + STEPS,
+            max_steps=sizes.warm_steps + sizes.steps,
             per_device_train_batch_size=batch,
             gradient_accumulation_steps=accumulation,
             bf16=True,
@@ -153,24 +219,25 @@ def trainer_speed(ids: list[list[int]], tokens_per_step: int, *, is_sorted: bool
             callbacks=[clock],
         )
         trainer.train()
-    seconds = clock.ends[-1] - clock.ends[WARM_STEPS - 1]
-    backbone = sum(one.numel() for one in model.bert.encoder.parameters())
-    print(f"Trainer: {backbone:,} parameters in the encoder's layers", flush=True)
-    return STEPS * batch * accumulation * mean / seconds
+    seconds = clock.ends[-1] - clock.ends[sizes.warm_steps - 1]
+    return sizes.steps * batch * accumulation * mean / seconds
 
 
-def kagaku_speed(corpus: Path, recipe_file: Path) -> float:
+def kagaku_speed(corpus: Path, recipe_file: Path, sizes: Sizes) -> float:
     """Return the tokens per second of `kagaku pretrain`."""
     recipe = load_pretrain_recipe(recipe_file, {"corpus": corpus})
     weights = {one.name: 0.0 for one in Corpus.open(corpus).manifest.sources}
-    weights |= dict(zip(SOURCES, SHARES, strict=True))
+    weights |= chosen_sources(Corpus.open(corpus))
     with tempfile.TemporaryDirectory() as folder:
         recipe = replace(
             recipe,
             output=f"{folder}/run",
             order=replace(recipe.order, weights=weights),
             training=replace(
-                recipe.training, max_steps=WARM_STEPS + STEPS, valid_micro_batches=0, log_steps=1
+                recipe.training,
+                max_steps=sizes.warm_steps + sizes.steps,
+                valid_micro_batches=0,
+                log_steps=1,
             ),
         )
         path = Path(folder) / "recipe.yaml"
@@ -178,43 +245,7 @@ def kagaku_speed(corpus: Path, recipe_file: Path) -> float:
         run = run_pretraining(path, output=Path(recipe.output))
         steps = pd.read_csv(run / "steps.csv")
     tokens, seconds = (
-        steps[name].iloc[-1] - steps[name].iloc[WARM_STEPS - 1] for name in ("tokens", "seconds")
+        steps[name].iloc[-1] - steps[name].iloc[sizes.warm_steps - 1]
+        for name in ("tokens", "seconds")
     )
     return float(tokens / seconds)
-
-
-def main() -> None:
-    """Run both in turns, and write the figures and their ratios."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--recipe", type=Path, default=Path("configs/pretrain_tiny.yaml"))
-    parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    order = load_pretrain_recipe(arguments.recipe).order
-    per_step = order.tokens_per_micro_batch * order.micro_batches
-    corpus = Corpus.open(arguments.corpus)
-    ids = sequences(corpus, SORTED_STEPS * per_step, order.row_length)
-    found: dict[str, list[float]] = {"kagaku": [], "Trainer": [], "Trainer, sorted": []}
-    for _ in range(arguments.turns):
-        found["kagaku"].append(kagaku_speed(arguments.corpus, arguments.recipe))
-        found["Trainer"].append(trainer_speed(ids, per_step, is_sorted=False))
-        found["Trainer, sorted"].append(trainer_speed(ids, per_step, is_sorted=True))
-        print({name: round(values[-1]) for name, values in found.items()}, flush=True)
-    ratios = {
-        f"kagaku over {name}": [
-            own / other for own, other in zip(found["kagaku"], found[name], strict=True)
-        ]
-        for name in ("Trainer", "Trainer, sorted")
-    }
-    figures = {
-        name: {"median": statistics.median(one), "least": min(one), "most": max(one)}
-        for name, one in (found | ratios).items()
-    }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(figures, indent=1))
-    print(json.dumps(figures, indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""`kagaku benchmark speed`: speed and memory beside their references, measured in turns."""

@@ -1,0 +1,47 @@
+"""The figure of speed against length."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from kagaku.figures import BLUE, VERMILION, new_axes, styled
+from kagaku.speed.timing import Comparison
+
+PNG_FILE, SVG_FILE = "speed_lengths.png", "speed_lengths.svg"
+
+SIZE = (6.0, 4.2)
+"""Width and height in inches."""
+
+
+def draw_lengths(lengths: Sequence[int], found: Sequence[Comparison], folder: Path) -> list[Path]:
+    """Draw the figure into a folder and return the files."""
+    figure = lengths_figure(lengths, found)
+    written = []
+    for name in (PNG_FILE, SVG_FILE):
+        partial = folder / f"{name}.partial"
+        figure.savefig(partial, format=name.rpartition(".")[2], dpi=150, facecolor="white")
+        written.append(partial.replace(folder / name))
+    plt.close(figure)
+    return written
+
+
+@styled
+def lengths_figure(lengths: Sequence[int], found: Sequence[Comparison]) -> Figure:
+    """Return residues per second against length; bars reach from the least to the most turn."""
+    figure, axes = new_axes("length [residues]", "speed [residues per second]", SIZE)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for label, colour, values in (
+        ("kagaku", BLUE, [one.ours for one in found]),
+        ("transformers", VERMILION, [one.reference for one in found]),
+    ):
+        middle = np.array([np.median(one) for one in values])
+        low, high = (np.array([pick(one) for one in values]) for pick in (min, max))
+        axes.errorbar(
+            lengths, middle, [middle - low, high - middle], color=colour, marker="o", label=label
+        )
+    axes.legend()
+    return figure

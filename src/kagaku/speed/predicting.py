@@ -1,0 +1,107 @@
+"""Memory of `kagaku predict` and `kagaku embed` on long files, each in a process of its own."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from kagaku.api import finetune
+from kagaku.speed.part import Measured, Wishes
+from kagaku.speed.samples import sample_file
+from kagaku.speed.timing import Comparison, Target, run_python
+
+PEPTIDE = 30
+"""Residues of each sequence that is embedded."""
+
+MODEL = "untrained-tiny"
+"""What embeds them."""
+
+PREDICT = """
+import json, sys, time
+from pathlib import Path
+from kagaku.api import load
+from kagaku.bulk_embedding import peak_memory
+from kagaku.streaming import predict_file
+from kagaku.terminal import Terminal
+run, source, output, told = map(Path, sys.argv[1:])
+model = load(run)
+before, start = peak_memory(), time.monotonic()
+n_rows = predict_file(model, source, output, terminal=Terminal(quiet=True))
+seconds = time.monotonic() - start
+answer = {"rows": n_rows, "seconds": seconds, "before": before, "peak": peak_memory()}
+told.write_text(json.dumps(answer))
+"""
+
+EMBED = """
+import json, sys, time
+from pathlib import Path
+from kagaku.bulk_embedding import embed_file, peak_memory
+from kagaku.embedding_output import check_output
+from kagaku.terminal import Terminal
+source, output, model, told = sys.argv[1:]
+check_output(Path(source), Path(output))
+before, start = peak_memory(), time.monotonic()
+done = embed_file(Path(source), Path(output), model=model, terminal=Terminal(quiet=True))
+seconds = time.monotonic() - start
+answer = {"rows": done.n_rows, "seconds": seconds, "before": before, "peak": peak_memory()}
+Path(told).write_text(json.dumps(answer))
+"""
+
+
+def measure(wishes: Wishes, folder: Path) -> Measured:
+    """Measure both once for each length of file: memory does not depend on who else is busy."""
+    sizes = wishes.sizes
+    run, source = folder / "run", folder / "molecules.csv"
+    sample = pd.read_csv(sample_file("molecules"))
+    fitted = sample.head(sizes.training_rows) if sizes.training_rows else sample
+    finetune(
+        fitted,
+        str(sample.columns[1]),
+        run,
+        method="readout",
+        base=MODEL,
+        quiet=True,
+        overwrite=True,
+    )
+    smiles = np.resize(sample[sample.columns[0]].to_numpy(), sizes.n_molecules)
+    pd.DataFrame({sample.columns[0]: smiles}).to_csv(source, index=False)
+    output = folder / "predicted.parquet"
+    told = run_python(PREDICT, run, source, output, told=folder / "predict.json")
+    comparisons = [
+        Comparison(
+            f"predict {sizes.n_molecules:,} molecules: memory above the loaded model",
+            "MB",
+            ((told["peak"] - told["before"]) / 1e6,),
+            better="lower",
+            target=Target("< 2 GB", 2_000.0, "value"),
+        )
+    ]
+    details = {"predict": told}
+    for size in sizes.n_peptides:
+        peptides = folder / f"peptides_{size}.fasta"
+        write_peptides(peptides, size)
+        answer = folder / f"embed_{size}.json"
+        vectors = folder / f"vectors_{size}.parquet"
+        told = run_python(EMBED, peptides, vectors, MODEL, told=answer)
+        details[f"embed {size}"] = told
+        comparisons.append(
+            Comparison(
+                f"embed {size:,} peptides: memory above the loaded libraries",
+                "MB",
+                ((told["peak"] - told["before"]) / 1e6,),
+                better="lower",
+            )
+        )
+    return Measured(tuple(comparisons), details=details)
+
+
+def write_peptides(path: Path, n_peptides: int) -> None:
+    """Write a FASTA file of windows of the shipped sample's proteins."""
+    frame = pd.read_csv(sample_file("proteins"))
+    proteins = [str(one) for one in frame[frame.columns[0]]]
+    rng = np.random.default_rng(0)
+    with path.open("w", encoding="utf-8") as stream:
+        for number in range(n_peptides):
+            protein = proteins[rng.integers(len(proteins))]
+            start = int(rng.integers(max(1, len(protein) - PEPTIDE + 1)))
+            stream.write(f">w{number}\n{protein[start : start + PEPTIDE]}\n")

@@ -1,0 +1,60 @@
+"""The table of the speed benchmark, on screen and in Markdown."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kagaku.marked_page import Marks
+from kagaku.scaling_report import Table
+from kagaku.speed.part import Measured, NotRun
+from kagaku.speed.timing import Comparison, spread
+
+MARKS = Marks("<!-- measured speed: begin -->", "<!-- measured speed: end -->")
+"""Around the part of a page that the command writes."""
+
+COLUMNS = ["what", "ours", "reference", "times better [least to most]", "target", "result"]
+
+ELSEWHERE = (
+    NotRun(
+        "trace over a million corpus entries",
+        "there is no such command yet",
+        "p50 < 20 ms, p99 < 100 ms",
+    ),
+    NotRun("fresh machine to first prediction", "measured by hand with `make demo`", "< 6 minutes"),
+    NotRun("two processes beside one", "compared by the tests marked slow", "equal losses"),
+)
+"""What no part of this command measures."""
+
+
+def table(found: Mapping[str, Measured]) -> Table:
+    """Return the table of all parts."""
+    rows = [comparison_row(one) for part in found.values() for one in part.comparisons]
+    missing = [one for part in found.values() for one in part.not_run]
+    rows += [
+        [one.name, "", "", "", one.target, f"not run: {one.why}"] for one in (*missing, *ELSEWHERE)
+    ]
+    return Table("Speed and memory", COLUMNS, rows)
+
+
+def comparison_row(one: Comparison) -> list[str]:
+    """Return the cells of one figure; it is met if the median meets the target."""
+    reference = ""
+    if one.reference:
+        reference = f"{_value(one.reference, one.unit)} ({one.reference_name})"
+    ratio = ""
+    if one.ratios:
+        told = spread(one.ratios)
+        ratio = f"{told['median']:.2f} [{told['least']:.2f} to {told['most']:.2f}]"
+    result = {True: "met by the median", False: "missed", None: ""}[one.is_met]
+    target = "" if one.target is None else one.target.text
+    return [one.name, _value(one.ours, one.unit), reference, ratio, target, result]
+
+
+def body(found: Mapping[str, Measured], machine: Mapping[str, Any]) -> str:
+    """Return the table in Markdown, under the machine that it was measured on."""
+    parts = ", ".join(f"{name} {value}" for name, value in machine.items() if value)
+    return f"Measured on: {parts}.\n\n{table(found).markdown()}"
+
+
+def _value(values: tuple[float, ...], unit: str) -> str:
+    told = spread(values)
+    return f"{told['median']:,.4g} {unit} [{told['least']:,.4g} to {told['most']:,.4g}]"

@@ -1,0 +1,123 @@
+"""`kagaku benchmark speed`: runs the parts, keeps what is finished, and writes the table."""
+
+import json
+import tempfile
+from pathlib import Path
+
+from kagaku.data.corpora.storage import write_json
+from kagaku.errors import InputError
+from kagaku.marked_page import write_whole
+from kagaku.outputs import check_job_folder
+from kagaku.provenance import machine, package_versions
+from kagaku.registry import did_you_mean
+from kagaku.speed import (
+    embedding,
+    finetuning,
+    lengths,
+    loading,
+    predicting,
+    profile,
+    starting,
+    training,
+)
+from kagaku.speed.figures import draw_lengths
+from kagaku.speed.part import Measured, Part, Wishes
+from kagaku.speed.report import MARKS, body, table
+from kagaku.terminal import Terminal
+
+JSON_FILE, REPORT_FILE, PARTS_FOLDER = "speed.json", "speed.md", "parts"
+
+PARTS = {
+    one.name: one
+    for one in (
+        Part("starting", "the first word of a command", starting.measure),
+        Part("embedding", "proteins of mixed lengths", embedding.measure),
+        Part("profile", "where the time of embedding goes", profile.measure),
+        Part("lengths", "speed against length", lengths.measure),
+        Part("loading", "reading, tokenising, featurising", loading.measure),
+        Part("training", "a pretraining step", training.measure),
+        Part("predicting", "memory on long files", predicting.measure),
+        Part("finetuning", "ESOL beside chemprop", finetuning.measure),
+    )
+}
+"""By name, in the order in which they run."""
+
+
+def run_speed(
+    wishes: Wishes, output: Path, *, terminal: Terminal | None = None
+) -> dict[str, Measured]:
+    """Measure what is asked, and return it by part; finished parts are kept in the folder.
+
+    Args:
+        wishes: What to measure.
+        output: Gets ``speed.json``, ``speed.md`` and the figure; the same call goes on.
+        terminal: Where to tell what happens.
+
+    Raises:
+        InputError: There is no such part, or the folder or page cannot be used.
+    """
+    terminal = terminal or Terminal()
+    chosen = chosen_parts(wishes.only)
+    if wishes.page is not None:
+        MARKS.check(wishes.page)
+    check_job_folder(output, mark=JSON_FILE, what="speed benchmark")
+    (output / PARTS_FOLDER).mkdir(parents=True, exist_ok=True)
+    if not (output / JSON_FILE).exists():
+        write_json({"parts": {}}, output / JSON_FILE)
+    found = {}
+    with terminal.progress("speed") as progress:
+        for number, part in enumerate(chosen):
+            progress(number, len(chosen), f"{part.name}: {part.what}")
+            found[part.name] = kept_or_measured(part, wishes, output)
+    write_json(
+        {
+            "parts": {name: one.to_json() for name, one in found.items()},
+            "settings": wishes.settings(),
+            "machine": dict(machine()),
+            "packages": package_versions(("kagaku", "torch", "transformers", "numpy", "rdkit")),
+        },
+        output / JSON_FILE,
+    )
+    text = body(found, machine())
+    write_whole(output / REPORT_FILE, f"# Speed and memory\n\n{text}\n")
+    if "lengths" in found:
+        measured = found["lengths"]
+        draw_lengths(measured.details["lengths"], measured.comparisons, output)
+    if wishes.page is not None:
+        MARKS.fill(wishes.page, text)
+    shown = table(found)
+    terminal.table(shown.title, shown.columns, shown.rows)
+    terminal.say("Wrote the table to", path=output / REPORT_FILE)
+    return found
+
+
+def chosen_parts(names: tuple[str, ...]) -> list[Part]:
+    """Return the parts of some names, in their own order; all if there are none.
+
+    Raises:
+        InputError: There is no part of a name.
+    """
+    for name in names:
+        if name not in PARTS:
+            raise InputError(
+                f"speed has no part {name!r}", fix=did_you_mean(name, list(PARTS)), where="--only"
+            )
+    return [part for name, part in PARTS.items() if not names or name in names]
+
+
+def kept_or_measured(part: Part, wishes: Wishes, output: Path) -> Measured:
+    """Return a part as an earlier call with the same settings left it, or measure and keep it.
+
+    A part in which something was missing is not kept, so that a later call may have it.
+    """
+    path = output / PARTS_FOLDER / f"{part.name}.json"
+    settings = wishes.settings()
+    if path.is_file():
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["settings"] == settings:
+            return Measured.from_json(stored["measured"])
+    with tempfile.TemporaryDirectory() as scratch:
+        measured = part.measure(wishes, Path(scratch))
+    if not measured.not_run:
+        write_json({"settings": settings, "measured": measured.to_json()}, path)
+    return measured

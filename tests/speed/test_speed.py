@@ -1,0 +1,162 @@
+"""`kagaku benchmark speed`, at sizes that tell nothing but that all works."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from typer.testing import CliRunner
+
+from kagaku.benchmark import SPEED, asks_for_speed
+from kagaku.cli import app
+from kagaku.data.catalogue import DOMAINS
+from kagaku.errors import InputError
+from kagaku.models.pretraining import throughput
+from kagaku.science_tasks.benchmark.families import FAMILIES
+from kagaku.science_tasks.tasks import TASKS
+from kagaku.speed import embedding, finetuning, lengths, loading, profile, training, verb
+from kagaku.speed.part import EsmShape, Measured, Part, Sizes, Wishes
+from kagaku.speed.report import MARKS
+from kagaku.speed.timing import Comparison, Target, run_child, take_turns
+from kagaku.terminal import Terminal
+
+SMALL = Wishes(
+    turns=2,
+    sizes=Sizes(
+        esm=EsmShape(depth=2, dim=32, heads=4, hidden=64, positions=66),
+        n_proteins=6,
+        longest=50,
+        batch_sizes=(2, 4),
+        lengths=(10, 40),
+        tokens_per_length=80,
+    ),
+)
+QUIET = Terminal(quiet=True)
+
+
+def test_contenders_take_turns_and_the_first_round_is_free() -> None:
+    called: list[str] = []
+    ticks = iter(range(100))
+    contenders = {"a": lambda: called.append("a"), "b": lambda: called.append("b")}
+    found = take_turns(contenders, 2, clock=lambda: float(next(ticks)))
+    assert called == ["a", "b"] * 3
+    assert found == {"a": (1.0, 1.0), "b": (1.0, 1.0)}
+    assert next(ticks) == 8
+
+
+def test_a_target_is_met_by_the_median_of_the_ratios_alone() -> None:
+    one = Comparison(
+        "x", "1/s", (30.0, 20.0, 40.0), (10.0, 10.0, 10.0), target=Target(">= 3x", 3.0)
+    )
+    assert one.ratios == (3.0, 2.0, 4.0)
+    assert one.is_met is True
+    assert replace(one, ours=(29.0, 20.0, 40.0)).is_met is False
+
+
+def test_less_time_is_a_better_ratio_and_a_limit_may_be_on_the_value() -> None:
+    assert Comparison("x", "s", (1.0,), (3.0,), better="lower").ratios == (3.0,)
+    limit = Target("< 0.5 s", 0.5, "value")
+    assert Comparison("x", "s", (0.4,), better="lower", target=limit).is_met is True
+    assert Comparison("x", "s", (0.6,), better="lower", target=limit).is_met is False
+
+
+def test_a_comparison_comes_back_from_json() -> None:
+    one = Comparison("x", "s", (1.0, 2.0), (3.0, 4.0), "other", "lower", Target("t", 1.0))
+    stored = json.loads(json.dumps(one.to_json()))
+    assert Comparison.from_json(stored) == one
+    assert stored["ratio"] == {"median": 2.5, "least": 2.0, "most": 3.0}
+
+
+def test_a_failed_child_process_is_told_with_its_last_lines() -> None:
+    with pytest.raises(InputError, match="exit code 3: no luck"):
+        run_child([sys.executable, "-c", "import sys; print('no luck'); sys.exit(3)"])
+    with pytest.raises(InputError, match="cannot be started"):
+        run_child(["/nowhere/python"])
+
+
+def test_nothing_else_is_called_speed() -> None:
+    assert SPEED not in {*TASKS, *DOMAINS, *FAMILIES, "all"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["speed", "esol"], "cannot be measured together with tasks"),
+        (["speed", "--method", "auto"], "'speed' takes no --method"),
+        (["speed", "--quick"], "'speed' takes no --quick"),
+        (["esol", "--turns", "2"], "only 'speed' takes --turns"),
+        (["speed", "--only", "embeding"], "speed has no part 'embeding'"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(words: list[str], told: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["benchmark", *words, "--output", str(tmp_path / "out")])
+    assert isinstance(done.exception, InputError)
+    assert told in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_flag_of_speed_is_needed_for_tasks() -> None:
+    assert not asks_for_speed(["esol"], {"--only": None}, {"--quick": True})
+    assert asks_for_speed(["speed"], {"--only": "lengths"}, {"--quick": None})
+
+
+def test_embedding_compares_equal_vectors(tmp_path: Path) -> None:
+    with patch.object(throughput, "SECONDS", 0.0):
+        found = embedding.measure(SMALL, tmp_path)
+    assert len(found.comparisons) == 4
+    assert found.details["differences"]["float32, largest"] <= embedding.EXACT
+    inside, overall = found.comparisons[2:]
+    assert all(0 < low < high for low, high in zip(overall.ours, inside.ours, strict=True))
+
+
+def test_contenders_that_do_not_agree_are_an_error(tmp_path: Path) -> None:
+    with (
+        patch.object(embedding, "EXACT", 0.0),
+        pytest.raises(embedding.ParityError, match="vectors in float32 differ"),
+    ):
+        embedding.measure(SMALL, tmp_path)
+
+
+def test_the_profile_tells_all_of_the_time(tmp_path: Path) -> None:
+    found = profile.measure(replace(SMALL, turns=1), tmp_path)
+    assert sum(one.ours[0] for one in found.comparisons) == pytest.approx(100)
+    assert found.comparisons[0].ours[0] > 0
+
+
+def test_without_corpus_or_chemprop_the_rows_say_what_is_missing(tmp_path: Path) -> None:
+    assert "--corpus" in training.measure(SMALL, tmp_path).not_run[0].why
+    assert "--chemprop" in finetuning.measure(SMALL, tmp_path).not_run[0].why
+
+
+def test_loading_needs_no_corpus_for_tokenising(tmp_path: Path) -> None:
+    found = loading.measure(replace(SMALL, turns=1), tmp_path)
+    assert len(found.comparisons) == len(loading.SAMPLES) + 1
+    assert "--corpus" in found.not_run[0].why
+
+
+def test_finished_parts_are_kept_and_the_files_are_written(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def measure(wishes: Wishes, folder: Path) -> Measured:
+        calls.append(1)
+        return lengths.measure(wishes, folder)
+
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{MARKS.begin}\n\nNot measured yet.\n\n{MARKS.end}\nafter\n")
+    wishes = replace(SMALL, only=("lengths",), page=page)
+    output = tmp_path / "out"
+    with patch.dict(verb.PARTS, {"lengths": Part("lengths", "", measure)}):
+        first = verb.run_speed(wishes, output, terminal=QUIET)
+        assert verb.run_speed(wishes, output, terminal=QUIET) == first
+        assert len(calls) == 1
+        verb.run_speed(replace(wishes, turns=1), output, terminal=QUIET)
+        assert len(calls) == 2
+    names = {one.name for one in output.iterdir()}
+    assert names == {"parts", "speed.json", "speed.md", "speed_lengths.png", "speed_lengths.svg"}
+    text = page.read_text()
+    assert "embed proteins of 40 residues" in text
+    assert "Not measured yet" not in text
+    assert text.endswith("after\n")
+    assert "not run: there is no such command yet" in (output / "speed.md").read_text()
