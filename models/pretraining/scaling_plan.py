@@ -1,7 +1,7 @@
 """What a larger pretraining takes, from a scaling law and the sizes of its network."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -256,6 +256,7 @@ def sizes_of(
     objectives: ObjectiveConfig,
     optimiser: OptimiserConfig,
     n_descriptors: int,
+    n_summaries: Mapping[str, int],
 ) -> Sizes:
     """Return how many numbers a network has; its encoder is counted without giving it memory.
 
@@ -265,12 +266,13 @@ def sizes_of(
         objectives: What it is asked.
         optimiser: What keeps numbers beside its weights.
         n_descriptors: How many descriptors molecules have.
+        n_summaries: By modality, how many numbers the summary of a value has.
     """
     names = tuple(sorted({*EncoderConfig().modalities, *modalities}))
     with torch.device("meta"):
         encoder = Encoder(EncoderConfig(modalities=names, backbone=backbone))
     with torch.random.fork_rng(devices=[]):  # the heads are small, and draw real weights
-        network = PretrainingNetwork(encoder, objectives, n_descriptors)
+        network = PretrainingNetwork(encoder, objectives, n_descriptors, n_summaries)
     matrices, _, _ = parameter_groups(network)
     return Sizes(
         backbone=sum(one.numel() for one in encoder.backbone.parameters()),

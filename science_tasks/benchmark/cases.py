@@ -1,5 +1,6 @@
 """Cases that are tables or grids of records: one target, an official split."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -54,12 +55,16 @@ class PropertyCase:
         return len(self.rows.test)
 
     def values(self, part: str) -> Mapping[str, Sequence[Any]]:
-        """Return the inputs of a part by modality; of several columns of one, the first."""
+        """Return the inputs of a part by modality, further columns of one as ``"molecule 2"``."""
         chosen = self.rows.test if part == "test" else self.rows.learnt()
         found: dict[str, Sequence[Any]] = {}
+        counts: Counter[str] = Counter()
         for one in self.records.schema.inputs:
             column = self.records.inputs[one.name]
-            found.setdefault(one.modality, [column[i] for i in chosen])
+            counts[one.modality] += 1
+            count = counts[one.modality]
+            name = one.modality if count == 1 else f"{one.modality} {count}"
+            found[name] = [column[i] for i in chosen]
         return found
 
     def cut(self, n_train: int, n_test: int, seed: int) -> "PropertyCase":

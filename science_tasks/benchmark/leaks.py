@@ -71,12 +71,12 @@ def audit(case: Case, trained_on: TrainedOn | None, why_not: str = "") -> Leaks:
         why_not: Why there are none.
     """
     test, train = case.values("test"), case.values("train")
-    asked = {modality: _keys(modality, values) for modality, values in test.items()}
+    asked = {column: _keys(_modality(column), values) for column, values in test.items()}
     within = _jointly(asked, train, case.n_test)
     within_near = within.copy()
     sketches = {}
     if len(asked) == 1:  # a pair is a near-duplicate only if both halves are
-        for modality in set(asked) & set(SIGNED):
+        for modality in set(asked) & set(SIGNED):  # the only column has its modality's name
             sketches[modality] = _sketches(modality, test[modality])
             learnt = _sketches(modality, _spread(train.get(modality, ())))
             within_near |= _near_there(sketches[modality], learnt)
@@ -84,17 +84,23 @@ def audit(case: Case, trained_on: TrainedOn | None, why_not: str = "") -> Leaks:
         return Leaks(within, within_near, note=why_not)
     corpus = np.zeros(case.n_test, dtype=bool)
     close = np.zeros(case.n_test, dtype=bool)
-    for modality, keys in asked.items():
+    for column, keys in asked.items():
+        modality = _modality(column)
         corpus |= _known(keys) & trained_on.knows(modality, keys)
         if modality == "climate":
             corpus |= np.array(
-                [isinstance(one, Field) and trained_on.covers(one) for one in test[modality]]
+                [isinstance(one, Field) and trained_on.covers(one) for one in test[column]]
             )
         if modality in SIGNED:
-            own = sketches.get(modality)
-            own = _sketches(modality, test[modality]) if own is None else own
+            own = sketches.get(column)
+            own = _sketches(modality, test[column]) if own is None else own
             close |= _near_there(own, trained_on.sketches.get(modality))
     return Leaks(within, within_near, corpus, corpus | close)
+
+
+def _modality(column: str) -> str:
+    """Return the modality of a column that `Case.values` named."""
+    return column.partition(" ")[0]
 
 
 def _keys(modality: str, values: Sequence[Any]) -> list[int]:
@@ -119,9 +125,9 @@ def _jointly(
     asked: Mapping[str, Sequence[int]], train: Mapping[str, Sequence[Any]], n_test: int
 ) -> Flags:
     """Return which items stand in the training part with all their inputs."""
-    if not asked or any(modality not in train for modality in asked):
+    if not asked or any(column not in train for column in asked):
         return np.zeros(n_test, dtype=bool)
-    learnt = set(zip(*(_keys(one, train[one]) for one in asked), strict=True))
+    learnt = set(zip(*(_keys(_modality(one), train[one]) for one in asked), strict=True))
     return np.array([one in learnt for one in zip(*asked.values(), strict=True)], dtype=bool)
 
 

@@ -34,6 +34,8 @@ class Case(Protocol):
     def values(self, part: str) -> Mapping[str, Sequence[Any]]:
         """Return raw values by modality, one per item of a part; None if missing.
 
+        A further column of a modality has its number behind: ``"molecule 2"``.
+
         Args:
             part: ``"train"`` or ``"test"``.
 

@@ -38,6 +38,7 @@ from kagaku.scaling_ladder import TOTAL, Pretrain, RunEnd, run_ladder
 from kagaku.scaling_recipe import COUNTS, ScalingRecipe, load_scaling_recipe, run_recipes
 from kagaku.scaling_report import check_page, fill_page, show_results, write_results
 from kagaku.scaling_results import LeftOut, Scaling
+from kagaku.summaries import summary_widths
 from kagaku.terminal import Terminal
 
 MARK = "recipes"
@@ -251,6 +252,11 @@ def network_sizes(recipe: PretrainRecipe, manifest: Manifest) -> Sizes:
         recipe.objectives,
         recipe.optimiser,
         0 if manifest.descriptors is None else len(manifest.descriptors.names),
+        {
+            name: width
+            for name, width in summary_widths().items()
+            if name in modalities and recipe.objectives.summarised.get(name)
+        },
     )
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from kagaku.data.crystals import composition_of
 from kagaku.modalities.sequence import SequenceModality
 from kagaku.models.pretraining.summaries import Compute, Shown
-from kagaku.science_tasks.climate.summary import field_summary
+from kagaku.science_tasks.climate.summary import N_NUMBERS, field_summary
 from kagaku.science_tasks.genomes import composition as nucleotides
-from kagaku.science_tasks.materials.composition_statistics import composition_statistics
+from kagaku.science_tasks.materials.composition_statistics import NAMES, composition_statistics
 from kagaku.science_tasks.microscopy.features import image_summary
 from kagaku.science_tasks.proteins import composition as proteins
 
@@ -52,3 +52,14 @@ SUMMARIES: Mapping[str, Compute] = {
     "protein": OfSequence(proteins.composition),
 }
 """By modality; that of molecules are their descriptors, which the corpus keeps."""
+
+
+def summary_widths() -> dict[str, int]:
+    """Return how many numbers the summary of a value has, by modality."""
+    return {
+        "climate": N_NUMBERS,
+        "image": len(image_summary(np.zeros((8, 8, 1)))),
+        "material": len(NAMES),
+        "nucleotide": len(nucleotides.composition("ACGT")),
+        "protein": len(proteins.composition("A")),
+    }

@@ -19,11 +19,13 @@ from kagaku.models.pretraining.evaluation import evaluate
 from kagaku.models.pretraining.fitting import fit_pretraining_modalities
 from kagaku.models.pretraining.network import PretrainingNetwork
 from kagaku.models.pretraining.objectives import ObjectiveConfig
+from kagaku.models.pretraining.optimisers import OptimiserConfig
+from kagaku.models.pretraining.scaling_plan import sizes_of
 from kagaku.models.pretraining.stored import load_pretrained, save_pretrained
 from kagaku.models.pretraining.summaries import FARTHEST, Shown, Summary, fit_summaries
-from kagaku.science_tasks.climate.summary import N_NUMBERS, field_summary
+from kagaku.science_tasks.climate.summary import field_summary
 from kagaku.science_tasks.proteins.composition import composition
-from kagaku.summaries import SUMMARIES
+from kagaku.summaries import SUMMARIES, summary_widths
 
 INPUTS: dict[str, dict[str, str]] = {
     "proteins": {"protein": "protein"},
@@ -98,7 +100,17 @@ def test_every_modality_but_molecules_texts_and_numbers_is_summarised() -> None:
         assert len(summary) >= 10, name
         assert (summary.std > 0).all(), name
         assert pickle.loads(pickle.dumps(summary)).compute is not None
-    assert len(FITTED["climate"]) == N_NUMBERS
+    assert summary_widths() == {name: len(one) for name, one in FITTED.items()}
+
+
+def test_planned_sizes_count_the_heads() -> None:
+    net = network()
+    widths = {name: len(one) for name, one in FITTED.items()}
+    backbone = net.encoder.config.backbone
+    sizes = sizes_of(
+        backbone, [*MODALITIES], ObjectiveConfig(), OptimiserConfig(name="adamw"), 0, widths
+    )
+    assert sizes.network == sum(one.numel() for one in net.parameters())
 
 
 def test_targets_are_standardised_over_what_they_were_fitted_to() -> None:

@@ -215,7 +215,7 @@ def test_the_frontier_leaves_out_what_something_cheaper_beats() -> None:
 
 def test_the_sizes_are_those_of_the_network() -> None:
     backbone, objectives = BackboneConfig(32, 2, 2, 64), ObjectiveConfig()
-    found = sizes_of(backbone, ["molecule"], objectives, OptimiserConfig(), 3)
+    found = sizes_of(backbone, ["molecule"], objectives, OptimiserConfig(), 3, {})
     encoder = Encoder(EncoderConfig(backbone=backbone))
     network = PretrainingNetwork(encoder, objectives, 3)
     (muon,) = (one for one in make_optimisers(network, OptimiserConfig()) if isinstance(one, Muon))
@@ -225,7 +225,7 @@ def test_the_sizes_are_those_of_the_network() -> None:
     assert found.backbone == sum(one.numel() for one in encoder.backbone.parameters())
     assert found.encoder == sum(one.numel() for one in encoder.parameters())
     assert found.network == sum(one.numel() for one in network.parameters())
-    assert sizes_of(backbone, [], objectives, OptimiserConfig(name="adamw"), 3).matrices == 0
+    assert sizes_of(backbone, [], objectives, OptimiserConfig(name="adamw"), 3, {}).matrices == 0
 
 
 def test_the_plan_is_what_a_hand_works_out() -> None:

@@ -333,6 +333,21 @@ def test_planted_duplicates_are_found_in_the_training_part_and_in_the_corpus() -
     assert leaks.shares()["corpus"] == pytest.approx(0.1)
 
 
+def test_a_mixture_is_known_only_if_all_its_molecules_are() -> None:
+    frame = pd.DataFrame({
+        "ligand": ["CCO", "CCO", "CCO", "CCO"], "additive": ["CN", "CCN", "CCCN", "CN"],
+        "y": [1.0, 2.0, 3.0, 4.0],
+    })  # fmt: skip
+    case = table_case(
+        frame,
+        ["ligand: molecule", "additive: molecule"],
+        "y [dimensionless]: regression",
+        Rows(np.array([0, 1]), np.array([2, 3])),
+    )
+    assert list(case.values("test")) == ["molecule", "molecule 2"]
+    assert audit(case, None).within.tolist() == [False, True]
+
+
 def test_near_duplicates_of_texts_are_found() -> None:
     words = np.array([f"word{i}" for i in range(400)])
     texts = [" ".join(RNG.choice(words, 60)) for _ in range(30)]
