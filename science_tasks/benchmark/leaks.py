@@ -75,11 +75,15 @@ def audit(case: Case, trained_on: TrainedOn | None, why_not: str = "") -> Leaks:
     within = _jointly(asked, train, case.n_test)
     within_near = within.copy()
     sketches = {}
-    if len(asked) == 1:  # a pair is a near-duplicate only if both halves are
-        for modality in set(asked) & set(SIGNED):  # the only column has its modality's name
-            sketches[modality] = _sketches(modality, test[modality])
-            learnt = _sketches(modality, _spread(train.get(modality, ())))
-            within_near |= _near_there(sketches[modality], learnt)
+    kinds = {_modality(column) for column in asked}
+    if len(kinds) == 1 and kinds <= set(SIGNED):  # of a pair, both halves would have to be near
+        (modality,) = kinds
+        all_near = np.ones(case.n_test, dtype=bool)
+        for column in asked:
+            sketches[column] = _sketches(modality, test[column])
+            learnt = _sketches(modality, _spread(train.get(column, ())))
+            all_near &= _near_there(sketches[column], learnt)
+        within_near |= all_near
     if trained_on is None:
         return Leaks(within, within_near, note=why_not)
     corpus = np.zeros(case.n_test, dtype=bool)
