@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from kagaku.science_tasks.benchmark.measures import Measure, mean_of
+from kagaku.science_tasks.benchmark.column_measures import mean_of
+from kagaku.science_tasks.benchmark.measures import Measure
 
 WITHIN = (1, 10)
 """How many of the best are looked at."""

@@ -16,8 +16,9 @@ from kagaku.modalities.molecule import split_smiles
 from kagaku.models.pretraining.network import PretrainingNetwork
 from kagaku.models.pretraining.sampling import SamplingConfig, sample_tokens
 from kagaku.models.pretraining.translation import TranslationConfig
+from kagaku.science_tasks.benchmark.column_measures import share_of_counts
 from kagaku.science_tasks.benchmark.files import frame
-from kagaku.science_tasks.benchmark.measures import Measure, share_of_counts
+from kagaku.science_tasks.benchmark.measures import Measure
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Published, Task
 from kagaku.science_tasks.chemistry.fingerprints import fingerprints, likeness
 from kagaku.science_tasks.chemistry.moleculeace_scores import SCORES

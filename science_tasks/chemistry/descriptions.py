@@ -9,7 +9,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from kagaku.models.pretraining.beam import BeamConfig
 from kagaku.models.pretraining.translation import TranslationConfig
-from kagaku.science_tasks.benchmark.measures import Measure, mean_of
+from kagaku.science_tasks.benchmark.column_measures import mean_of
+from kagaku.science_tasks.benchmark.measures import Measure
 from kagaku.science_tasks.benchmark.task import TASKS, Context, Method, Published, Task
 from kagaku.science_tasks.chemistry.fingerprints import fingerprints, likeness
 from kagaku.science_tasks.chemistry.matching import (

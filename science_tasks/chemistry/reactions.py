@@ -11,8 +11,9 @@ from rdkit import Chem
 
 from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
+from kagaku.science_tasks.benchmark.column_measures import mean_of
 from kagaku.science_tasks.benchmark.files import text
-from kagaku.science_tasks.benchmark.measures import Measure, mean_of
+from kagaku.science_tasks.benchmark.measures import Measure
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Published, Task
 from kagaku.science_tasks.chemistry.disconnections import Disconnector
 from kagaku.science_tasks.chemistry.fingerprints import fingerprints, likeness

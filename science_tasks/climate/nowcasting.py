@@ -14,7 +14,8 @@ from scipy.ndimage import gaussian_filter
 
 from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
-from kagaku.science_tasks.benchmark.measures import Measure, mean_of, root_mean_of
+from kagaku.science_tasks.benchmark.column_measures import mean_of, root_mean_of
+from kagaku.science_tasks.benchmark.measures import Measure
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Task
 from kagaku.science_tasks.climate.advection import carried, motion
 from kagaku.science_tasks.climate.verification import BLOCK

@@ -12,12 +12,8 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.stats import norm
 
-from kagaku.science_tasks.benchmark.measures import (
-    SQUARED_ERROR,
-    Measure,
-    mean_of,
-    root_mean_of,
-)
+from kagaku.science_tasks.benchmark.column_measures import mean_of, root_mean_of
+from kagaku.science_tasks.benchmark.measures import SQUARED_ERROR, Measure
 from kagaku.science_tasks.climate.field_case import FieldCase
 from kagaku.science_tasks.prediction import Prediction
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
-from kagaku.science_tasks.benchmark.measures import multiclass, share_of_counts
+from kagaku.science_tasks.benchmark.column_measures import share_of_counts
+from kagaku.science_tasks.benchmark.measures import multiclass
 from kagaku.science_tasks.benchmark.methods import Chosen, Single
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Task
 from kagaku.science_tasks.genomes import hidden_bases, lineage_methods

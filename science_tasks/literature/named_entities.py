@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kagaku.data.catalogue import Source
-from kagaku.science_tasks.benchmark.files import text
-from kagaku.science_tasks.benchmark.measures import (
+from kagaku.science_tasks.benchmark.column_measures import (
     f1_of_counts,
     macro_f1_of_counts,
     share_of_counts,
 )
+from kagaku.science_tasks.benchmark.files import text
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Method, Published, Task
 from kagaku.science_tasks.literature.conll import read_conll
 from kagaku.science_tasks.literature.crf import FeatureField

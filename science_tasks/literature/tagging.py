@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from kagaku.models.chain import LabelChain
-from kagaku.science_tasks.benchmark.measures import f1_of_counts
+from kagaku.science_tasks.benchmark.column_measures import f1_of_counts
 from kagaku.science_tasks.benchmark.task import Context
 from kagaku.science_tasks.literature.conll import OUTSIDE, Entity, Sentence, bio_tags, entities_of
 from kagaku.science_tasks.literature.crf import word_features

@@ -8,7 +8,8 @@ import pandas as pd
 from kagaku.data.catalogue import Source
 from kagaku.data.schema import Target
 from kagaku.science_tasks.benchmark.cases import values_case
-from kagaku.science_tasks.benchmark.measures import Measure, mean_of, regression
+from kagaku.science_tasks.benchmark.column_measures import mean_of
+from kagaku.science_tasks.benchmark.measures import Measure, regression
 from kagaku.science_tasks.benchmark.methods import Single, property_methods
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Published, Rows, Task
 from kagaku.science_tasks.microscopy.augmented import Augmented

@@ -17,8 +17,9 @@ import pandas as pd
 from kagaku.data.catalogue import Source
 from kagaku.models.pretraining.sampling import SamplingConfig, sample_tokens
 from kagaku.science_tasks.benchmark.cases import PropertyCase
+from kagaku.science_tasks.benchmark.column_measures import mean_of
 from kagaku.science_tasks.benchmark.drawing import drawn
-from kagaku.science_tasks.benchmark.measures import Measure, mean_of
+from kagaku.science_tasks.benchmark.measures import Measure
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Method, Published, Task
 from kagaku.science_tasks.proteins.localisation import TEST, VALID, load_locations
 from kagaku.science_tasks.proteins.residue_labels import STATES, STRUCTURE, load_structure

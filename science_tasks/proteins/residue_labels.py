@@ -12,7 +12,7 @@ from Bio.SeqIO.FastaIO import SimpleFastaParser
 from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.cases import PropertyCase
-from kagaku.science_tasks.benchmark.measures import share_of_counts
+from kagaku.science_tasks.benchmark.column_measures import share_of_counts
 from kagaku.science_tasks.benchmark.methods import Chosen
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Method, Rows, Task
 from kagaku.science_tasks.proteins.residue_measures import (

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from kagaku.science_tasks.benchmark.measures import ASKED, HITS, Measure, Parts, mean_of_f1
+from kagaku.science_tasks.benchmark.column_measures import mean_of_f1
+from kagaku.science_tasks.benchmark.measures import ASKED, HITS, Measure, Parts
 
 RIGHT, GUESSED, WANTED = "right_", "guessed_", "wanted_"
 """Columns of answers, followed by the class: residues of it that were found, that were said to be

@@ -14,18 +14,20 @@ from kagaku.data.corpora.trained_on import Collector, TrainedOn
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.cases import PropertyCase, labels_case, table_case
+from kagaku.science_tasks.benchmark.column_measures import (
+    f1_of_counts,
+    mean_of,
+    root_mean_of,
+    share_of_counts,
+)
 from kagaku.science_tasks.benchmark.leaks import audit
 from kagaku.science_tasks.benchmark.measures import (
     COVERAGE,
     Measure,
     binary,
-    f1_of_counts,
-    mean_of,
     multiclass,
     multilabel,
     regression,
-    root_mean_of,
-    share_of_counts,
 )
 from kagaku.science_tasks.benchmark.methods import Single, constant, plain
 from kagaku.science_tasks.benchmark.results import Quick, load_results

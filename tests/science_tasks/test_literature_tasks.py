@@ -18,7 +18,7 @@ from kagaku.models.backbone import BackboneConfig
 from kagaku.models.public.opening import load_public
 from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.cases import PropertyCase, table_case
-from kagaku.science_tasks.benchmark.measures import f1_of_counts, macro_f1_of_counts
+from kagaku.science_tasks.benchmark.column_measures import f1_of_counts, macro_f1_of_counts
 from kagaku.science_tasks.benchmark.results import Quick
 from kagaku.science_tasks.benchmark.running import Plan, run_task
 from kagaku.science_tasks.benchmark.task import Context, Rows

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kagaku.science_tasks.benchmark import draws as drawing
+from kagaku.science_tasks.benchmark.column_measures import macro_f1_of_counts
 from kagaku.science_tasks.benchmark.draws import Draws
 from kagaku.science_tasks.benchmark.measures import (
     Measure,
     binary,
-    macro_f1_of_counts,
     multiclass,
     multilabel,
     regression,
