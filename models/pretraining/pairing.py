@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from kagaku.models.pretraining.planning import LATER, GivenInput
-
-UNPAIRED = "quantity"
-"""A number alone names nothing, so it is never told apart from other samples' numbers."""
+from kagaku.models.pretraining.planning import LATER, QUANTITY, GivenInput
 
 
 def paired_inputs(inputs: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the inputs of a source that are aligned: the first two of different modalities.
 
-    None where there are no two, or where one is a forecast of the other.
+    None where there are no two, or where one is a forecast of the other. A number alone names
+    nothing, so it is never told apart from other samples' numbers.
 
     Args:
         inputs: The modality of each input of the source, in order.
@@ -20,7 +18,7 @@ def paired_inputs(inputs: Mapping[str, str]) -> tuple[str, str] | None:
         >>> paired_inputs({"molecule": "molecule", "dose": "quantity", "text": "text"})
         ('molecule', 'text')
     """
-    named = [name for name, modality in inputs.items() if modality != UNPAIRED]
+    named = [name for name, modality in inputs.items() if modality != QUANTITY]
     others = [name for name in named if inputs[name] != inputs[named[0]]]
     return None if LATER in inputs or not others else (named[0], others[0])
 

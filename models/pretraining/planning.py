@@ -89,7 +89,7 @@ class Planner:
     ) -> None:
         self.modalities, self.descriptors, self.config = modalities, descriptors, config
         self.summaries = summaries
-        self.properties = fitted_properties(modalities.get("quantity"))
+        self.properties = fitted_properties(modalities.get(QUANTITY))
         if descriptors is not None:
             self._mean = np.array(descriptors.mean, dtype=np.float64)
             self._std = np.array(descriptors.std, dtype=np.float64)
@@ -128,7 +128,8 @@ class Planner:
     ) -> PretrainingRecord:
         """Return one record of the inputs, with hidden tokens in each.
 
-        Texts and numbers never stand together: one would tell what is hidden of the other.
+        Beside a third input texts and numbers never stand together: one would tell what is hidden
+        of the other.
         """
         kinds = {one.modality for one in given}
         if {"text", QUANTITY} < kinds:
@@ -188,7 +189,7 @@ class Planner:
             )
             return [PretrainingRecord(tuple(parts))]
         # A number alone says nothing, so the lead time is left out.
-        fields = [one for one in given if one.modality != "quantity"]
+        fields = [one for one in given if one.modality != QUANTITY]
         return [self._encoded(sample, one, rng) for one in fields]
 
     def _hidden(
@@ -260,5 +261,5 @@ class Planner:
         ]
         count = min(len(known), int(rng.integers(1, most + 1)))
         chosen = rng.permutation(len(known))[:count]
-        quantity = self.modalities["quantity"]
-        return [Part("quantity", quantity.tokenize(known[place])) for place in chosen]
+        quantity = self.modalities[QUANTITY]
+        return [Part(QUANTITY, quantity.tokenize(known[place])) for place in chosen]
