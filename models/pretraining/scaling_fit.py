@@ -107,16 +107,13 @@ class LawFit:
         free = len(self.runs) - N_CONSTANTS
         few = f"only {free} runs more than constants: the intervals themselves are rough"
         widening = _widening(len(self.runs), N_CONSTANTS, self.confidence)
+        is_narrow = _concentration(len(self.runs), widening) < SMALLEST_CONCENTRATION
         narrow = "the runs are too few for weights that vary enough: the intervals are too narrow"
         return (
             *self.size_doubts(),
             *self.floor_doubts(),
             *([few] if free < FEW_FREE else []),
-            *(
-                [narrow]
-                if _concentration(len(self.runs), widening) < SMALLEST_CONCENTRATION
-                else []
-            ),
+            *([narrow] if is_narrow else []),
         )
 
     def size_doubts(self) -> tuple[str, ...]:

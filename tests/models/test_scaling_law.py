@@ -160,6 +160,7 @@ def test_few_runs_beyond_the_constants_are_told() -> None:
     runs = RunEnds(whole.parameters[few], whole.tokens[few], whole.losses[few])
     fit = fit_with_intervals(runs, resamples=10)
     assert any("only 1 runs more than constants" in one for one in fit.doubts())
+    assert any("the intervals are too narrow" in one for one in fit.doubts())
 
 
 @pytest.mark.parametrize(
