@@ -214,6 +214,10 @@ def test_two_runs_are_compared_on_their_common_rows(tmp_path: Path) -> None:
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the folder holds no answers of a benchmark"):
         compare(tmp_path, tmp_path)
+    run(tmp_path / "whole", methods=("constant",))
+    run(tmp_path / "quick", methods=("constant",), is_quick=True)
+    with pytest.raises(InputError, match="one has a quick look at toy and the other all of it"):
+        compare(tmp_path / "whole", tmp_path / "quick")
 
 
 @pytest.mark.benchmark_data

@@ -17,6 +17,10 @@ from kagaku.errors import InputError
 from kagaku.modalities.checking import check_records, make_modalities
 from kagaku.science_tasks.benchmark.task import Rows
 
+ITEM = "item"
+"""A column of the answers that says which item of the table was asked. A task whose splits overlap
+has it as its group: an item that several splits ask for is one item to an interval."""
+
 
 @dataclass(frozen=True)
 class PropertyCase:
@@ -149,6 +153,7 @@ def labels_case(
     *,
     name: str = "labels",
     keeps_apart: SplitKind = "random",
+    extra: Sequence[str] = (),
     source: str = "table",
 ) -> PropertyCase:
     """Return the case of a table with several yes-or-no columns that are predicted together.
@@ -160,6 +165,7 @@ def labels_case(
         rows: The split, by position in ``frame``.
         name: What the target is called.
         keeps_apart: What the split does not let stand on both sides.
+        extra: Columns that go into the answers beside the prediction.
         source: Name of the table, for messages.
 
     Raises:
@@ -175,7 +181,7 @@ def labels_case(
         schema=replace(schema, targets=(target,)),
         targets={name: TargetValues(values, np.full(len(values), EXACT))},
     )
-    return _readable(records, bad, frame, rows, keeps_apart, ())
+    return _readable(records, bad, frame, rows, keeps_apart, extra)
 
 
 def values_case(

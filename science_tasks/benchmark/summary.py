@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kagaku.science_tasks.benchmark.draws import Draws
-from kagaku.science_tasks.benchmark.measures import COVERAGE, Measure
+from kagaku.science_tasks.benchmark.measures import COVERAGE, TRUTH, Measure
 from kagaku.science_tasks.benchmark.results import Result
 from kagaku.science_tasks.benchmark.task import Task
 from kagaku.science_tasks.resampling import BOOTSTRAPS, central
@@ -132,7 +132,7 @@ def compare_runs(
     Returns:
         None if they share no split and seed, or the measure is not defined for both.
     """
-    shared = [one for one in first if one in second and len(first[one]) == len(second[one])]
+    shared = [one for one in first if one in second and _same_items(first[one], second[one])]
     if not shared:
         return None
 
@@ -148,6 +148,16 @@ def compare_runs(
     if np.isfinite(low) and np.isfinite(high) and (low > 0 or high < 0):
         verdict = "better" if (found < 0) == measure.smaller_is_better else "worse"
     return Paired(*names, measure.name, found, low, high, verdict)
+
+
+def _same_items(first: pd.DataFrame, second: pd.DataFrame) -> bool:
+    """Return whether two methods were asked the same: as many items, with the same truth."""
+    if len(first) != len(second):
+        return False
+    if TRUTH not in first or TRUTH not in second:
+        return True
+    ours, theirs = (one[TRUTH].reset_index(drop=True) for one in (first, second))
+    return bool(((ours == theirs) | (ours.isna() & theirs.isna())).all())
 
 
 def _share_groups(splits: Mapping[str, pd.DataFrame], group: str) -> bool:

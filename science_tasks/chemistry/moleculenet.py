@@ -7,7 +7,7 @@ import pandas as pd
 
 from kagaku.data.catalogue import Source
 from kagaku.data.folds import SplitKind
-from kagaku.science_tasks.benchmark.cases import PropertyCase, labels_case, table_case
+from kagaku.science_tasks.benchmark.cases import ITEM, PropertyCase, labels_case, table_case
 from kagaku.science_tasks.benchmark.files import frame, rows_of, stored_json
 from kagaku.science_tasks.benchmark.measures import Measure, binary, multilabel, regression
 from kagaku.science_tasks.benchmark.methods import Single, property_methods
@@ -58,15 +58,27 @@ class Load:
 
     def _case(self, table: pd.DataFrame, split: dict[str, list[int]]) -> PropertyCase:
         inputs, rows = ["smiles: molecule"], rows_of(split)
+        numbered = table.assign(**{ITEM: range(len(table))})
         if self.column is None:
             labels = [one for one in table.columns if one not in {"smiles", *self.without}]
             return labels_case(
-                table, inputs, labels, rows, keeps_apart=self.keeps_apart, source=self.name
+                numbered,
+                inputs,
+                labels,
+                rows,
+                keeps_apart=self.keeps_apart,
+                extra=(ITEM,),
+                source=self.name,
             )
         name = self.target.split(" [")[0].split(":")[0]
-        renamed = table[["smiles", self.column]].rename(columns={self.column: name})
         return table_case(
-            renamed, inputs, self.target, rows, keeps_apart=self.keeps_apart, source=self.name
+            numbered[["smiles", self.column, ITEM]].rename(columns={self.column: name}),
+            inputs,
+            self.target,
+            rows,
+            keeps_apart=self.keeps_apart,
+            extra=(ITEM,),
+            source=self.name,
         )
 
 
@@ -100,6 +112,7 @@ def _task(
         ),
         traps=traps,
         is_long=is_long,
+        group=ITEM,
     )
 
 

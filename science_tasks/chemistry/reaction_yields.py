@@ -11,7 +11,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from kagaku.data.catalogue import Source
 from kagaku.science_tasks.benchmark.answers import answers_of
-from kagaku.science_tasks.benchmark.cases import PropertyCase, table_case
+from kagaku.science_tasks.benchmark.cases import ITEM, PropertyCase, table_case
 from kagaku.science_tasks.benchmark.measures import regression
 from kagaku.science_tasks.benchmark.methods import Single, property_methods
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Published, Rows, Task
@@ -54,12 +54,15 @@ def yield_case(sheet: pd.DataFrame, n_train: int) -> PropertyCase:
         n_train: How many of the first rows are learnt from; the others are asked.
     """
     made = sheet[[*COMPONENTS]].assign(**{"yield": sheet["Output"]})
+    # Sheets have the same flasks in other orders, so a flask is told by what was in it.
+    made[ITEM] = made[[*COMPONENTS]].agg(" | ".join, axis=1)
     rows = np.arange(len(made))
     return table_case(
         made,
         [f"{one}: molecule" for one in COMPONENTS],
         "yield [percent]: regression",
         Rows(rows[:n_train], rows[n_train:]),
+        extra=(ITEM,),
         source="Buchwald-Hartwig",
     )
 
@@ -108,6 +111,7 @@ def _task(
         published=published,
         traps=traps,
         is_long=True,
+        group=ITEM,
     )
 
 

@@ -128,31 +128,42 @@ def _sectors(fields: Float[np.ndarray, "item lat lon"]) -> np.ndarray:
     return np.concatenate([np.stack(np.split(one, SECTORS, axis=1)) for one in fields])
 
 
-def read_globe(source: Source) -> Mapping[str, Case]:
-    """Return one case for each variable: January teaches, July is asked for, on three levels.
+@dataclass(frozen=True)
+class Globe:
+    """Reads variables of the two mean fields: January teaches, July is asked for, on three levels.
 
     The row at the south pole is left out, so that blocks fill the grid.
     """
-    stored = dataset(source, GLOBE).isel(latitude=slice(None, -1))
-    latitudes = stored["latitude"].to_numpy().astype(np.float64)
-    longitudes = stored["longitude"].to_numpy().astype(np.float64)
-    n_levels = stored.sizes["level"]
-    every = np.arange(2 * n_levels * SECTORS)
-    january = every < n_levels * SECTORS
-    found: dict[str, Case] = {}
-    for name, what in VARIABLES.items():
-        fields = stored[name].transpose("month", "level", "latitude", "longitude").to_numpy()
-        found[what[0].replace("_", " ")] = downscaling_case(
-            fields.reshape(-1, *fields.shape[2:]).astype(np.float64),
-            latitudes,
-            longitudes,
-            every // SECTORS % n_levels,
-            every % SECTORS,
-            Rows(every[january], every[~january]),
-            what,
-            is_global=True,
-        )
-    return found
+
+    variables: tuple[str, ...]
+    """Which of `VARIABLES`; all of one unit, since a score is the mean over them."""
+
+    def __post_init__(self) -> None:
+        """Check that a mean over the variables has a unit."""
+        assert len({VARIABLES[one][1] for one in self.variables}) == 1, self.variables
+
+    def __call__(self, source: Source) -> Mapping[str, Case]:
+        """Return one case for each variable."""
+        stored = dataset(source, GLOBE).isel(latitude=slice(None, -1))
+        latitudes = stored["latitude"].to_numpy().astype(np.float64)
+        longitudes = stored["longitude"].to_numpy().astype(np.float64)
+        n_levels = stored.sizes["level"]
+        every = np.arange(2 * n_levels * SECTORS)
+        january = every < n_levels * SECTORS
+        found: dict[str, Case] = {}
+        for name in self.variables:
+            fields = stored[name].transpose("month", "level", "latitude", "longitude").to_numpy()
+            found[VARIABLES[name][0].replace("_", " ")] = downscaling_case(
+                fields.reshape(-1, *fields.shape[2:]).astype(np.float64),
+                latitudes,
+                longitudes,
+                every // SECTORS % n_levels,
+                every % SECTORS,
+                Rows(every[january], every[~january]),
+                VARIABLES[name],
+                is_global=True,
+            )
+        return found
 
 
 def read_region(source: Source) -> Mapping[str, Case]:
@@ -248,15 +259,15 @@ def _methods(more: Mapping[str, Method]) -> dict[str, Method]:
     return {**{name: Reference(name) for name in ORDERS}, **more}
 
 
-TASKS.register(
-    Task(
-        name="era-interim-downscaling",
+def _globe_task(name: str, question: str, variables: tuple[str, ...]) -> Task:
+    return Task(
+        name=name,
         domain="climate",
-        question="What did geopotential and wind look like at 0.75 degrees, told at 3 degrees?",
+        question=question,
         dataset="era-interim",
         files=(GLOBE,),
-        load=read_globe,
-        measures=field_measures("m2 s-2 or m s-1"),
+        load=Globe(variables),
+        measures=field_measures(VARIABLES[variables[0]][1]),
         methods=_methods({"patch": PatchReadout(is_by_phase=True)}),
         baselines=tuple(ORDERS),
         default=(*ORDERS, "patch"),
@@ -267,6 +278,19 @@ TASKS.register(
             "The coarse field is the mean of the fine one, which no coarse model would give.",
         ),
         group=BLOCK,
+    )
+
+
+TASKS.register(
+    _globe_task(
+        "era-interim-geopotential-downscaling",
+        "How high did pressure surfaces stand at 0.75 degrees, told at 3 degrees?",
+        ("z",),
+    ),
+    _globe_task(
+        "era-interim-wind-downscaling",
+        "How did the wind blow at 0.75 degrees, told at 3 degrees?",
+        ("u", "v"),
     ),
     Task(
         name="era5-uk-downscaling",

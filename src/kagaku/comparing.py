@@ -80,6 +80,7 @@ def _compare_benchmarks(
         task = TASKS[name]
         mine = [one for one in ours if one.task == name]
         others = [one for one in theirs if one.task == name]
+        _check_both_whole(name, mine, others, f"{first}, {second}")
         for one in _methods(mine, method):
             against = other or one
             paired = compare_runs(
@@ -92,6 +93,18 @@ def _compare_benchmarks(
             if paired is not None:
                 found.setdefault(name, []).append(paired)
     return found
+
+
+def _check_both_whole(
+    name: str, ours: Sequence[Result], theirs: Sequence[Result], where: str
+) -> None:
+    """Refuse a quick look beside a whole benchmark: they learnt from different items."""
+    if {one.quick for one in ours} != {one.quick for one in theirs}:
+        raise InputError(
+            f"one has a quick look at {name} and the other all of it",
+            fix="Run both with --quick, or both without.",
+            where=where,
+        )
 
 
 def _results(folder: Path) -> list[Result]:

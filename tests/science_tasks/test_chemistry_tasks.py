@@ -21,8 +21,10 @@ from kagaku.models.pretraining.beam import BeamConfig, Found, beam_search
 from kagaku.models.pretraining.stored import load_pretrained
 from kagaku.models.pretraining.translation import TranslationConfig, TranslationData
 from kagaku.science_tasks.benchmark.base_use import BaseUse
+from kagaku.science_tasks.benchmark.cases import ITEM
 from kagaku.science_tasks.benchmark.files import frame
 from kagaku.science_tasks.benchmark.measures import GIVEN, TRUTH
+from kagaku.science_tasks.benchmark.methods import constant
 from kagaku.science_tasks.benchmark.results import Quick, Result
 from kagaku.science_tasks.benchmark.running import Plan, run_task
 from kagaku.science_tasks.benchmark.summary import summarise
@@ -206,6 +208,14 @@ def test_ingredients_foretell_a_yield_that_depends_on_them_alone() -> None:
     assert (case.n_train, case.n_test) == (24, 12)
     answers = one_hot_forest(case, NO_BASE)
     assert float(np.abs(answers[TRUTH] - answers[GIVEN]).max()) < 3
+
+
+def test_a_flask_that_several_sheets_ask_for_is_one_item() -> None:
+    first, second = sheet(), sheet().iloc[::-1].reset_index(drop=True)
+    asked = [constant(yield_case(one, 24), NO_BASE) for one in (first, second)]
+    names = [set(answers[ITEM]) for answers in asked]
+    assert names[0] & names[1]
+    assert all(TASKS[one].group == ITEM for one in ("buchwald-hartwig", "esol", "tox21"))
 
 
 def test_an_ingredient_that_was_never_tried_is_no_error() -> None:

@@ -580,7 +580,8 @@ def climate_tasks() -> list[str]:
 
 def test_every_question_of_the_climate_is_there() -> None:
     assert set(climate_tasks()) == {
-        "era-interim-downscaling",
+        "era-interim-geopotential-downscaling",
+        "era-interim-wind-downscaling",
         "era5-uk-downscaling",
         "era5-uk-temperature",
         "fmi-nowcasting",
