@@ -103,6 +103,10 @@ Method = Callable[[Any, Context], pd.DataFrame]
 the training part only."""
 
 
+CHOSEN_BY_VALIDATION = "there the validation part is to choose by; ours learn from it too"
+"""What differs where a published method had less to learn from than ours."""
+
+
 @dataclass(frozen=True)
 class Published:
     """A score that others have published."""

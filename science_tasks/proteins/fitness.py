@@ -15,7 +15,14 @@ from kagaku.science_tasks.benchmark.cases import table_case
 from kagaku.science_tasks.benchmark.files import frame, stored_json
 from kagaku.science_tasks.benchmark.measures import of_numbers, regression
 from kagaku.science_tasks.benchmark.methods import property_methods
-from kagaku.science_tasks.benchmark.task import TASKS, Case, Published, Rows, Task
+from kagaku.science_tasks.benchmark.task import (
+    CHOSEN_BY_VALIDATION,
+    TASKS,
+    Case,
+    Published,
+    Rows,
+    Task,
+)
 from kagaku.science_tasks.proteins.fitness_methods import (
     FitnessCase,
     Shift,
@@ -211,7 +218,7 @@ def _scan_task(scan: Scan, title: str, published: Mapping[str, tuple[float, floa
         baselines=("constant", "plain", "ridge-onehot"),
         default=cheap if scan.wanted == "shifted" else (*cheap, "auto"),
         published=tuple(
-            Published(model, measure, value, _NN4DMS, "main")
+            Published(model, measure, value, _NN4DMS, "main", CHOSEN_BY_VALIDATION)
             for model, values in (published if scan.wanted == "main" else {}).items()
             for measure, value in zip(("Pearson", "Spearman"), values, strict=True)
         ),
