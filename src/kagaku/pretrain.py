@@ -215,17 +215,18 @@ def make_network(recipe: PretrainRecipe, prepared: Prepared) -> PretrainingNetwo
 
 
 def start_of(name: str) -> dict[str, Any]:
-    """Return which weights a run starts from, and the manifest of what these learnt from.
+    """Return which weights a run starts from, how much these had seen, and their manifest.
 
     Raises:
         InputError: There are no weights of that name, and no such folder.
     """
     folder = weights_folder(name)
-    manifests = [one for one in (START_FILE, MANIFEST) if (folder / one).is_file()]
-    stored = {one: json.loads((folder / one).read_text(encoding="utf-8")) for one in manifests}
+    files = [one for one in (START_FILE, MANIFEST, SUMMARY_FILE) if (folder / one).is_file()]
+    stored = {one: json.loads((folder / one).read_text(encoding="utf-8")) for one in files}
     return {
         "name": load_encoder(folder).config.name,
         "sha256": sha256(folder / WEIGHTS_FILE),
+        "tokens": stored.get(SUMMARY_FILE, {}).get("tokens"),
         "manifest": stored.get(MANIFEST),
         "before": stored.get(START_FILE),
     }

@@ -152,8 +152,10 @@ def _before(folder: Path) -> str:
     blocks = []
     while start is not None:
         told = f"It started from the weights {start['name']} (sha256 `{start['sha256'][:16]}`)"
+        if start.get("tokens"):
+            told += f", which had seen {start['tokens']:,} tokens"
         if (stored := start["manifest"]) is None:
-            blocks.append(f"{told}, whose folder did not say what they had learnt from.")
+            blocks.append(f"{told}, and whose folder did not say what they had learnt from.")
         else:
             rows = [
                 [one["name"], f"{one['n_tokens']:,}", f"{one['origin']} {one['version']}",
@@ -161,7 +163,7 @@ def _before(folder: Path) -> str:
                 for one in stored["sources"]
             ]  # fmt: skip
             columns = ["source", "tokens", "from", "licence"]
-            blocks.append(f"{told}, whose corpus had\n\n{_table(columns, rows)}")
+            blocks.append(f"{told}, and whose corpus had\n\n{_table(columns, rows)}")
         start = start["before"]
     return "\n\n".join(blocks)
 

@@ -252,6 +252,8 @@ def test_weights_that_started_from_others_name_these_and_no_place(
     assert recipe["start"] == run.name
     card = (folder / "card.md").read_text()
     assert "It started from the weights made-up (sha256 `" in card
+    seen = json.loads((run / "summary.json").read_text())["tokens"]
+    assert f"`), which had seen {seen:,} tokens, and whose corpus had" in card
     assert card.count("CC0-1.0") == 4  # two sources of its own, two of what it started from
     evaluate_weights(folder, corpus=bench.folder / "corpus")
     verify_release(folder)
