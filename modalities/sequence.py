@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -59,6 +59,17 @@ class VocabularyEmbedder(nn.Module):
         return embeddings
 
 
+@runtime_checkable
+class Grammar(Protocol):
+    """The beginning of a value that is generated, and what may follow it."""
+
+    def allowed(self) -> list[int]:
+        """Return the ids of the tokens that may come next; empty where nothing can mend it."""
+
+    def add(self, token: int) -> None:
+        """Write the next token."""
+
+
 class SequenceModality(Modality[Raw]):
     """A modality whose tokens come from a vocabulary that begins with the special ones above.
 
@@ -74,6 +85,14 @@ class SequenceModality(Modality[Raw]):
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
         """Return what tokens stand for, leaving out start, end and mask."""
+
+    def grammar(self, most_tokens: int) -> Grammar | None:  # noqa: ARG002 (for those that have one)
+        """Return the rules by which a new value is written; None where anything may follow.
+
+        Args:
+            most_tokens: Longest value, with start and end.
+        """
+        return None
 
     def hide(self, tokens: Tokens, chosen: Bool[np.ndarray, " token"]) -> Tokens:
         """Return the tokens with the chosen ones replaced by the mask token."""

@@ -11,7 +11,13 @@ from torch import Tensor
 
 from kagaku.errors import InputError
 from kagaku.modalities import MODALITIES, Modality, RecordTokens
-from kagaku.modalities.sequence import END_ID, N_SPECIALS, START_ID
+from kagaku.modalities.sequence import (
+    END_ID,
+    N_SPECIALS,
+    START_ID,
+    Grammar,
+    SequenceModality,
+)
 from kagaku.models.pretraining.decoding import Decoder
 from kagaku.models.pretraining.network import PretrainingNetwork
 from kagaku.registry import did_you_mean
@@ -39,6 +45,10 @@ class SamplingConfig:
 
     seed: int = 0
     """Fixes what is drawn."""
+
+    grammar: bool = False
+    """Whether only tokens are drawn that the modality's grammar lets follow: branches and rings
+    that close and valences that hold, of molecules."""
 
     def __post_init__(self) -> None:
         """Check the settings once, where they are made."""
@@ -115,29 +125,48 @@ def sample_tokens(
     drawn: list[np.ndarray] = []
     for start in range(0, len(prefixes), config.batch_size):
         part = prefixes[start : start + config.batch_size]
-        drawn += _drawn(
-            Decoder(network, modality, part, config.most_tokens), part, config, generator
-        )
+        decoder = Decoder(network, modality, part, config.most_tokens)
+        drawn += _drawn(decoder, config, generator, _grammars(modality, len(part), config))
         if progress is not None:
             progress(len(drawn), len(prefixes))
     return drawn
 
 
+def _grammars(modality: str, number: int, config: SamplingConfig) -> list[Grammar] | None:
+    """Return the rules of each record; None where they are not asked for."""
+    if not config.grammar:
+        return None
+    kind = MODALITIES[modality]()
+    assert isinstance(kind, SequenceModality)
+    found = [kind.grammar(config.most_tokens) for _ in range(number)]
+    if None in found:
+        raise InputError(
+            f"there is no grammar of the modality {modality!r}", fix="Generate without grammar."
+        )
+    return [one for one in found if one is not None]
+
+
 def _drawn(
     decoder: Decoder,
-    prefixes: Sequence[RecordTokens],
     config: SamplingConfig,
     generator: torch.Generator,
+    grammars: list[Grammar] | None,
 ) -> list[np.ndarray]:
     """Return the ids of one batch; most of the records that have ended are no longer computed."""
-    device = decoder.network.generating.device
-    ids = torch.full((len(prefixes),), START_ID, device=device)
-    going = torch.arange(len(prefixes))
-    drawn = torch.full((len(prefixes), config.most_tokens), END_ID)
-    lengths = torch.full((len(prefixes),), config.most_tokens)
+    device, n_records = decoder.network.generating.device, len(decoder.kept.is_there)
+    ids = torch.full((n_records,), START_ID, device=device)
+    going = torch.arange(n_records)
+    drawn = torch.full((n_records, config.most_tokens), END_ID)
+    lengths = torch.full((n_records,), config.most_tokens)
     for place in range(1, config.most_tokens):
-        ids = chosen_tokens(decoder.step(ids), config, generator)
+        logits = decoder.step(ids)
+        if grammars is not None:
+            _forbid(logits, [grammars[one] for one in going])
+        ids = chosen_tokens(logits, config, generator)
         drawn[going, place] = ids.cpu()
+        if grammars is not None:
+            for one, token in zip(going.tolist(), ids.tolist(), strict=True):
+                grammars[one].add(token)
         has_ended = (drawn[going] == END_ID)[:, 1 : place + 1].any(dim=1)
         lengths[going[has_ended]] = lengths[going[has_ended]].clamp(max=place + 1)
         if bool(has_ended.all()):
@@ -149,6 +178,15 @@ def _drawn(
             ids, going = ids[rest.to(device)], going[rest]
     drawn[:, 0] = START_ID
     return [row[:length].numpy() for row, length in zip(drawn, lengths.tolist(), strict=True)]
+
+
+def _forbid(logits: Float[Tensor, "record vocabulary"], grammars: Sequence[Grammar]) -> None:
+    """Leave to each record what its grammar lets follow; all, where that is nothing."""
+    for row, grammar in zip(logits, grammars, strict=True):
+        if allowed := grammar.allowed():
+            forbidden = torch.ones(len(row), dtype=torch.bool, device=row.device)
+            forbidden[allowed] = False
+            row[forbidden] = -torch.inf
 
 
 def chosen_tokens(

@@ -12,7 +12,7 @@ import pandas as pd
 
 from kagaku.data.catalogue import Source
 from kagaku.modalities import MODALITIES
-from kagaku.modalities.molecule import split_smiles
+from kagaku.modalities.smiles import split_smiles
 from kagaku.models.pretraining.network import PretrainingNetwork
 from kagaku.models.pretraining.sampling import SamplingConfig, sample_tokens
 from kagaku.models.pretraining.translation import TranslationConfig

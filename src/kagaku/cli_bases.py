@@ -109,13 +109,20 @@ def generate(
         int | None, typer.Option(help="Tokens after which a value is cut. Default: by modality.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Fixes what is drawn.")] = 0,
+    grammar: Annotated[
+        bool,
+        typer.Option(
+            "--grammar",
+            help="Of molecules, draw only what lets rings and branches close and valences hold.",
+        ),
+    ] = False,
 ) -> None:
     """Write new molecules, proteins or texts, from nothing or from what is given."""
     from kagaku.generation import LONGEST, generate_to_file
     from kagaku.models.pretraining.sampling import SamplingConfig
 
     most = longest or LONGEST.get(modality, 128)
-    config = SamplingConfig(temperature, top_p, most_tokens=most, seed=seed)
+    config = SamplingConfig(temperature, top_p, most_tokens=most, seed=seed, grammar=grammar)
     generate_to_file(
         modality, output, weights=weights, given=given or (), number=number, config=config
     )

@@ -7,7 +7,8 @@ from rdkit.Chem.inchi import MolToInchi
 
 from kagaku.errors import InputError
 from kagaku.modalities import Molecule
-from kagaku.modalities.molecule import SPECIALS, VOCABULARY, MoleculeConfig, split_smiles
+from kagaku.modalities.molecule import MoleculeConfig
+from kagaku.modalities.smiles import SPECIALS, VOCABULARY, split_smiles
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 MOLECULE = Molecule()

@@ -1,10 +1,12 @@
 """Generation token by token is the packed forward pass, and draws what it was told to."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from rdkit import Chem, rdBase
 
 from kagaku.data.corpora import CorpusSample
 from kagaku.errors import InputError
@@ -125,6 +127,22 @@ def test_draws_depend_on_the_seed_only(network: PretrainingNetwork) -> None:
         assert MASK_ID not in ids
         assert END_ID not in ids[1:-1]
         assert ids[-1] == END_ID or len(ids) == 12
+
+
+def test_a_grammar_closes_what_even_an_untrained_network_opens(network: PretrainingNetwork) -> None:
+    config = SamplingConfig(most_tokens=40, grammar=True)
+    drawn = sample_tokens(network, "molecule", [{}] * 20, config)
+    free = sample_tokens(network, "molecule", [{}] * 20, replace(config, grammar=False))
+    written, others = (
+        [Molecule().decode(one.tolist()) for one in several] for several in (drawn, free)
+    )
+    assert all(one[-1] == END_ID for one in drawn)
+    with rdBase.BlockLogs():
+        read = [Chem.MolFromSmiles(one, sanitize=False) is not None for one in written]
+        others_read = [Chem.MolFromSmiles(one, sanitize=False) is not None for one in others]
+    assert sum(read) >= 19 > sum(others_read)
+    with pytest.raises(InputError, match="there is no grammar of the modality 'text'"):
+        sample_tokens(network, "text", [{}], config)
 
 
 def test_a_temperature_of_0_takes_the_likeliest() -> None:
