@@ -15,8 +15,8 @@ from kagaku.modalities import Modality
 from kagaku.models import Encoder
 from kagaku.models.multitask import FinetuningConfig
 from kagaku.science_tasks.classical import classical_model
-from kagaku.science_tasks.embeddings import input_of, is_learned
-from kagaku.science_tasks.features import FeatureBlock
+from kagaku.science_tasks.embeddings import is_learned
+from kagaku.science_tasks.features import FeatureBlock, input_of
 from kagaku.science_tasks.field_readout import FieldReadout
 from kagaku.science_tasks.full import FullModel, fit_full
 from kagaku.science_tasks.labels import labelled_input

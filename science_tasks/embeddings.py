@@ -15,7 +15,7 @@ from kagaku.modalities import Modality, RecordTokens
 from kagaku.modalities.checking import tokenize_records
 from kagaku.models.embedding import embed_columns
 from kagaku.models.public import PublicEncoder
-from kagaku.science_tasks.features import FeatureBlock
+from kagaku.science_tasks.features import FeatureBlock, input_of
 from kagaku.science_tasks.public_embeddings import FrozenEncoder, embed_public
 
 CLIP = 8.0
@@ -119,11 +119,6 @@ def learned_inputs(encoder: FrozenEncoder, schema: Schema) -> frozenset[str]:
         return frozenset(one.name for one in schema.inputs if one.modality == encoder.modality)
     learnt = encoder.config.has_learnt
     return frozenset(one.name for one in schema.inputs if learnt(one.modality))
-
-
-def input_of(block: FeatureBlock) -> str:
-    """Return the name of the input that a block was computed from."""
-    return block.name.rpartition(":")[0]
 
 
 def domain_blocks(blocks: Sequence[FeatureBlock]) -> list[FeatureBlock]:

@@ -41,6 +41,11 @@ class FeatureBlock:
         return replace(self, values=self.values[chosen], present=self.present[chosen])
 
 
+def input_of(block: FeatureBlock) -> str:
+    """Return the name of the input that a block was computed from."""
+    return block.name.rpartition(":")[0]
+
+
 class Featurizer(ABC, Generic[Raw]):
     """Computes the classical features of one modality.
 

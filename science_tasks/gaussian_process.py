@@ -17,12 +17,13 @@ from kagaku.science_tasks.censoring import ROUNDS, expected_beyond
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.kernels import (
     Component,
-    apply_form,
-    base_diagonal,
-    base_matrix,
     check_blocks,
     components_of,
-    missing_variance,
+    n_lengthscales,
+    term_bases,
+    term_diagonal,
+    term_kernel,
+    term_missing,
 )
 from kagaku.science_tasks.marginal_likelihood import factorise, invert, log_evidence
 from kagaku.science_tasks.prediction import Prediction
@@ -115,13 +116,15 @@ class GaussianProcess:
     ) -> None:
         """Condition on the given targets of the kept rows, at the present hyperparameters."""
         self.targets, self.noise = targets.astype(np.float64), noise.astype(np.float64)
-        scales, lengthscales, extra = self._unpack(torch.from_numpy(self.hyperparameters))
+        scales, lengthscales, extra = self._unpack(
+            torch.from_numpy(self.hyperparameters), self.blocks
+        )
         diagonal = torch.zeros(len(self.blocks[0].present), dtype=torch.float64)
         matrix = torch.zeros(len(diagonal), len(diagonal), dtype=torch.float64)
-        for term, scale, length in zip(self.components, scales, lengthscales, strict=True):
-            block = self.blocks[term.block]
-            matrix += scale * apply_form(term.form, base_matrix(term.form, block, block), length)
-            diagonal += scale * missing_variance(block)
+        for term, scale, lengths in zip(self.components, scales, lengthscales, strict=True):
+            bases = term_bases(term, self.blocks, self.blocks)
+            matrix += scale * term_kernel(term, bases, lengths)
+            diagonal += scale * term_missing(term, self.blocks)
         noises = torch.from_numpy(self.noise) + extra + diagonal
         self._factor = torch.stack([factorise(matrix + torch.diag(one)) for one in noises])
         columns = torch.from_numpy(self.targets)[..., None]
@@ -155,15 +158,16 @@ class GaussianProcess:
         return np.concatenate(means, axis=1), np.concatenate(variances, axis=1)
 
     def _predict_chunk(self, blocks: Sequence[FeatureBlock]) -> tuple[np.ndarray, np.ndarray]:
-        scales, lengthscales, extra = self._unpack(torch.from_numpy(self.hyperparameters))
+        scales, lengthscales, extra = self._unpack(
+            torch.from_numpy(self.hyperparameters), self.blocks
+        )
         cross = torch.zeros(
             len(self.blocks[0].present), len(blocks[0].present), dtype=torch.float64
         )
         prior = torch.zeros(len(blocks[0].present), dtype=torch.float64) + extra
-        for term, scale, length in zip(self.components, scales, lengthscales, strict=True):
-            base = base_matrix(term.form, self.blocks[term.block], blocks[term.block])
-            cross += scale * apply_form(term.form, base, length)
-            prior += scale * base_diagonal(term.form, blocks[term.block])
+        for term, scale, lengths in zip(self.components, scales, lengthscales, strict=True):
+            cross += scale * term_kernel(term, term_bases(term, self.blocks, blocks), lengths)
+            prior += scale * term_diagonal(term, blocks)
         mean = self._weights @ cross
         explained = torch.stack(
             [
@@ -193,30 +197,30 @@ class GaussianProcess:
         self.rows = np.arange(len(self.blocks[0].present))
         self.condition(state["targets"], state["noise"])
 
-    def _unpack(self, theta: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        """Return scale and lengthscale of each term (1 where it has none), and the noise."""
+    def _unpack(
+        self, theta: Tensor, blocks: Sequence[FeatureBlock]
+    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Return scale and lengthscales of each term, and the noise."""
         n_terms = len(self.components)
-        scales = list(theta[:n_terms].exp())
-        rest = iter(theta[n_terms:-1].exp())
-        one = torch.ones((), dtype=torch.float64)
-        lengthscales = [next(rest) if term.form == "rbf" else one for term in self.components]
-        return scales, lengthscales, theta[-1].exp()
+        counts = [n_lengthscales(term, blocks) for term in self.components]
+        lengthscales = list(theta[n_terms:-1].exp().split(counts))
+        return list(theta[:n_terms].exp()), lengthscales, theta[-1].exp()
 
     def _maximise(
         self, blocks: Sequence[FeatureBlock], targets: np.ndarray, noise: np.ndarray
     ) -> Float[np.ndarray, " hyperparameter"]:
         centre, width = self._prior(blocks)
-        bases = [base_matrix(term.form, *[blocks[term.block]] * 2) for term in self.components]
-        lonely = [missing_variance(blocks[term.block]) for term in self.components]
+        bases = [list(term_bases(term, blocks, blocks)) for term in self.components]
+        lonely = [term_missing(term, blocks) for term in self.components]
         measured, known = torch.from_numpy(targets).double(), torch.from_numpy(noise).double()
 
         def negative_log_posterior(values: np.ndarray) -> tuple[float, np.ndarray]:
             theta = torch.from_numpy(values).requires_grad_()
-            scales, lengthscales, extra = self._unpack(theta)
-            matrix = torch.zeros_like(bases[0])
+            scales, lengthscales, extra = self._unpack(theta, blocks)
+            matrix = torch.zeros_like(bases[0][0])
             diagonal = known + extra
             for i, term in enumerate(self.components):
-                matrix = matrix + scales[i] * apply_form(term.form, bases[i], lengthscales[i])
+                matrix = matrix + scales[i] * term_kernel(term, bases[i], lengthscales[i])
                 diagonal = diagonal + scales[i] * lonely[i]
             fit = log_evidence(matrix + torch.diag_embed(diagonal), measured)
             loss = (0.5 * ((theta - centre) / width).square()).sum() - fit
@@ -243,7 +247,7 @@ class GaussianProcess:
         scales = [
             np.log(0.1 * share if term.form == "linear" else share) for term in self.components
         ]
-        lengths = [0.0 for term in self.components if term.form == "rbf"]
+        lengths = [0.0] * sum(n_lengthscales(term, blocks) for term in self.components)
         centre = torch.tensor([*scales, *lengths, np.log(0.1)], dtype=torch.float64)
         width = torch.tensor(
             [*[2.0] * len(scales), *[1.0] * len(lengths), 2.0], dtype=torch.float64

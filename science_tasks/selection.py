@@ -1,7 +1,7 @@
 """Which method to trust: cross-validation on training rows, with the table to show for it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -15,7 +15,7 @@ from kagaku.science_tasks.metrics import label_log_loss, paired_difference
 from kagaku.science_tasks.prediction import Prediction
 
 BLEND = "blend"
-"""Name of the equal-weight mean of the best candidates."""
+"""Name of the equal-weight mean of candidates that complement each other."""
 
 LARGEST_BLEND = 4
 """Most members of a blend; more cost time and rarely help."""
@@ -161,8 +161,8 @@ def select(
 
     The score is the RMSE for regression and fields (area-weighted) and the log loss for classes:
     it rewards honest probabilities, and unlike accuracy or AUC it tells close candidates apart on
-    small tables. Censored values take no part in scoring. The blend (the mean of the best two to
-    four) wins only if it beats its best member by `BLEND_GAIN`.
+    small tables. Censored values take no part in scoring. The blend (the mean of two to four, the
+    best and those that help it most) wins only if it beats the best by `BLEND_GAIN`.
 
     Args:
         candidates: In the order in which they are to run: the cheapest first.
@@ -229,16 +229,8 @@ def _choose(
     ran = sorted((row for row in rows if row.name in found), key=lambda row: row.score)
     best = ran[0]
     members: tuple[str, ...] = (best.name,)
-    sizes = range(2, min(LARGEST_BLEND, len(ran)) + 1) if with_blend else range(0)
-    blends = []
-    for size in sizes:
-        names = tuple(row.name for row in ran[:size])
-        mixed, start = blend([found[name] for name in names]), time.monotonic()
-        row = scorer.row(BLEND, mixed, folds, start, note=" + ".join(names))
-        blends.append((row.score, size, names, mixed, row))
-    if blends:
-        _, _, names, mixed, row = min(blends, key=lambda one: one[:2])
-        found[BLEND] = mixed
+    if with_blend and len(ran) > 1:
+        row, names, found[BLEND] = _best_blend(ran, found, scorer, folds)
         if row.score < best.score * (1 - BLEND_GAIN):
             best, members = row, names
         ran = sorted([*ran, row], key=lambda one: one.score)
@@ -257,6 +249,32 @@ def _choose(
         runner_up=others[0].name if others else None,
         note=note,
     )
+
+
+def _best_blend(
+    ran: Sequence[Row],
+    found: Mapping[str, Prediction],
+    scorer: "_Scorer",
+    folds: Sequence[Fold],
+) -> tuple[Row, tuple[str, ...], Prediction]:
+    """Return the row, the members and the predictions of the best blend of two or more.
+
+    It grows from the best candidate by whichever other helps most, which often is no near copy of
+    those that are in already.
+    """
+    members: tuple[str, ...] = (ran[0].name,)
+    blends = []
+    while len(members) < min(LARGEST_BLEND, len(ran)):
+        grown = []
+        for one in ran:
+            if one.name not in members:
+                names, start = (*members, one.name), time.monotonic()
+                mixed = blend([found[name] for name in names])
+                row = scorer.row(BLEND, mixed, folds, start, note=" + ".join(names))
+                grown.append((row, names, mixed))
+        blends.append(min(grown, key=lambda one: one[0].score))
+        members = blends[-1][1]
+    return min(blends, key=lambda one: one[0].score)
 
 
 def _joined(parts: Sequence[Prediction]) -> Prediction:

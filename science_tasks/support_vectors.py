@@ -34,6 +34,8 @@ TUNING_ROWS, FOLDS, FEWEST_ROWS, CHUNK = 1_000, 3, 10, 2_048
 class SupportVectorReadout(Readout):
     """Support vector regression and classification on the mean of all blocks' kernels.
 
+    For records of several inputs, half of it is the joint kernel.
+
     The penalty comes from three inner folds. Their held-out errors give the spread, as a variance
     that grows with the dissimilarity to the nearest support vector; for classes, held-out scores
     are mapped to probabilities by a logistic curve (Platt scaling), one class against the rest.
@@ -54,8 +56,8 @@ class SupportVectorReadout(Readout):
         seed: int,
     ) -> None:
         """Fit; see `Readout.fit`."""
-        self.kind = kind
-        kernel = mean_kernel(blocks, blocks)
+        self.kind, self.is_joint = kind, True
+        kernel = mean_kernel(blocks, blocks, is_joint=True)
         if kind == "regression":
             self.problems = [_fit_regression(kernel, target, seed)]
         else:
@@ -78,7 +80,10 @@ class SupportVectorReadout(Readout):
         n_records = len(blocks[0].present)
         starts = range(0, max(n_records, 1), CHUNK)
         ranges = [np.arange(i, min(i + CHUNK, n_records)) for i in starts]
-        kernels = [mean_kernel([b.subset(one) for b in blocks], self.blocks) for one in ranges]
+        kernels = [
+            mean_kernel([b.subset(one) for b in blocks], self.blocks, is_joint=self.is_joint)
+            for one in ranges
+        ]
         if self.kind == "regression":
             problem = self.problems[0]
             scores = np.concatenate([_scores(kernel, problem)[:, 0] for kernel in kernels])
@@ -98,6 +103,7 @@ class SupportVectorReadout(Readout):
         """Return the support vectors and their weights."""
         return {
             "kind": self.kind,
+            "joint": self.is_joint,
             "problems": self.problems,
             "blocks": blocks_to_state(self.blocks),
         }
@@ -105,6 +111,8 @@ class SupportVectorReadout(Readout):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` gave."""
         self.kind, self.problems = state["kind"], list(state["problems"])
+        # Machines of before there was a joint kernel answer as they did.
+        self.is_joint = state.get("joint", False)
         self.blocks = blocks_from_state(state["blocks"])
 
 

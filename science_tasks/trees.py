@@ -25,14 +25,13 @@ from kagaku.science_tasks.readout import READOUTS, Readout
 FEWEST_ROWS = 10
 """Below this there is nothing to split: the mean or the class shares are predicted."""
 
-MOST_ROUNDS, PATIENCE, FOLDS = 400, 20, 3
+MOST_ROUNDS, PATIENCE, FOLDS = 2_000, 20, 3
 """Boosting stops when the held-out loss has not fallen for `PATIENCE` rounds; the final model runs
 the median of the rounds that the folds needed."""
 
-MANY_ROWS, MANY_ROUNDS = 5_000, 2_000
-"""Tables of so many rows get larger trees and, at most, so many rounds: on compositions with
-computed properties 4,000 rows still gained after 500."""
-
+FEWEST_LEAVES, MOST_LEAVES, ROWS_PER_LEAF = 15, 63, 80
+"""A tree has a leaf for every so many rows, within bounds: a fold and the whole, which is little
+larger, get about the same trees."""
 
 SMALL = 5_000_000
 """Cells below which one thread is used: on small data threads mostly wait for each other, and on a
@@ -50,7 +49,7 @@ def _parameters(objective: str, matrix: np.ndarray, seed: int) -> dict[str, Any]
     return {
         "objective": objective,
         "learning_rate": 0.08,
-        "num_leaves": 15 if n_rows < MANY_ROWS else 63,
+        "num_leaves": min(max(n_rows // ROWS_PER_LEAF, FEWEST_LEAVES), MOST_LEAVES),
         "min_data_in_leaf": max(3, min(20, n_rows // 100)),
         "feature_fraction": 0.3 if n_columns > 100 else 0.8,
         "bagging_fraction": 0.8,
@@ -220,7 +219,7 @@ def _held_out(
         booster = lightgbm.train(
             parameters,
             fold,
-            num_boost_round=MOST_ROUNDS if len(values) < MANY_ROWS else MANY_ROUNDS,
+            num_boost_round=MOST_ROUNDS,
             valid_sets=[fold.create_valid(matrix[test], values[test], params=dict(parameters))],
             callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
         )

@@ -28,6 +28,9 @@ HELD_OUT = {"Test1": 3_057, "Test2": 3_055, "Test3": 3_058, "Test4": 3_055}
 """By sheet, the same: four splits by additive. With one row more, as in the scripts that came with
 the sheets, a held-out additive would be learnt from."""
 
+GROUP = "additive"
+"""The column that says which additive is left out together."""
+
 N_TREES = 500
 """Of the forest on which ingredients stand in a flask."""
 
@@ -43,25 +46,33 @@ class Load:
         """Return the case of each sheet."""
         names = [name for name, _ in self.sheets]
         sheets = pd.read_excel(io.BytesIO(source(BOOK)), sheet_name=names)
-        return {name: yield_case(sheets[name], count) for name, count in self.sheets}
+        return {
+            name: yield_case(sheets[name], count, is_new_additive=name in HELD_OUT)
+            for name, count in self.sheets
+        }
 
 
-def yield_case(sheet: pd.DataFrame, n_train: int) -> PropertyCase:
+def yield_case(sheet: pd.DataFrame, n_train: int, *, is_new_additive: bool = False) -> PropertyCase:
     """Return the case of one sheet.
 
     Args:
         sheet: SMILES under each of `COMPONENTS`, and the yield in percent under ``Output``.
         n_train: How many of the first rows are learnt from; the others are asked.
+        is_new_additive: Whether the asked additives were never learnt from, so that
+            cross-validation has to leave out whole additives too.
     """
     made = sheet[[*COMPONENTS]].assign(**{"yield": sheet["Output"]})
     # Sheets have the same flasks in other orders, so a flask is told by what was in it.
     made[ITEM] = made[[*COMPONENTS]].agg(" | ".join, axis=1)
+    made[GROUP] = made["Additive"]  # a column is either an input or what keeps rows together
     rows = np.arange(len(made))
     return table_case(
         made,
         [f"{one}: molecule" for one in COMPONENTS],
         "yield [percent]: regression",
         Rows(rows[:n_train], rows[n_train:]),
+        keeps_apart="group" if is_new_additive else "random",
+        group=GROUP if is_new_additive else None,
         extra=(ITEM,),
         source="Buchwald-Hartwig",
     )

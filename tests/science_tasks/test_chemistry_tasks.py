@@ -218,6 +218,18 @@ def test_a_flask_that_several_sheets_ask_for_is_one_item() -> None:
     assert all(TASKS[one].group == ITEM for one in ("buchwald-hartwig", "esol", "tox21"))
 
 
+def test_folds_leave_out_whole_additives_where_the_split_does() -> None:
+    table = sheet()
+    table["Additive"] = ["CO", "CCO", "CCCO"] * 12
+    case = yield_case(table, 24, is_new_additive=True)
+    assert case.keeps_apart == "group"
+    assert [one.name for one in case.records.schema.inputs] == list(COMPONENTS)
+    groups = case.records.groups
+    assert groups is not None
+    assert set(groups) == {"CO", "CCO", "CCCO"}
+    assert yield_case(table, 24).keeps_apart == "random"
+
+
 def test_an_ingredient_that_was_never_tried_is_no_error() -> None:
     table = sheet()
     table.loc[24:, "Base"] = "CCCCN"

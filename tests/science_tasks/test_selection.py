@@ -86,6 +86,14 @@ def test_a_blend_wins_where_errors_are_independent() -> None:
     assert BLEND not in without.out_of_fold
 
 
+def test_a_blend_passes_over_near_copies() -> None:
+    copies = [oracle(f"copy{i}", 0.5 + 0.01 * i) for i in range(4)]
+    made: list[Candidate] = [*copies, oracle("other", 0.6, noise=1)]
+    found = select(made, exact(TRUTH), folds(), "regression")
+    assert found.best == BLEND
+    assert found.members[:2] == ("copy0", "other")
+
+
 def test_the_margin_to_the_runner_up_is_paired() -> None:
     made: list[Candidate] = [oracle("a", 0.5), oracle("b", 0.6)]
     found = select(made, exact(TRUTH), folds(), "regression")
