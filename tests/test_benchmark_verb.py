@@ -134,6 +134,18 @@ def test_data_are_loaded_once_and_no_base_where_no_method_asks(
     assert calls == ["data", "data"]
 
 
+def test_answers_of_other_code_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = verb.BenchmarkRequest(names=("toy",), methods=("constant",))
+    for code in ("old", "new"):
+        monkeypatch.setattr("kagaku.benchmark.code_fingerprint", lambda code=code: code)
+        verb.benchmark(request, tmp_path / "b", source=no_file)
+        told = " ".join(capsys.readouterr().err.split())
+        is_told = "toy: the answers of constant were kept from another version of kagaku" in told
+        assert is_told == (code == "new")
+
+
 def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="the folder holds other files, which a benchmark would"):

@@ -68,6 +68,9 @@ class Result:
     answers: pd.DataFrame
     """One row per test item."""
 
+    made_by: str = ""
+    """Fingerprint of the code that answered; empty where it was not kept."""
+
 
 def save_result(result: Result, path: Path) -> None:
     """Write the answers as Parquet and, when they are whole, the rest as JSON beside them."""

@@ -31,6 +31,9 @@ class Plan:
     quick: Quick | None = None
     """Cuts the cases."""
 
+    made_by: str = ""
+    """Fingerprint of the code that answers."""
+
 
 class Cases:
     """The cases of one task, loaded when first needed."""
@@ -173,6 +176,7 @@ def _run_cell(
         chosen=str(answers.attrs.get("chosen", "")),
         quick=plan.quick,
         answers=answers.reset_index(drop=True),
+        made_by=plan.made_by,
     )
     save_result(result, path)
     shutil.rmtree(work, ignore_errors=True)

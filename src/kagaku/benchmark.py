@@ -17,7 +17,7 @@ from kagaku.datasets import source as dataset_source
 from kagaku.errors import InputError
 from kagaku.models.pretraining.stored import load_pretrained
 from kagaku.outputs import check_job_folder
-from kagaku.provenance import machine, package_versions
+from kagaku.provenance import code_fingerprint, machine, package_versions
 from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.families import FAMILIES, Family
 from kagaku.science_tasks.benchmark.leaks import Leaks
@@ -91,6 +91,7 @@ def benchmark(
         request.splits,
         tuple(range(request.n_seeds)),
         Quick() if request.is_quick else None,
+        code_fingerprint(),
     )
     trained_on, why_not = fingerprints(request.base)
     output.mkdir(parents=True, exist_ok=True)
@@ -107,6 +108,7 @@ def benchmark(
             leaks = kept_leaks(cases, plan, output, trained_on, why_not)
         audited[task.name] = leaks
         results = _results(task, plan, leaks, output, base)
+        _tell_of_other_code(task, results, plan, terminal)
         found = task_scores(task, results, leaks, task.all_published(source))
         _keep(found, output)
         show_task(found, terminal)
@@ -133,6 +135,17 @@ def _results(
         and one.split in leaks
         and (one.base is None or one.base == base.fingerprint)
     ]
+
+
+def _tell_of_other_code(
+    task: Task, results: Sequence[Result], plan: Plan, terminal: Terminal
+) -> None:
+    """Say which kept answers another state of the code gave: it might answer otherwise now."""
+    if old := {one.method for one in results if one.made_by != plan.made_by}:
+        terminal.say(
+            f"{task.name}: the answers of {', '.join(sorted(old))} were kept from another version "
+            "of kagaku's code. For answers of this one, name another --output."
+        )
 
 
 def _family_scores(

@@ -1,12 +1,14 @@
 """Where a run came from: data checksums, versions, machine and time, and nothing about the user."""
 
 import hashlib
+import importlib.util
 import os
 import platform
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ from kagaku.errors import InputError
 
 FORMAT_VERSION = 1
 """Layout of provenance.json; goes up when a reader would have to change."""
+
+ROOMS = ("data", "modalities", "models", "science_tasks")
+"""The rooms whose code can change a result, beside the front door's."""
 
 PACKAGES = (
     "kagaku",
@@ -90,6 +95,20 @@ def sha256(path: Path) -> str:
     """Return the sha256 of a file's bytes, read piece by piece."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@cache
+def code_fingerprint() -> str:
+    """Return what tells one state of kagaku's own code from another: 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for room in ("kagaku", *(f"kagaku.{one}" for one in ROOMS)):
+        spec = importlib.util.find_spec(room)
+        assert spec is not None, room
+        for folder in spec.submodule_search_locations or ():
+            for path in sorted(Path(folder).glob("*.py" if room == "kagaku" else "**/*.py")):
+                digest.update(path.name.encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def package_versions(names: Sequence[str]) -> dict[str, str | None]:
