@@ -16,7 +16,16 @@ from kagaku.errors import InputError
 from kagaku.models.pretraining import throughput
 from kagaku.science_tasks.benchmark.families import FAMILIES
 from kagaku.science_tasks.tasks import TASKS
-from kagaku.speed import embedding, finetuning, lengths, loading, profile, training, verb
+from kagaku.speed import (
+    embedding,
+    finetuning,
+    lengths,
+    loading,
+    predicting,
+    profile,
+    training,
+    verb,
+)
 from kagaku.speed.part import EsmShape, Measured, Part, Sizes, Wishes
 from kagaku.speed.report import MARKS
 from kagaku.speed.timing import Comparison, Target, run_child, take_turns
@@ -160,3 +169,36 @@ def test_finished_parts_are_kept_and_the_files_are_written(tmp_path: Path) -> No
     assert "Not measured yet" not in text
     assert text.endswith("after\n")
     assert "not run: there is no such command yet" in (output / "speed.md").read_text()
+
+
+def test_other_parts_stay_in_the_table_until_code_or_machine_change(tmp_path: Path) -> None:
+    done = Measured((Comparison("x", "s", (1.0,)),))
+    output = tmp_path / "out"
+    parts = {name: Part(name, "", lambda *_: done) for name in ("starting", "profile")}
+
+    def names(only: str) -> list[str]:
+        found = verb.run_speed(replace(SMALL, only=(only,)), output, terminal=QUIET)
+        stored = json.loads((output / "speed.json").read_text())
+        assert list(stored["parts"]) == list(found)
+        return list(found)
+
+    with patch.dict(verb.PARTS, parts):
+        assert names("profile") == ["profile"]
+        assert names("starting") == ["starting", "profile"]
+        with patch.object(verb, "code_fingerprint", lambda: "another"):
+            assert names("starting") == ["starting"]
+
+
+def test_molecules_to_predict_are_all_different() -> None:
+    found = predicting.distinct_molecules(["C", "CC", "CCC", "CCCC"], 11)
+    assert len(set(found)) == len(found) == 11
+    assert all(one.count(".") == 1 for one in found)
+
+
+@pytest.mark.slow
+def test_predicting_and_embedding_tell_their_memory(tmp_path: Path) -> None:
+    sizes = replace(SMALL.sizes, n_molecules=30, training_rows=30, n_peptides=(20,))
+    found = predicting.measure(replace(SMALL, sizes=sizes), tmp_path)
+    assert [one.unit for one in found.comparisons] == ["MB", "MB"]
+    assert found.details["predict"]["rows"] == 30
+    assert found.details["embed 20"]["rows"] == 20

@@ -114,15 +114,26 @@ def check_parity(folder: Path, proteins: list[str]) -> dict[str, float]:
             reference.embed(reference.token_ids(proteins), UNSORTED_BATCH, is_sorted=True),
         )
     exact = float(np.abs(np.subtract(*vectors["float32"])).max())
-    error = np.subtract(*vectors["bfloat16"])
-    rounded = float(np.sqrt(np.square(error).mean()) / vectors["float32"][0].std())
     if not exact <= EXACT:
         raise ParityError(f"vectors in float32 differ by {exact:.1e}, more than {EXACT:.0e}")
+    rounded = check_rounding(*vectors["bfloat16"])
+    return {"float32, largest": exact, "bfloat16, share of the spread": rounded}
+
+
+def check_rounding(
+    ours: Float[np.ndarray, "protein dim"], theirs: Float[np.ndarray, "protein dim"]
+) -> float:
+    """Return how far vectors in bfloat16 are apart, root mean square, as a share of their spread.
+
+    Raises:
+        ParityError: By more than `ROUNDED`.
+    """
+    rounded = float(np.sqrt(np.square(np.subtract(ours, theirs)).mean()) / np.std(theirs))
     if not rounded <= ROUNDED:
         raise ParityError(
             f"vectors in bfloat16 differ by {rounded:.1%} of their spread, more than {ROUNDED:.0%}"
         )
-    return {"float32, largest": exact, "bfloat16, share of the spread": rounded}
+    return rounded
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Memory of `kagaku predict` and `kagaku embed` on long files, each in a process of its own."""
 
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +65,7 @@ def measure(wishes: Wishes, folder: Path) -> Measured:
         quiet=True,
         overwrite=True,
     )
-    smiles = np.resize(sample[sample.columns[0]].to_numpy(), sizes.n_molecules)
+    smiles = distinct_molecules(sample[sample.columns[0]].tolist(), sizes.n_molecules)
     pd.DataFrame({sample.columns[0]: smiles}).to_csv(source, index=False)
     output = folder / "predicted.parquet"
     told = run_python(PREDICT, run, source, output, told=folder / "predict.json")
@@ -93,6 +95,19 @@ def measure(wishes: Wishes, folder: Path) -> Measured:
             )
         )
     return Measured(tuple(comparisons), details=details)
+
+
+def distinct_molecules(smiles: Sequence[str], number: int) -> list[str]:
+    """Return so many different SMILES: mixtures of two of the given molecules.
+
+    What has been seen once is not computed again, so that repeated molecules would cost less than
+    a real file's.
+    """
+    pairs = ((one, other) for shift in range(1, len(smiles)) for one, other in
+             zip(smiles, [*smiles[shift:], *smiles[:shift]], strict=True))  # fmt: skip
+    found = [f"{one}.{other}" for one, other in islice(pairs, number)]
+    assert len(found) == number, "too few molecules to pair"
+    return found
 
 
 def write_peptides(path: Path, n_peptides: int) -> None:

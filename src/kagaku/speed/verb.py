@@ -3,12 +3,13 @@
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from kagaku.data.corpora.storage import write_json
 from kagaku.errors import InputError
 from kagaku.marked_page import write_whole
 from kagaku.outputs import check_job_folder
-from kagaku.provenance import machine, package_versions
+from kagaku.provenance import code_fingerprint, machine, package_versions
 from kagaku.registry import did_you_mean
 from kagaku.speed import (
     embedding,
@@ -69,12 +70,16 @@ def run_speed(
         for number, part in enumerate(chosen):
             progress(number, len(chosen), f"{part.name}: {part.what}")
             found[part.name] = kept_or_measured(part, wishes, output)
+    found |= {
+        part.name: kept
+        for part in PARTS.values()
+        if part not in chosen and (kept := kept_part(part, wishes, output)) is not None
+    }
+    found = {name: found[name] for name in PARTS if name in found}
     write_json(
         {
             "parts": {name: one.to_json() for name, one in found.items()},
-            "settings": wishes.settings(),
-            "machine": dict(machine()),
-            "packages": package_versions(("kagaku", "torch", "transformers", "numpy", "rdkit")),
+            **settings_here(wishes),
         },
         output / JSON_FILE,
     )
@@ -105,19 +110,36 @@ def chosen_parts(names: tuple[str, ...]) -> list[Part]:
     return [part for name, part in PARTS.items() if not names or name in names]
 
 
+def settings_here(wishes: Wishes) -> dict[str, Any]:
+    """Return all that decides figures: the wishes, the code, the packages and the machine."""
+    return {
+        "settings": wishes.settings(),
+        "code": code_fingerprint(),
+        "machine": dict(machine()),
+        "packages": package_versions(("kagaku", "torch", "transformers", "numpy", "rdkit")),
+    }
+
+
+def kept_part(part: Part, wishes: Wishes, output: Path) -> Measured | None:
+    """Return a part as an earlier call left it; None if anything that decides it has changed."""
+    path = output / PARTS_FOLDER / f"{part.name}.json"
+    if not path.is_file():
+        return None
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    measured = stored.pop("measured")
+    return Measured.from_json(measured) if stored == settings_here(wishes) else None
+
+
 def kept_or_measured(part: Part, wishes: Wishes, output: Path) -> Measured:
     """Return a part as an earlier call with the same settings left it, or measure and keep it.
 
     A part in which something was missing is not kept, so that a later call may have it.
     """
-    path = output / PARTS_FOLDER / f"{part.name}.json"
-    settings = wishes.settings()
-    if path.is_file():
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored["settings"] == settings:
-            return Measured.from_json(stored["measured"])
+    if (kept := kept_part(part, wishes, output)) is not None:
+        return kept
     with tempfile.TemporaryDirectory() as scratch:
         measured = part.measure(wishes, Path(scratch))
     if not measured.not_run:
-        write_json({"settings": settings, "measured": measured.to_json()}, path)
+        path = output / PARTS_FOLDER / f"{part.name}.json"
+        write_json({**settings_here(wishes), "measured": measured.to_json()}, path)
     return measured
