@@ -20,6 +20,7 @@ from kagaku.science_tasks.features import FeatureBlock, input_of
 from kagaku.science_tasks.field_readout import FieldReadout
 from kagaku.science_tasks.full import FullModel, fit_full
 from kagaku.science_tasks.labels import labelled_input
+from kagaku.science_tasks.log_scale import suits_log_scale
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.readout import Readout
@@ -35,9 +36,15 @@ LEARNED_READOUTS = ("linear", "gp")
 UNTRAINED_READOUTS = ("linear",)
 """An untrained backbone gets the cheapest readout only: enough to show that it does not help."""
 
-LARGEST_TABLE: Mapping[str, int] = {"svm": 10_000, "gp": 20_000}
-"""Training records above which a readout is left out. The kernel of all pairs of 20,000 records
-takes 3 GB; a Gaussian process fitted on 8,000 of them at random loses to trees on all."""
+LOG_SCALE_READOUTS = ("log-gp", "log-trees")
+"""Tried beside the others where measured values are positive and skewed."""
+
+LARGEST_TABLE: Mapping[str, int] = {"svm": 10_000, "gp": 8_000, "log-gp": 8_000}
+"""Training records above which a readout is left out: a Gaussian process fitted on 8,000 at random
+loses to trees on all. Several labels are a problem each, and what they cost together counts."""
+
+COST_EXPONENTS: Mapping[str, int] = {"svm": 2, "gp": 3, "log-gp": 3}
+"""Power of the number of records that a readout's time grows with."""
 
 FIELD_READOUTS = ("linear", "gp")
 TOKEN_READOUTS = ("linear", "trees")
@@ -237,6 +244,7 @@ def readout_candidates(
     *,
     learned_inputs: Collection[str],
     seed: int,
+    train_index: np.ndarray | None = None,
 ) -> list[Candidate]:
     """Return the readouts to try for a target, cheapest first.
 
@@ -248,6 +256,8 @@ def readout_candidates(
             something of their kind. If there are any, random embeddings of the other inputs are
             left out, unless nothing else is known of an input.
         seed: Fixes whatever is random.
+        train_index: Measured training records, whose values tell whether a log scale suits; None
+            tries none.
     """
     if target.kind == "per-token":
         return [
@@ -258,7 +268,10 @@ def readout_candidates(
     classical = tuple(block for block in blocks if not is_learned([block.name]))
     plans = []
     if classical:
-        plans += [(name, "classical features", classical) for name in _classical_readouts(target)]
+        names = _classical_readouts(target)
+        if target.kind == "regression" and train_index is not None:
+            names += LOG_SCALE_READOUTS if suits_log_scale(values.subset(train_index)) else ()
+        plans += [(name, "classical features", classical) for name in names]
         name, readout, chosen = classical_model(records, classical)
         if len(chosen) < len(classical):
             plans.append((readout, f"{name} alone", chosen))
@@ -272,22 +285,25 @@ def readout_candidates(
 
 
 def within_reach(
-    candidates: Sequence[Candidate], n_train: int
+    candidates: Sequence[Candidate], n_train: int, n_problems: int = 1
 ) -> tuple[list[Candidate], dict[str, str]]:
     """Return the candidates that so many training records allow, and why the others are left out.
 
     Args:
         candidates: As `readout_candidates` gives them.
         n_train: How many training records there are.
+        n_problems: How many labels are fitted, each by itself.
     """
     kept: list[Candidate] = []
     skipped = {}
     for one in candidates:
-        most = LARGEST_TABLE.get(one.name.partition(" on ")[0])
-        if most is None or n_train <= most:
+        name = one.name.partition(" on ")[0]
+        most = LARGEST_TABLE.get(name)
+        if most is None or n_train * n_problems ** (1 / COST_EXPONENTS[name]) <= most:
             kept.append(one)
-        else:
-            skipped[one.name] = f"not tried: {n_train:,} records are more than {most:,}"
+            continue
+        times = f" with {n_problems} labels" if n_problems > 1 else ""
+        skipped[one.name] = f"not tried: {n_train:,} records{times} are more than {most:,}"
     return kept, skipped
 
 

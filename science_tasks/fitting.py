@@ -263,8 +263,10 @@ def _fit_target(
             blocks,
             learned_inputs=learned_inputs(trainer.encoder, records.schema),
             seed=settings.seed,
+            train_index=measured,
         )
-        candidates, skipped = within_reach(found, len(measured))
+        n_labels = len(target.classes) if target.kind == "multilabel" else 1
+        candidates, skipped = within_reach(found, len(measured), n_labels)
     network = NetworkCandidate(trainer, target.name)
     if not why_not:
         candidates.append(network)

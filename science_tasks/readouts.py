@@ -7,6 +7,7 @@ from kagaku.science_tasks.field_readout import FieldReadout
 from kagaku.science_tasks.forest import ForestReadout
 from kagaku.science_tasks.gaussian_process import GaussianProcessReadout
 from kagaku.science_tasks.linear import LinearReadout
+from kagaku.science_tasks.log_scale import LogScaleGaussianProcess, LogScaleTrees
 from kagaku.science_tasks.nearest import NearestReadout
 from kagaku.science_tasks.readout import READOUTS
 from kagaku.science_tasks.support_vectors import SupportVectorReadout
@@ -19,6 +20,8 @@ __all__ = [
     "ForestReadout",
     "GaussianProcessReadout",
     "LinearReadout",
+    "LogScaleGaussianProcess",
+    "LogScaleTrees",
     "NearestReadout",
     "SupportVectorReadout",
     "TokenReadout",

@@ -78,3 +78,36 @@ def test_readouts_whose_cost_explodes_are_left_out_of_large_tables_with_the_reas
         f"not tried: 50,000 records are more than {LARGEST_TABLE['svm']:,}"
     )
     assert len(kept) + len(skipped) == len(found)
+
+
+def test_a_log_scale_is_tried_where_training_values_ask_for_one() -> None:
+    values = np.exp(np.random.default_rng(0).standard_normal(100) * 2)
+    present = np.ones(100, dtype=bool)
+    block = FeatureBlock("x:descriptors", np.zeros((100, 3)), "rbf", present)
+    records = Records(
+        schema=Schema((Input("x", "x", "molecule"),), (TARGET,)),
+        inputs={"x": ["a"] * 100},
+        targets={"y": TargetValues(values, np.zeros(100, dtype=np.int64))},
+        rows=np.arange(100),
+        source="lab.csv",
+    )
+
+    def tried(train_index: np.ndarray | None) -> set[str]:
+        found = readout_candidates(
+            records, TARGET, [block], learned_inputs=(), seed=0, train_index=train_index
+        )
+        return {one.name.partition(" on ")[0] for one in found}
+
+    assert {"log-gp", "log-trees"} <= tried(np.arange(80))
+    assert not {"log-gp", "log-trees"} & tried(np.flatnonzero((values > 0.5) & (values < 2)))
+    assert not {"log-gp", "log-trees"} & tried(None)
+
+
+def test_many_labels_count_as_so_many_tables() -> None:
+    found = candidates("molecule", ["x:ecfp", "x:descriptors"], ())
+    kept, skipped = within_reach(found, 6_264, 12)
+    assert {one.name.split()[0] for one in kept} == {"linear", "forest", "trees"}
+    assert skipped["gp on classical features"] == (
+        "not tried: 6,264 records with 12 labels are more than 8,000"
+    )
+    assert within_reach(found, 1_141, 27)[1] == {}
