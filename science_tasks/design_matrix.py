@@ -13,12 +13,14 @@ from kagaku.science_tasks.features import FeatureBlock
 class DesignMatrix:
     """Turns feature blocks into one matrix, with the columns that vary in training.
 
-    Counts enter as log(1 + count). Each block adds a column that is 1 where the input was there,
-    so that a missing input (whose features are 0) can be told from a true 0.
+    Blocks for kernels alone are left out. Counts enter as log(1 + count). Each block adds a column
+    that is 1 where the input was there, so that a missing input (whose features are 0) can be told
+    from a true 0.
     """
 
     def fit(self, blocks: Sequence[FeatureBlock]) -> Float[np.ndarray, "record column"]:
         """Learn which columns vary, and return the matrix of the training records."""
+        blocks = _of_columns(blocks)
         self.shape = [[block.name, block.values.shape[1]] for block in blocks]
         full = _side_by_side(blocks)
         varies = (full != full[:1]).any(axis=0)
@@ -31,6 +33,7 @@ class DesignMatrix:
         Raises:
             InputError: The blocks are not those of the fit.
         """
+        blocks = _of_columns(blocks)
         given = [[block.name, block.values.shape[1]] for block in blocks]
         if given != self.shape:
             raise InputError(
@@ -46,6 +49,10 @@ class DesignMatrix:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` gave."""
         self.shape, self.columns = state["shape"], state["columns"]
+
+
+def _of_columns(blocks: Sequence[FeatureBlock]) -> list[FeatureBlock]:
+    return [block for block in blocks if not block.for_kernels]
 
 
 def _side_by_side(blocks: Sequence[FeatureBlock]) -> Float[np.ndarray, "record column"]:

@@ -124,14 +124,16 @@ def learned_inputs(encoder: FrozenEncoder, schema: Schema) -> frozenset[str]:
 def domain_blocks(blocks: Sequence[FeatureBlock]) -> list[FeatureBlock]:
     """Return the blocks that distances between records are measured on.
 
-    These are the classical features, and the embedding of an input that has none.
+    These are the classical features, and the embedding of an input that has none. A second
+    fingerprint of the same molecule would count its structure twice.
     """
     classical = [block for block in blocks if not is_learned([block.name])]
     described = {input_of(block) for block in classical}
     return [
         block
         for block in blocks
-        if not is_learned([block.name]) or input_of(block) not in described
+        if not block.for_kernels
+        and (not is_learned([block.name]) or input_of(block) not in described)
     ]
 
 

@@ -35,6 +35,10 @@ class FeatureBlock:
     present: Bool[np.ndarray, " record"]
     """False where the input was missing; the values are 0 there."""
 
+    for_kernels: bool = False
+    """Whether only models that compare records read it, and not those that read columns: a further
+    fingerprint tells how alike two molecules are, and trees drown in its thousands of columns."""
+
     def subset(self, indices: np.ndarray | Sequence[int]) -> "FeatureBlock":
         """Return the rows at ``indices``."""
         chosen = np.asarray(indices, dtype=np.int64)

@@ -16,6 +16,7 @@ def blocks_to_state(blocks: Sequence[FeatureBlock]) -> list[dict[str, Any]]:
             "kernel": block.kernel,
             "values": _compact(block.values),
             "present": block.present,
+            "for_kernels": block.for_kernels,
         }
         for block in blocks
     ]
@@ -24,7 +25,13 @@ def blocks_to_state(blocks: Sequence[FeatureBlock]) -> list[dict[str, Any]]:
 def blocks_from_state(state: Sequence[Mapping[str, Any]]) -> list[FeatureBlock]:
     """Return the blocks that `blocks_to_state` described, bit for bit."""
     return [
-        FeatureBlock(one["name"], one["values"].astype(np.float32), one["kernel"], one["present"])
+        FeatureBlock(
+            one["name"],
+            one["values"].astype(np.float32),
+            one["kernel"],
+            one["present"],
+            for_kernels=one.get("for_kernels", False),
+        )
         for one in state
     ]
 

@@ -16,6 +16,7 @@ from kagaku.science_tasks.chemistry.electrotopology import (
     estate_indices,
 )
 from kagaku.science_tasks.chemistry.features import N_BITS, MoleculeFeatures
+from kagaku.science_tasks.design_matrix import DesignMatrix
 
 # RDKit's Python modules are untyped.
 RDKIT_INDICES: Any = EState.EStateIndices
@@ -85,6 +86,29 @@ def test_the_fingerprint_counts_how_often_a_group_occurs() -> None:
     # Every atom is the centre of one environment at radius 0.
     assert counts[0].max() == 8
     assert counts[0].sum() > 2 * counts[1].sum()
+
+
+def test_kernels_tell_mirror_images_apart_and_columns_do_not() -> None:
+    features = MoleculeFeatures()
+    features.fit(MOLECULES)
+    blocks = features.transform("x", ["C[C@H](N)C(=O)O", "C[C@@H](N)C(=O)O"])
+    differ = {block.name: bool((block.values[0] != block.values[1]).any()) for block in blocks}
+    assert differ["x:ecfp6"]
+    assert differ["x:pairs"]
+    assert not differ["x:ecfp"]
+    design = DesignMatrix()
+    assert design.fit(blocks).shape[1] <= sum(block.values.shape[1] + 1 for block in blocks[:2])
+    assert [name for name, _ in design.shape] == ["x:ecfp", "x:descriptors"]
+
+
+def test_runs_of_before_there_were_fingerprints_for_kernels_have_none() -> None:
+    features = MoleculeFeatures()
+    features.fit(MOLECULES)
+    state = features.state()
+    del state["for_kernels"]
+    again = MoleculeFeatures()
+    again.load_state(state)
+    assert [block.name for block in again.transform("x", ["CCO"])] == ["x:ecfp", "x:descriptors"]
 
 
 def test_one_molecule_written_in_two_ways_has_the_same_features() -> None:

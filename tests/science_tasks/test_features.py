@@ -71,7 +71,7 @@ CASES = {
     "molecule": Case(
         ["CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "CCN(CC)CC", "[Na+].[Cl-]"],
         ["CCCO", "c1ccncc1", "CC(=O)[O-].[Na+]"],
-        ("ecfp", "descriptors"),
+        ("ecfp", "descriptors", "ecfp6", "pairs"),
     ),
     "nucleotide": Case(
         [
@@ -147,7 +147,9 @@ def test_blocks_are_named_after_the_input_and_hold_finite_float32(modality: str)
         assert block.values.shape[1] > 0
         assert np.isfinite(block.values).all()
         assert block.kernel == (
-            "tanimoto" if block.name.endswith(("ecfp", "kmers", "fractions")) else "rbf"
+            "tanimoto"
+            if block.name.endswith(("ecfp", "ecfp6", "pairs", "kmers", "fractions"))
+            else "rbf"
         )
 
 
@@ -269,13 +271,17 @@ def test_each_input_column_has_its_own_fitted_featurizer(
     assert [block.name for block in blocks] == [
         "smiles:ecfp",
         "smiles:descriptors",
+        "smiles:ecfp6",
+        "smiles:pairs",
         "solvent:ecfp",
         "solvent:descriptors",
+        "solvent:ecfp6",
+        "solvent:pairs",
         "temperature:value",
     ]
     assert all(len(block.present) == 6 for block in blocks)
     # The same molecule is scaled by its own column's spread.
-    smiles_ethanol, solvent_ethanol = blocks[1].values[0], blocks[3].values[1]
+    smiles_ethanol, solvent_ethanol = blocks[1].values[0], blocks[5].values[1]
     assert not np.allclose(smiles_ethanol, solvent_ethanol)
     save_state(featurizer_states(featurizers), tmp_path / "features.safetensors")
     restored = restore_featurizers(train.schema, load_state(tmp_path / "features.safetensors"))
