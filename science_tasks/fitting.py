@@ -19,6 +19,7 @@ from kagaku.models.multitask import FinetuningConfig
 from kagaku.models.public import PublicEncoder
 from kagaku.science_tasks.applicability import Applicability
 from kagaku.science_tasks.baselines import baseline_candidates
+from kagaku.science_tasks.candidate_scores import Fold
 from kagaku.science_tasks.candidates import (
     NETWORK_ROWS,
     FittedNetwork,
@@ -48,7 +49,7 @@ from kagaku.science_tasks.resumable import (
     encoder_fingerprint,
     records_fingerprint,
 )
-from kagaku.science_tasks.selection import Candidate, Fitted, Fold, Selection, select
+from kagaku.science_tasks.selection import Candidate, Fitted, FittedBlend, Selection, select
 
 Method = Literal["auto", "readout", "full"]
 ProgressCallback = Callable[[int, int, str], None]
@@ -290,7 +291,7 @@ def _fit_target(
     )
     rows = folds[0][0] if settings.method == "full" else measured
     winner = selection.fit_best(candidates, rows)
-    members, full = _members(winner.parts)
+    members, full = _members(winner)
     calibration = Calibration().fit(
         selection.best_out_of_fold,
         values.subset(selection.index),
@@ -335,20 +336,20 @@ def _folds(records: Records, rows: np.ndarray, settings: FitSettings) -> list[Fo
     return [(np.setdiff1d(rows, test), test) for test in held_out]
 
 
-def _members(parts: Sequence[Fitted]) -> tuple[list[Member], FullModel | None]:
+def _members(winner: FittedBlend) -> tuple[list[Member], FullModel | None]:
     """Return the fitted winner as parts that can be saved, and the network if it is among them."""
     members, network = [], None
-    for part in parts:
+    for part, temperature in zip(winner.parts, winner.temperatures, strict=True):
         fitted = part.fitted if isinstance(part, RememberedFit) else part
         if isinstance(fitted, FittedNetwork):
-            members.append(Member(None, ()))
+            members.append(Member(None, (), temperature))
             network = fitted.model
         elif isinstance(fitted, FittedTokens):
-            members.append(Member(fitted.readout, ()))
+            members.append(Member(fitted.readout, (), temperature))
         else:
             assert isinstance(fitted, FittedReadout)
             names = tuple(block.name for block in fitted.blocks)
-            members.append(Member(fitted.readout, names))
+            members.append(Member(fitted.readout, names, temperature))
     return members, network
 
 

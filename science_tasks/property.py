@@ -34,6 +34,7 @@ from kagaku.science_tasks.readout import Readout
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.selection import blend
 from kagaku.science_tasks.storage import load_state, save_state
+from kagaku.science_tasks.tempering import tempered
 from kagaku.science_tasks.token_blocks import per_token_blocks, token_counts
 
 MODEL_FILE, ENCODER_FOLDER = "model.safetensors", "encoder"
@@ -52,6 +53,9 @@ class Member:
 
     blocks: tuple[str, ...]
     """Names of the feature blocks that it reads."""
+
+    temperature: float = 1.0
+    """What its log-odds are divided by."""
 
 
 @dataclass
@@ -177,7 +181,7 @@ class PropertyModel:
         digest = hashlib.sha256(json.dumps(self.schema.to_json()).encode())
         for model in self.targets:
             for member in model.members:
-                digest.update(repr(member.blocks).encode())
+                digest.update(repr((member.blocks, member.temperature)).encode())
                 if member.readout is not None:
                     digest.update(_digest(member.readout.state()))
         if self.full is not None:
@@ -274,16 +278,16 @@ def raw_prediction(
 ) -> Prediction:
     """Return the mean of the members' predictions, before calibration."""
     by_name = {block.name: block for block in blocks}
+    has_labels = model.target.kind == "multilabel"
     parts = []
     for member in model.members:
         if member.readout is None:
-            parts.append(network[model.target.name])
-            continue
-        if model.target.kind == "per-token":
-            read = per_token_blocks(records, model.target)
+            given = network[model.target.name]
+        elif model.target.kind == "per-token":
+            given = member.readout.predict(per_token_blocks(records, model.target))
         else:
-            read = [by_name[name] for name in member.blocks]
-        parts.append(member.readout.predict(read))
+            given = member.readout.predict([by_name[name] for name in member.blocks])
+        parts.append(tempered(given, member.temperature, has_labels=has_labels))
     return blend(parts)
 
 
@@ -307,20 +311,27 @@ def calibrated(
 
 def _member_state(member: Member) -> dict[str, Any]:
     if member.readout is None:
-        return {"readout": FULL, "blocks": [], "state": {}}
+        return {
+            "readout": FULL,
+            "blocks": [],
+            "state": {},
+            "temperature": member.temperature,
+        }
     return {
         "readout": member.readout.name,
         "blocks": list(member.blocks),
         "state": member.readout.state(),
+        "temperature": member.temperature,
     }
 
 
 def _restored_member(stored: Mapping[str, Any]) -> Member:
+    temperature = float(stored.get("temperature", 1.0))  # runs of before there was one have none
     if stored["readout"] == FULL:
-        return Member(None, ())
+        return Member(None, (), temperature)
     readout = READOUTS[stored["readout"]]()
     readout.load_state(stored["state"])
-    return Member(readout, tuple(stored["blocks"]))
+    return Member(readout, tuple(stored["blocks"]), temperature)
 
 
 def _digest(state: Any) -> bytes:

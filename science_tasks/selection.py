@@ -2,17 +2,18 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from kagaku.data.records import EXACT, TargetValues
+from kagaku.data.records import TargetValues
 from kagaku.data.schema import Kind
 from kagaku.errors import InputError
-from kagaku.science_tasks.metrics import label_log_loss, paired_difference
+from kagaku.science_tasks.candidate_scores import Fold, Row, Scorer
 from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.tempering import tempered
 
 BLEND = "blend"
 """Name of the equal-weight mean of candidates that complement each other."""
@@ -23,10 +24,6 @@ LARGEST_BLEND = 4
 BLEND_GAIN = 0.005
 """A blend must be this much better (as a share of the score) than its best member, or the simpler
 answer stays."""
-
-# Folds differ in size, so their axes are anonymous: the shape checks bind a name for a whole call.
-Fold = tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]
-"""Records to fit on and records to predict, as indices into the target's values."""
 
 Progress = Callable[[int, int, str], None]
 """Called with (steps done, steps in all, what is next)."""
@@ -53,26 +50,6 @@ class Candidate(Protocol):
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the table that a choice was made from."""
-
-    name: str
-    """The candidate."""
-
-    score: float
-    """Out-of-fold score on all records; lower is better. NaN if it did not run."""
-
-    standard_error: float
-    """Standard error of the mean of the folds' scores; NaN with one fold."""
-
-    seconds: float
-    """Time for all folds."""
-
-    note: str = ""
-    """Why it did not run, or of what a blend is made."""
-
-
-@dataclass(frozen=True)
 class Selection:
     """What cross-validation found."""
 
@@ -89,7 +66,7 @@ class Selection:
     """The candidates that make up the winner: itself, or the parts of the blend."""
 
     out_of_fold: dict[str, Prediction]
-    """By name, predictions of ``index`` by models that had not seen them."""
+    """By name, predictions of ``index`` by models that had not seen them, tempered."""
 
     index: Int[np.ndarray, " record"]
     """The records that were in a test fold, in the order of `out_of_fold`."""
@@ -104,6 +81,12 @@ class Selection:
     note: str = ""
     """What the user should know, such as that the time ran out."""
 
+    temperatures: Mapping[str, float] = field(default_factory=dict)
+    """By candidate, what its log-odds are divided by; see `tempering`."""
+
+    has_labels: bool = False
+    """Whether classes are labels of their own."""
+
     @property
     def best_out_of_fold(self) -> Prediction:
         """The winner's out-of-fold predictions, to calibrate on."""
@@ -114,7 +97,11 @@ class Selection:
     ) -> "FittedBlend":
         """Return the winner fitted to all of ``train_index``."""
         by_name = {candidate.name: candidate for candidate in candidates}
-        return FittedBlend([by_name[name].fit(train_index) for name in self.members])
+        return FittedBlend(
+            [by_name[name].fit(train_index) for name in self.members],
+            [self.temperatures.get(name, 1.0) for name in self.members],
+            self.has_labels,
+        )
 
 
 @dataclass
@@ -124,9 +111,20 @@ class FittedBlend:
     parts: list[Fitted]
     """The fitted members."""
 
+    temperatures: list[float]
+    """Of each member."""
+
+    has_labels: bool = False
+    """Whether classes are labels of their own."""
+
     def predict(self, index: Int[np.ndarray, " record"]) -> Prediction:
-        """Return the equal-weight mean of the members' predictions."""
-        return blend([part.predict(index) for part in self.parts])
+        """Return the equal-weight mean of the members' tempered predictions."""
+        return blend(
+            [
+                tempered(part.predict(index), temperature, has_labels=self.has_labels)
+                for part, temperature in zip(self.parts, self.temperatures, strict=True)
+            ]
+        )
 
 
 def blend(predictions: Sequence[Prediction]) -> Prediction:
@@ -159,10 +157,11 @@ def select(
 ) -> Selection:
     """Return the candidate with the lowest out-of-fold score, and the table behind it.
 
-    The score is the RMSE for regression and fields (area-weighted) and the log loss for classes:
-    it rewards honest probabilities, and unlike accuracy or AUC it tells close candidates apart on
-    small tables. Censored values take no part in scoring. The blend (the mean of two to four, the
-    best and those that help it most) wins only if it beats the best by `BLEND_GAIN`.
+    The score is the RMSE for regression and fields (area-weighted) and the log loss for classes,
+    after one temperature for each candidate: it rewards honest probabilities, and unlike accuracy
+    or AUC it tells close candidates apart on small tables. Censored values take no part in
+    scoring. The blend (the mean of two to four, the best and those that help it most) wins only if
+    it beats the best by `BLEND_GAIN`.
 
     Args:
         candidates: In the order in which they are to run: the cheapest first.
@@ -180,10 +179,11 @@ def select(
     """
     _check(candidates, folds)
     tests = np.concatenate([test for _, test in folds])
-    scorer = _Scorer(target, kind, area_weights)
+    scorer = Scorer(target, kind, area_weights)
     begun, steps = time.monotonic(), len(candidates) * len(folds)
     found: dict[str, Prediction] = {}
     rows: list[Row] = []
+    temperatures: dict[str, float] = {}
     for position, candidate in enumerate(candidates):
         start = time.monotonic()
         if found and max_seconds is not None and start - begun > max_seconds:
@@ -195,11 +195,12 @@ def select(
                 done = position * len(folds) + number
                 progress(done, steps, f"{candidate.name}, fold {number + 1} of {len(folds)}")
             parts.append(candidate.fit(train).predict(test))
-        found[candidate.name] = _joined(parts)
+        temperatures[candidate.name], found[candidate.name] = scorer.tempered(_joined(parts), tests)
         rows.append(scorer.row(candidate.name, found[candidate.name], folds, start))
     if progress is not None:
         progress(steps, steps, "done")
-    return _choose(rows, found, scorer, folds, tests, with_blend, seed)
+    chosen = _choose(rows, found, scorer, folds, tests, with_blend, seed)
+    return replace(chosen, temperatures=temperatures, has_labels=scorer.has_labels)
 
 
 def _check(candidates: Sequence[Candidate], folds: Sequence[Fold]) -> None:
@@ -220,7 +221,7 @@ def _check(candidates: Sequence[Candidate], folds: Sequence[Fold]) -> None:
 def _choose(
     rows: list[Row],
     found: dict[str, Prediction],
-    scorer: "_Scorer",
+    scorer: Scorer,
     folds: Sequence[Fold],
     tests: np.ndarray,
     with_blend: bool,
@@ -254,7 +255,7 @@ def _choose(
 def _best_blend(
     ran: Sequence[Row],
     found: Mapping[str, Prediction],
-    scorer: "_Scorer",
+    scorer: Scorer,
     folds: Sequence[Fold],
 ) -> tuple[Row, tuple[str, ...], Prediction]:
     """Return the row, the members and the predictions of the best blend of two or more.
@@ -283,84 +284,3 @@ def _joined(parts: Sequence[Prediction]) -> Prediction:
         return None if values[0] is None else np.concatenate(values)
 
     return Prediction(column("mean"), column("spread"), column("probabilities"))
-
-
-@dataclass
-class _Scorer:
-    """Scores predictions of records in the order of the test folds."""
-
-    target: TargetValues
-    kind: Kind
-    area_weights: np.ndarray | None
-    metric: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.metric = "RMSE" if self.kind in ("regression", "field") else "log loss"
-
-    def row(
-        self, name: str, given: Prediction, folds: Sequence[Fold], start: float, note: str = ""
-    ) -> Row:
-        begin, scores = 0, []
-        for _, test in folds:
-            length = self._n_predicted(test)
-            part = given.subset(np.arange(begin, begin + length))
-            scores.append(self.score(part, test))
-            begin += length
-        tests = np.concatenate([test for _, test in folds])
-        finite = np.array(scores)[np.isfinite(scores)]
-        error = float(finite.std(ddof=1) / np.sqrt(len(finite))) if len(finite) > 1 else np.nan
-        return Row(name, self.score(given, tests), error, time.monotonic() - start, note)
-
-    def _n_predicted(self, test: np.ndarray) -> int:
-        if self.kind != "per-token":
-            return len(test)
-        return sum(len(one) for one in self.target.values[test] if one is not None)
-
-    def score(self, given: Prediction, index: np.ndarray) -> float:
-        """Return RMSE or log loss of the records at ``index``; NaN if none can be scored."""
-        losses = self._losses(given, index)
-        if not len(losses):
-            return float("nan")
-        return self._total(losses, losses)
-
-    def _total(self, losses: np.ndarray, _: np.ndarray) -> float:
-        mean = float(losses[:, 0].sum() / losses[:, 1].sum())
-        return float(np.sqrt(mean)) if self.metric == "RMSE" else mean
-
-    def _losses(self, given: Prediction, index: np.ndarray) -> Float[np.ndarray, "known two"]:
-        """Return, for each record (or token) that counts, its summed loss and its weight."""
-        part = self.target.subset(index)
-        if self.kind in ("regression", "field"):
-            return self._squares(given, part)
-        assert given.probabilities is not None
-        table, truth = given.probabilities, part.values
-        if self.kind == "per-token":
-            truth = np.concatenate([one for one in truth if one is not None]).astype(np.float64)
-        if self.kind == "multilabel":
-            counts = (~np.isnan(truth)).sum(axis=1)
-            rows = np.flatnonzero(counts)
-            losses = [label_log_loss(truth[i : i + 1], table[i : i + 1]) * counts[i] for i in rows]
-            return np.stack([np.array(losses), counts[rows]], axis=1).reshape(-1, 2)
-        rows = np.flatnonzero(~np.isnan(truth))
-        chance = table[rows, truth[rows].astype(np.int64)]
-        return np.stack([-np.log(np.clip(chance, 1e-7, 1)), np.ones(len(rows))], axis=1)
-
-    def _squares(self, given: Prediction, part: TargetValues) -> Float[np.ndarray, "known two"]:
-        assert given.mean is not None
-        n_records = len(part.values)
-        squares = np.square(part.values.astype(np.float64) - given.mean)
-        weights = np.ones_like(squares)
-        if self.kind == "field" and self.area_weights is not None:
-            weights = weights * self.area_weights[None, :, None]
-        known = ~np.isnan(squares)
-        sums = np.where(known, weights * squares, 0.0).reshape(n_records, -1).sum(axis=1)
-        counts = np.where(known, weights, 0.0).reshape(n_records, -1).sum(axis=1)
-        kept = (part.censoring == EXACT) & (counts > 0)
-        return np.asarray(np.stack([sums, counts], axis=1)[kept])
-
-    def margin(
-        self, best: Prediction, other: Prediction, tests: np.ndarray, seed: int
-    ) -> tuple[float, float, float]:
-        """Return the difference of two scores with its interval over resampled records."""
-        a, b = self._losses(best, tests), self._losses(other, tests)
-        return paired_difference(lambda _, losses: self._total(losses, losses), a, a, b, seed=seed)
