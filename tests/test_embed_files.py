@@ -21,7 +21,7 @@ from rdkit import Chem
 from typer.testing import CliRunner
 
 import kagaku
-from kagaku import bulk_embedding, embedding, embedding_output, embedding_pieces
+from kagaku import bad_cells, bulk_embedding, embedding, embedding_output, embedding_pieces
 from kagaku.api import embed_to_file
 from kagaku.bulk_embedding import embed_file
 from kagaku.cli import app
@@ -131,8 +131,10 @@ def test_a_folder_of_images_gives_what_memory_gives(
 
 def test_an_output_inside_the_folder_of_images_is_refused(samples: Path, tmp_path: Path) -> None:
     source = _images(samples, tmp_path)
-    with pytest.raises(kagaku.InputError, match="would replace the input or lie in it"):
-        embedded(source, source / "v.parquet")
+    for inside in ("v.parquet", "v.npy", "deep/v.npy"):
+        with pytest.raises(kagaku.InputError, match="would replace the input or lie in it"):
+            embedded(source, source / inside)
+    assert not (source / "deep").exists()
     with pytest.raises(kagaku.InputError, match="would replace the input or lie in it"):
         embedded(source / "labels.csv", source / "labels.csv")
     (tmp_path / "v.npy").mkdir()
@@ -281,8 +283,8 @@ def test_bad_rows_stop_an_embedding_before_any_work(with_bad: Path, tmp_path: Pa
     assert "2 of 23 rows cannot be used" in told
     assert "p.fasta, row 3, column 'sequence': the row has no input at all" in told
     assert "p.fasta, row 10, column 'sequence': the protein sequence has ['7']" in told
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["p.fasta", "rejected.csv"]
-    assert list(pd.read_csv(tmp_path / "rejected.csv")["row"]) == [3, 10]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["p.fasta", "v.rejected.csv"]
+    assert list(pd.read_csv(tmp_path / "v.rejected.csv")["row"]) == [3, 10]
 
 
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".npy"])
@@ -302,9 +304,49 @@ def test_bad_rows_are_left_empty_when_asked(with_bad: Path, tmp_path: Path, endi
     np.testing.assert_allclose(vectors, in_memory, atol=1e-5)
     if ending == ".parquet":
         assert pq.read_table(output)["embedding"].null_count == 2
-    rejected = pd.read_csv(tmp_path / "rejected.csv")
+    rejected = pd.read_csv(tmp_path / "v.rejected.csv")
     assert list(rejected["row"]) == [3, 10]
     assert list(rejected.columns) == ["file", "row", "column", "value", "reason", "fix"]
+
+
+def test_bad_rows_of_two_outputs_in_one_folder_are_kept_apart(fasta: Path, tmp_path: Path) -> None:
+    good = fasta.read_text()
+    for name, row in (("a", 3), ("b", 5)):
+        entries = good.split(">")[1:]
+        entries[row - 1] = "odd\nMK7V\n"
+        fasta.write_text("".join(f">{one}" for one in entries))
+        embedded(fasta, tmp_path / f"{name}.npy", skip_bad_rows=True)
+    assert list(pd.read_csv(tmp_path / "a.rejected.csv")["row"]) == [3]
+    assert list(pd.read_csv(tmp_path / "b.rejected.csv")["row"]) == [5]
+    fasta.write_text(good)
+    embedded(fasta, tmp_path / "a.npy", skip_bad_rows=True)
+    embedded(fasta, tmp_path / "b.npy")
+    assert not list(tmp_path.glob("*.rejected.csv")), "what was mended is no longer listed"
+
+
+def test_more_bad_cells_than_are_listed_are_told_as_such(with_bad: Path, tmp_path: Path) -> None:
+    said = list[str]()
+    terminal = patch.object(Terminal, "say", lambda _, told, **__: said.append(told))
+    few = patch.multiple(bad_cells, KEPT_BAD_CELLS=1, SHOWN=1)
+    with in_pieces(4), few, terminal, pytest.raises(kagaku.InputError) as caught:
+        embedded(with_bad, tmp_path / "v.parquet")
+    assert "at least 1 of 23 rows cannot be used" in str(caught.value)
+    assert said == ["The first 1 bad cells are listed in"]
+    assert len(pd.read_csv(tmp_path / "v.rejected.csv")) == 1
+
+
+def test_an_output_that_is_being_written_is_refused(fasta: Path, tmp_path: Path) -> None:
+    output = tmp_path / "v.parquet"
+    embed_piece = embedding_pieces.embed_piece
+
+    def twice(*given: Any, **named: Any) -> Any:
+        with pytest.raises(kagaku.InputError, match="another process is writing this output"):
+            embed_to_file(fasta, output, model=MODEL, terminal=QUIET)
+        return embed_piece(*given, **named)
+
+    with patch.object(bulk_embedding, "embed_piece", twice):
+        assert len(embedded(fasta, output)) == 23
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["p.fasta", "v.parquet"]
 
 
 def test_a_piece_of_bad_rows_only_does_no_harm(with_bad: Path, tmp_path: Path) -> None:

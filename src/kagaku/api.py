@@ -208,6 +208,7 @@ def embed_to_file(
     from kagaku.data.opening import find_file
     from kagaku.data.reading import is_grid
     from kagaku.embedding_output import check_output
+    from kagaku.outputs import rejected_path
 
     terminal = terminal or Terminal()
     source, written = find_file(data), Path(output)
@@ -229,7 +230,7 @@ def embed_to_file(
     terminal.say(f"Wrote {done.n_rows:,} vectors of width {done.dim} to", path=written)
     if done.n_bad:
         told = f"{done.n_bad:,} of them are empty; what is wrong with their rows stands in"
-        terminal.say(told, path=written.with_name("rejected.csv"))
+        terminal.say(told, path=rejected_path(written))
     if done.speed:
         peak = bulk_embedding.peak_memory() / 1e6
         terminal.say(f"{done.speed}; this process held {peak:,.0f} MB at most.")

@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from kagaku.embedding_pieces import EmbeddingJob, Piece, embed_piece, pieces
 from kagaku.embedding_survey import survey
 from kagaku.embedding_workers import Workforce
 from kagaku.modalities.checking import modality_states
-from kagaku.outputs import writing_told
+from kagaku.outputs import writing_alone, writing_told
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.terminal import ProgressCallback, Terminal
 
@@ -112,7 +112,7 @@ def embed_file(
         inputs: See `kagaku.embed`.
         model: See `kagaku.embed`.
         skip_bad_rows: Leave the vectors of rows that cannot be used empty, instead of stopping
-            before any work; why is told in ``rejected.csv`` beside the output.
+            before any work; why is told beside the output, see `rejected_path`.
         workforce: Who does the work; None is this process.
         terminal: Shows progress.
 
@@ -121,35 +121,40 @@ def embed_file(
             finished parts of another embedding lie in its place.
     """
     opened = (workforce or Workforce()).open()
-    encoder, fitted = encoder_of(model)
-    checksum = checksum_of(encoder)
-    settings = {"inputs": None if inputs is None else list(inputs), "skip_bad_rows": skip_bad_rows}
-    parts = Parts(output, identity_of(source, _with_states(checksum, fitted), settings))
-    found = parts.kept_survey()
-    if found is None:
-        found = survey(
-            source,
-            output,
-            inputs=inputs,
-            fitted=fitted,
-            skip_bad_rows=skip_bad_rows,
-            terminal=terminal,
-        )
-        with writing_told(output, "vectors"):
-            parts.begin(found)
-    encoder = reading(encoder, found.schema, terminal)
-    job = EmbeddingJob(found.schema, found.states, _shared(model), checksum)
-    with terminal.progress("embedding") as progress:
-        meter = Meter(progress, found.n_rows)
-        todo = _unfinished(pieces(source, found.schema), parts, meter)
-        for number, embedded in _embed(job, todo, opened, encoder, meter):
-            if embedded.bad and not skip_bad_rows:
-                raise BadRowsError(embedded.bad, found.n_rows)
+    # Whether workers are there is known before the first pass, which may take hours.
+    with writing_alone(output), opened or nullcontext() as run:
+        encoder, fitted = encoder_of(model)
+        checksum = checksum_of(encoder)
+        settings = {
+            "inputs": None if inputs is None else list(inputs),
+            "skip_bad_rows": skip_bad_rows,
+        }
+        parts = Parts(output, identity_of(source, _with_states(checksum, fitted), settings))
+        found = parts.kept_survey()
+        if found is None:
+            found = survey(
+                source,
+                output,
+                inputs=inputs,
+                fitted=fitted,
+                skip_bad_rows=skip_bad_rows,
+                terminal=terminal,
+            )
             with writing_told(output, "vectors"):
-                parts.keep(number, embedded)
-            meter.finish(embedded)
-    with writing_told(output, "vectors"):
-        dim, n_bad = parts.join(found)
+                parts.begin(found)
+        encoder = reading(encoder, found.schema, terminal)
+        job = EmbeddingJob(found.schema, found.states, _shared(model), checksum)
+        with terminal.progress("embedding") as progress:
+            meter = Meter(progress, found.n_rows)
+            todo = _unfinished(pieces(source, found.schema), parts, meter)
+            for number, embedded in _embed(job, todo, run, encoder, meter):
+                if embedded.bad and not skip_bad_rows:
+                    raise BadRowsError(embedded.bad, found.n_rows)
+                with writing_told(output, "vectors"):
+                    parts.keep(number, embedded)
+                meter.finish(embedded)
+        with writing_told(output, "vectors"):
+            dim, n_bad = parts.join(found)
     return Done(found.n_rows, dim, n_bad, meter.speed(meter.rows, meter.tokens))
 
 
@@ -166,17 +171,16 @@ def _unfinished(every: Iterable[Piece], parts: Parts, meter: Meter) -> Iterator[
 def _embed(
     job: EmbeddingJob,
     todo: Iterable[Piece],
-    opened: AbstractContextManager[Runner] | None,
+    run: Runner | None,
     encoder: FrozenEncoder,
     meter: Meter,
 ) -> Iterator[tuple[int, Embedded]]:
     """Yield each piece's number and vectors: here in order, from workers in any order."""
-    if opened is None:
+    if run is None:
         for piece in todo:
             yield embed_piece(job, piece, encoder=encoder, moved=meter.show)
         return
-    with opened as run:
-        yield from run(partial(embed_piece, job), todo)
+    yield from run(partial(embed_piece, job), todo)
 
 
 def _with_states(checksum: str, fitted: "dict[str, Modality[Any]]") -> str:
@@ -208,7 +212,7 @@ def embed_grid(
         InputError: It cannot be embedded, or the output cannot be written.
     """
     embedded = embed_source(source, inputs=inputs, model=model, terminal=terminal)
-    with writing_told(output, "vectors"):
+    with writing_alone(output), writing_told(output, "vectors"):
         write_vectors([vectors_table(embedded)], len(embedded), output)
     return Done(len(embedded), embedded.vectors.shape[1], 0)
 

@@ -5,25 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kagaku.data import (
-    BadCell,
-    BadRowsError,
-    Schema,
-    infer_schema,
-    parse_records,
-    without_bad_rows,
-    write_rejected,
-)
-from kagaku.data.bad_rows import SHOWN
+from kagaku.bad_cells import BadCells
+from kagaku.data import Schema, infer_schema, parse_records, without_bad_rows
 from kagaku.embedding_pieces import first_rows, pieces
 from kagaku.modalities.checking import check_records, make_modalities, modality_states
-from kagaku.terminal import ProgressCallback, Terminal
+from kagaku.terminal import Terminal
 
 if TYPE_CHECKING:
     from kagaku.modalities import Modality
-
-KEPT_BAD_CELLS = 100_000
-"""Most bad cells that are listed one by one, so that a wholly wrong file does not fill memory."""
 
 MOST_VALUES = {"quantity": 100_000, "climate": 100}
 """By each modality that learns statistics, the most values of one column it learns them from."""
@@ -81,7 +70,7 @@ def survey(
 
     Args:
         source: A table that can be read in pieces.
-        output: Where the vectors will be; ``rejected.csv`` is written beside it.
+        output: Where the vectors will be; bad cells are listed beside it, see `rejected_path`.
         inputs: See `kagaku.embed`.
         fitted: Modalities of a run, which bring their own statistics.
         skip_bad_rows: Whether bad rows are no reason to stop; they are then looked for later only.
@@ -97,7 +86,7 @@ def survey(
         for one in schema.inputs
         if one.modality in MOST_VALUES and one.modality not in fitted
     }
-    bad, n_rows, n_pieces = list[BadCell](), 0, 0
+    bad, n_rows, n_pieces = BadCells(), 0, 0
     with terminal.progress("checking") as progress:
         for piece in pieces(source, schema):
             n_rows, n_pieces = n_rows + len(piece.table), piece.number + 1
@@ -105,28 +94,16 @@ def survey(
                 records, found = parse_records(piece.table, schema, with_targets=False)
                 checked, more = check_records(records, modalities)
                 found = [*found, *more]
-                bad += found[: KEPT_BAD_CELLS - len(bad)]
+                bad.add(found)
                 for name, thinned in learning.items():
                     for value in without_bad_rows(checked, found).inputs[name]:
                         if value is not None:
                             thinned.add(value)
-            _tell(progress, n_rows, len(bad))
-    if bad and not skip_bad_rows:
-        _refuse(bad, n_rows, output, terminal)
+            progress(n_rows, n_rows, bad.told)
+    if not skip_bad_rows:
+        bad.refuse(n_rows, output, terminal)
     _learn(schema, modalities, learning)
     return Survey(schema, modality_states(modalities), n_rows, n_pieces)
-
-
-def _tell(progress: ProgressCallback, n_rows: int, n_bad: int) -> None:
-    progress(n_rows, n_rows, f"{n_bad} bad cells" if n_bad else "")
-
-
-def _refuse(bad: list[BadCell], n_rows: int, output: Path, terminal: Terminal) -> None:
-    rejected = output.with_name("rejected.csv")
-    write_rejected(bad, rejected)
-    if len(bad) > SHOWN:
-        terminal.say("All bad cells are listed in", path=rejected)
-    raise BadRowsError(bad, n_rows)
 
 
 def _learn(
