@@ -467,6 +467,27 @@ def test_who_works_is_asked_for_in_words() -> None:
         assert Workforce("dask").open() is not None
 
 
+@pytest.mark.parametrize(
+    ("force", "told"),
+    [
+        (Workforce("2", slurm=3), "Give only one of --workers, --scheduler and --slurm"),
+        (Workforce("dask", scheduler="tcp://no:1"), "'tcp://no:1' does not answer"),
+    ],
+)
+def test_workers_that_cannot_be_had_are_told_before_the_first_pass(
+    fasta: Path, tmp_path: Path, force: Workforce, told: str
+) -> None:
+    import distributed
+
+    with (
+        patch.object(bulk_embedding, "survey", side_effect=AssertionError("too early")),
+        patch.object(bulk_embedding, "encoder_of", side_effect=AssertionError("too early")),
+        patch.object(distributed, "Client", side_effect=OSError("Timed out")),
+        pytest.raises(kagaku.InputError, match=told),
+    ):
+        embedded(fasta, tmp_path / "v.npy", workforce=force)
+
+
 def test_the_speed_counts_what_this_call_has_done() -> None:
     seen = list[tuple[int, int, str]]()
     meter = bulk_embedding.Meter(lambda *given: seen.append(given), n_rows=100, kept=40)
@@ -475,6 +496,9 @@ def test_the_speed_counts_what_this_call_has_done() -> None:
     meter.start -= 10
     assert meter.speed(10, 200) == "1 records/s, 20 tokens/s"
     assert meter.speed(0, 0) == ""
+    meter.unit = "characters"
+    assert meter.speed(10, 200) == "1 records/s, 20 characters/s"
+    assert meter.speed(10, 0) == "1 records/s", "images have no letters"
 
 
 def test_the_most_memory_is_at_least_what_is_held_now() -> None:

@@ -24,6 +24,7 @@ from kagaku.embedding_pieces import EmbeddingJob, Piece, embed_piece, pieces
 from kagaku.embedding_survey import survey
 from kagaku.embedding_workers import Workforce
 from kagaku.modalities.checking import modality_states
+from kagaku.models.public import PublicEncoder
 from kagaku.outputs import writing_alone, writing_told
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.terminal import ProgressCallback, Terminal
@@ -46,7 +47,8 @@ class Done:
     """Rows whose vector is empty."""
 
     speed: str = ""
-    """Records and tokens per second of this call, in words; empty where nothing was embedded."""
+    """Records and tokens (or characters) per second of this call, in words; empty where nothing was
+    embedded."""
 
 
 @dataclass
@@ -59,6 +61,9 @@ class Meter:
     n_rows: int
     """Rows in all."""
 
+    unit: str = "tokens"
+    """What is counted beside the rows."""
+
     kept: int = 0
     """Rows in parts that were finished before."""
 
@@ -66,7 +71,7 @@ class Meter:
     """Rows of the pieces that this call has finished."""
 
     tokens: int = 0
-    """Their tokens."""
+    """Their tokens, or what ``unit`` says."""
 
     start: float = field(default_factory=time.monotonic)
     """When this call began to embed."""
@@ -88,7 +93,8 @@ class Meter:
     def speed(self, rows: int, tokens: int) -> str:
         """Return the speed in words; empty where nothing was done."""
         seconds = max(time.monotonic() - self.start, 1e-9)
-        return f"{rows / seconds:,.0f} records/s, {tokens / seconds:,.0f} tokens/s" if rows else ""
+        counted = f", {tokens / seconds:,.0f} {self.unit}/s" if tokens else ""
+        return f"{rows / seconds:,.0f} records/s{counted}" if rows else ""
 
 
 def embed_file(
@@ -136,6 +142,7 @@ def embed_file(
                 source,
                 output,
                 inputs=inputs,
+                encoder=encoder,
                 fitted=fitted,
                 skip_bad_rows=skip_bad_rows,
                 terminal=terminal,
@@ -145,7 +152,8 @@ def embed_file(
         encoder = reading(encoder, found.schema, terminal)
         job = EmbeddingJob(found.schema, found.states, _shared(model), checksum)
         with terminal.progress("embedding") as progress:
-            meter = Meter(progress, found.n_rows)
+            unit = "characters" if isinstance(encoder, PublicEncoder) else "tokens"
+            meter = Meter(progress, found.n_rows, unit)
             todo = _unfinished(pieces(source, found.schema), parts, meter)
             for number, embedded in _embed(job, todo, run, encoder, meter):
                 if embedded.bad and not skip_bad_rows:

@@ -10,9 +10,17 @@ from typing import Any
 import numpy as np
 
 from kagaku.data import Schema, Table, parse_records, read_tables, without_bad_rows
-from kagaku.embedding import Embedded, Moved, checksum_of, embed_records, encoder_of, with_bad_rows
+from kagaku.embedding import (
+    Embedded,
+    Moved,
+    checked_for,
+    checksum_of,
+    embed_records,
+    encoder_of,
+    with_bad_rows,
+)
 from kagaku.errors import InputError
-from kagaku.modalities.checking import check_records, restore_modalities
+from kagaku.modalities.checking import restore_modalities
 from kagaku.models.extending import extended
 from kagaku.models.public import PublicEncoder
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
@@ -143,8 +151,7 @@ def embed_piece(
             encoder = _encoder(job.model, job.checksum, read)
     modalities = restore_modalities(job.states)
     records, bad = parse_records(piece.table, job.schema, with_targets=False)
-    checked, more = check_records(records, modalities)
-    bad = [*bad, *more]
+    checked, bad = checked_for(encoder, records, bad, modalities)
     good = without_bad_rows(checked, bad) if bad else checked
     vectors, tokens = embed_records(encoder, good, modalities, moved or _nothing)
     return piece.number, with_bad_rows(checked, vectors, bad, tokens)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from kagaku.bad_cells import BadCells
 from kagaku.data import Schema, infer_schema, parse_records, without_bad_rows
+from kagaku.embedding import checked_for, modalities_for
 from kagaku.embedding_pieces import first_rows, pieces
-from kagaku.modalities.checking import check_records, make_modalities, modality_states
+from kagaku.modalities.checking import modality_states
+from kagaku.science_tasks.public_embeddings import FrozenEncoder, check_readable
 from kagaku.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ def survey(
     output: Path,
     *,
     inputs: Sequence[str] | None,
+    encoder: FrozenEncoder,
     fitted: "Mapping[str, Modality[Any]]",
     skip_bad_rows: bool,
     terminal: Terminal,
@@ -72,15 +75,18 @@ def survey(
         source: A table that can be read in pieces.
         output: Where the vectors will be; bad cells are listed beside it, see `rejected_path`.
         inputs: See `kagaku.embed`.
+        encoder: What will embed the rows.
         fitted: Modalities of a run, which bring their own statistics.
         skip_bad_rows: Whether bad rows are no reason to stop; they are then looked for later only.
         terminal: Shows progress.
 
     Raises:
-        InputError: The file cannot be read, or (`BadRowsError`) rows cannot be used.
+        InputError: The file cannot be read, the encoder reads none of its columns, or
+                (`BadRowsError`) rows cannot be used.
     """
     schema = infer_schema(first_rows(source), targets=[], inputs=inputs)
-    modalities = {**make_modalities(schema), **fitted}
+    check_readable(encoder, schema)
+    modalities = modalities_for(encoder, schema, fitted)
     learning = {
         one.name: Thinned(MOST_VALUES[one.modality])
         for one in schema.inputs
@@ -92,8 +98,7 @@ def survey(
             n_rows, n_pieces = n_rows + len(piece.table), piece.number + 1
             if learning or not skip_bad_rows:
                 records, found = parse_records(piece.table, schema, with_targets=False)
-                checked, more = check_records(records, modalities)
-                found = [*found, *more]
+                checked, found = checked_for(encoder, records, found, modalities)
                 bad.add(found)
                 for name, thinned in learning.items():
                     for value in without_bad_rows(checked, found).inputs[name]:
