@@ -107,6 +107,17 @@ def test_a_piece_goes_to_a_public_model_at_once_and_the_bar_counts_its_rows(
     assert shown[-1] == (80, 120 * 30)
 
 
+def test_a_public_model_runs_in_bfloat16_when_asked(folder: Path, table: Path) -> None:
+    asked: dict[str, Any] = {"inputs": ["sequence"], "model": str(folder), "device": "cpu"}
+    exact = kagaku.embed(table, **asked)
+    rounded = kagaku.embed(table, **asked, precision="bfloat16")
+    encoder = kagaku.load(folder)
+    assert isinstance(encoder, ProteinLanguageModel)
+    expected = encoder.to("cpu", "bfloat16").embed(pd.read_csv(table)["sequence"].tolist())
+    np.testing.assert_array_equal(rounded, expected)
+    assert 1e-4 < np.sqrt(np.square(rounded - exact).mean()) / exact.std() < 0.05
+
+
 def test_records_for_a_public_model_are_bounded_in_letters(folder: Path, table: Path) -> None:
     whole = kagaku.embed(table, inputs=["sequence"], model=str(folder))
     with patch.object(embedding, "LETTERS_AT_ONCE", 100):
@@ -161,7 +172,7 @@ def test_a_public_text_model_reads_texts_of_any_length(tmp_path: Path) -> None:
     encoder = kagaku.load(tmp_path / "bert")
     assert isinstance(encoder, TextEncoder)
     expected = encoder.embed([long, "acid base"])
-    asked = {"inputs": ["note: text"], "model": str(tmp_path / "bert")}
+    asked: dict[str, Any] = {"inputs": ["note: text"], "model": str(tmp_path / "bert")}
     np.testing.assert_allclose(kagaku.embed(tmp_path / "t.csv", **asked), expected, atol=1e-5)
     embed_to_file(tmp_path / "t.csv", tmp_path / "v.npy", **asked, terminal=Terminal(quiet=True))
     np.testing.assert_allclose(np.load(tmp_path / "v.npy"), expected, atol=1e-5)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from kagaku.bases import SHIPPED, UNTRAINED
+from kagaku.computing import Computing
 from kagaku.data import BadRowsError
 from kagaku.data.corpora.build import Runner
 from kagaku.embedding import Embedded, checksum_of, embed_source, encoder_of, reading
@@ -105,6 +106,7 @@ def embed_file(
     model: str | None = None,
     skip_bad_rows: bool = False,
     workforce: Workforce | None = None,
+    computing: Computing | None = None,
     terminal: Terminal,
 ) -> Done:
     """Write one vector for each row of a table, in the input's order.
@@ -120,6 +122,8 @@ def embed_file(
         skip_bad_rows: Leave the vectors of rows that cannot be used empty, instead of stopping
             before any work; why is told beside the output, see `rejected_path`.
         workforce: Who does the work; None is this process.
+        computing: On which device, and in which precision. Workers take the device that was asked
+            for; ``"auto"`` is settled by what this process has.
         terminal: Shows progress.
 
     Raises:
@@ -127,6 +131,9 @@ def embed_file(
             finished parts of another embedding lie in its place.
     """
     opened = (workforce or Workforce()).open()
+    computing = (computing or Computing()).settled()
+    if opened is None:
+        computing.check()
     # Whether workers are there is known before the first pass, which may take hours.
     with writing_alone(output), opened or nullcontext() as run:
         encoder, fitted = encoder_of(model)
@@ -134,6 +141,7 @@ def embed_file(
         settings = {
             "inputs": None if inputs is None else list(inputs),
             "skip_bad_rows": skip_bad_rows,
+            **asdict(computing),
         }
         parts = Parts(output, identity_of(source, _with_states(checksum, fitted), settings))
         found = parts.kept_survey()
@@ -150,7 +158,9 @@ def embed_file(
             with writing_told(output, "vectors"):
                 parts.begin(found)
         encoder = reading(encoder, found.schema, terminal)
-        job = EmbeddingJob(found.schema, found.states, _shared(model), checksum)
+        if run is None:
+            computing.place(encoder)
+        job = EmbeddingJob(found.schema, found.states, _shared(model), checksum, computing)
         with terminal.progress("embedding") as progress:
             unit = "characters" if isinstance(encoder, PublicEncoder) else "tokens"
             meter = Meter(progress, found.n_rows, unit)
@@ -212,6 +222,7 @@ def embed_grid(
     *,
     inputs: Sequence[str] | None,
     model: str | None,
+    computing: Computing | None = None,
     terminal: Terminal,
 ) -> Done:
     """Write one vector for each time of a grid, which is read into memory as a whole.
@@ -219,7 +230,9 @@ def embed_grid(
     Raises:
         InputError: It cannot be embedded, or the output cannot be written.
     """
-    embedded = embed_source(source, inputs=inputs, model=model, terminal=terminal)
+    embedded = embed_source(
+        source, inputs=inputs, model=model, computing=computing, terminal=terminal
+    )
     with writing_alone(output), writing_told(output, "vectors"):
         write_vectors([vectors_table(embedded)], len(embedded), output)
     return Done(len(embedded), embedded.vectors.shape[1], 0)

@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from kagaku.bases import not_trained_on, open_base
+from kagaku.computing import Computing
 from kagaku.data import (
     BadCell,
     BadRowsError,
@@ -101,9 +102,12 @@ def embed_source(
     inputs: Sequence[str] | None,
     model: str | None,
     skip_bad_rows: bool = False,
+    computing: Computing | None = None,
     terminal: Terminal,
 ) -> Embedded:
     """Return one vector for each record; see `kagaku.embed`."""
+    computing = (computing or Computing()).settled()
+    computing.check()
     source = _source(data)
     if inputs is not None and list(source.columns if isinstance(source, Table) else ()) == [LISTED]:
         # The one column of a list has no name that its owner could know.
@@ -119,7 +123,8 @@ def embed_source(
     # Statistics of the data at hand, where no run brings its own.
     modalities = {**fit_modalities(good), **fitted}
     encoder = reading(encoder, schema, terminal)
-    with terminal.progress("embedding") as progress:
+    computing.place(encoder)
+    with terminal.progress("embedding") as progress, computing.running(encoder):
         vectors, tokens = embed_records(
             encoder, good, modalities, lambda done, _: progress(done, len(good), "")
         )
