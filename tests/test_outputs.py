@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kagaku.errors import InputError
-from kagaku.outputs import writing_alone
+from kagaku.outputs import check_apart, writing_alone
 
 HOLDING = """
 import sys, time
@@ -41,3 +41,14 @@ def test_two_outputs_are_written_side_by_side(tmp_path: Path) -> None:
     with writing_alone(tmp_path / "a.csv"), writing_alone(tmp_path / "b.csv"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("output", ["a.csv", "a.npy", "sub/../a.csv"])
+def test_an_input_is_replaced_neither_by_its_output_nor_by_the_list_of_bad_rows(
+    tmp_path: Path, output: str
+) -> None:
+    (tmp_path / "sub").mkdir()
+    source = tmp_path / ("a.rejected.csv" if output.endswith(".npy") else "a.csv")
+    with pytest.raises(InputError, match="the output would replace the input"):
+        check_apart(source, tmp_path / output)
+    check_apart(source, tmp_path / "b.csv")
