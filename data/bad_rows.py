@@ -8,7 +8,7 @@ from pathlib import Path
 from kagaku.errors import InputError
 
 SHOWN = 20
-"""How many bad rows an error lists on screen; all of them go to rejected.csv."""
+"""How many bad rows an error lists on screen; all of them go to a file."""
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,23 @@ class BadCell:
 
 
 class BadRowsError(InputError):
-    """Some rows of a file cannot be used; carries every one of them.
+    """Some rows of a file cannot be used; carries every one of them, or as many as were listed.
 
     Args:
         cells: What is wrong, cell by cell; at least one.
         n_rows: How many rows the file has.
+        n_cells: How many bad cells there are, where ``cells`` does not list all.
     """
 
-    def __init__(self, cells: Sequence[BadCell], n_rows: int) -> None:
+    def __init__(self, cells: Sequence[BadCell], n_rows: int, n_cells: int | None = None) -> None:
         self.cells, self.n_rows = tuple(cells), n_rows
+        every = len(cells) if n_cells is None else n_cells
+        least = "at least " if every > len(cells) else ""
         rows = len({cell.row for cell in cells})
         listed = "\n".join(f"  {cell}" for cell in cells[:SHOWN])
-        more = f"\n  ... and {len(cells) - SHOWN} more" if len(cells) > SHOWN else ""
+        more = f"\n  ... and {every - SHOWN} more" if every > SHOWN else ""
         super().__init__(
-            f"{rows} of {n_rows} rows cannot be used:\n{listed}{more}\n",
+            f"{least}{rows} of {n_rows} rows cannot be used:\n{listed}{more}\n",
             fix="Mend them in the file, or go on without them with --skip-bad-rows "
             "(skip_bad_rows=True in Python)",
             where=cells[0].file,

@@ -22,6 +22,9 @@ from kagaku.modalities.stored_config import restore_config
 MAX_TOKEN_BYTES = 16
 """Longest token of the vocabulary, in bytes; fixed when it was trained."""
 
+ANY_LENGTH = 2**31 - 1
+"""As `TextConfig.max_tokens`: no limit, where another model's tokens are made of the text."""
+
 
 @dataclass(frozen=True)
 class TextConfig:
@@ -85,6 +88,8 @@ class Text(SequenceModality[str]):
                 f"the text is not valid Unicode (character {error.start + 1} is half of a pair)",
                 fix="The file was read with the wrong encoding; save it as UTF-8.",
             ) from None
+        if n_bytes + 2 <= self.config.max_tokens:
+            return value  # no token is shorter than a byte
         # A 10 MB cell is refused by its size, before time is spent on counting its tokens.
         if n_bytes > MAX_TOKEN_BYTES * self.config.max_tokens:
             raise self._too_long(

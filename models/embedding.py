@@ -1,6 +1,7 @@
 """Frozen embeddings: one vector per input of each record, in batches under a token budget."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -40,9 +41,8 @@ def embed_columns(
     """
     if any(is_long(record) for record in records):
         pieces, owners, weights = _in_windows(records, n_columns)
-        parts = embed_columns(
-            encoder, pieces, n_columns, token_budget=token_budget, progress=progress
-        )
+        tell = progress and partial(_tell, progress, len(records))
+        parts = embed_columns(encoder, pieces, n_columns, token_budget=token_budget, progress=tell)
         return _joined(*parts, owners, weights, len(records))
     lengths = np.array([n_tokens(record) for record in records], dtype=np.int64)
     means = np.zeros((len(records), n_columns, encoder.dim), dtype=np.float32)
@@ -59,6 +59,11 @@ def embed_columns(
             if progress is not None:
                 progress(done, len(records))
     return means, present
+
+
+def _tell(progress: Callable[[int, int], None], n_records: int, done: int, n_pieces: int) -> None:
+    """Tell how many records are done, as if each had as many pieces as any other."""
+    progress(n_records * done // n_pieces, n_records)
 
 
 def _batches(lengths: np.ndarray, token_budget: int) -> Iterator[list[int]]:

@@ -376,7 +376,10 @@ PREDICT: dict[str, tuple[list[str], str]] = {
         ["run", "new.csv", "--output", "few.csv/out.csv"],
         "few.csv' is a file, so nothing can lie in it",
     ),
-    "the input as the output": (["run", "new.csv", "--output", "new.csv"], "same file"),
+    "the input as the output": (
+        ["run", "new.csv", "--output", "new.csv"],
+        "would replace the input",
+    ),
 }
 
 

@@ -4,9 +4,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -118,6 +120,34 @@ def test_dask_workers_give_the_same_corpus(corpus: Corpus, recipe: Path) -> None
     ) as client:
         manifest = build_corpus(plan, output, tools, DaskRunner(client), lambda *_: None)
     assert manifest == corpus.manifest
+
+
+def test_workers_that_join_late_are_given_tasks() -> None:
+    from distributed import Client
+
+    drawn = list[int]()
+
+    def tasks() -> Iterator[int]:
+        for task in range(40):
+            drawn.append(task)
+            yield task
+
+    with Client(
+        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0"
+    ) as client:
+        there = dict[str, int]()
+        with patch.object(client, "nthreads", lambda: there):
+            results = DaskRunner(client)(float, tasks())
+            found = [next(results)]
+            assert len(drawn) == 4, "three wait where no worker has come yet"
+            there.update({"a": 1, "b": 2})
+            found.append(next(results))
+            assert len(drawn) == 2 + 3 * 3, "three for each thread, beside the two that are done"
+            del there["b"]
+            found.append(next(results))
+            assert len(drawn) == 11, "who has left gets no more"
+            found += results
+    assert sorted(found) == [float(task) for task in range(40)]
 
 
 def test_the_command_builds_and_shows(

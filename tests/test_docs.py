@@ -17,6 +17,7 @@ MADE_BY_A_RUN = {
     "predictions.parquet",
     "report.html",
     "rejected.csv",
+    "vectors.rejected.csv",
     "config.yaml",
     "schema.json",
 }

@@ -21,10 +21,11 @@ from rdkit import Chem
 from typer.testing import CliRunner
 
 import kagaku
-from kagaku import bulk_embedding, embedding, embedding_output, embedding_pieces
+from kagaku import bad_cells, bulk_embedding, embedding, embedding_output, embedding_pieces
 from kagaku.api import embed_to_file
 from kagaku.bulk_embedding import embed_file
 from kagaku.cli import app
+from kagaku.computing import Computing
 from kagaku.data import BadCell, infer_schema
 from kagaku.embedding_survey import MOST_VALUES, Thinned
 from kagaku.embedding_workers import Workforce
@@ -131,8 +132,10 @@ def test_a_folder_of_images_gives_what_memory_gives(
 
 def test_an_output_inside_the_folder_of_images_is_refused(samples: Path, tmp_path: Path) -> None:
     source = _images(samples, tmp_path)
-    with pytest.raises(kagaku.InputError, match="would replace the input or lie in it"):
-        embedded(source, source / "v.parquet")
+    for inside in ("v.parquet", "v.npy", "deep/v.npy"):
+        with pytest.raises(kagaku.InputError, match="would replace the input or lie in it"):
+            embedded(source, source / inside)
+    assert not (source / "deep").exists()
     with pytest.raises(kagaku.InputError, match="would replace the input or lie in it"):
         embedded(source / "labels.csv", source / "labels.csv")
     (tmp_path / "v.npy").mkdir()
@@ -281,8 +284,8 @@ def test_bad_rows_stop_an_embedding_before_any_work(with_bad: Path, tmp_path: Pa
     assert "2 of 23 rows cannot be used" in told
     assert "p.fasta, row 3, column 'sequence': the row has no input at all" in told
     assert "p.fasta, row 10, column 'sequence': the protein sequence has ['7']" in told
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["p.fasta", "rejected.csv"]
-    assert list(pd.read_csv(tmp_path / "rejected.csv")["row"]) == [3, 10]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["p.fasta", "v.rejected.csv"]
+    assert list(pd.read_csv(tmp_path / "v.rejected.csv")["row"]) == [3, 10]
 
 
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".npy"])
@@ -302,9 +305,49 @@ def test_bad_rows_are_left_empty_when_asked(with_bad: Path, tmp_path: Path, endi
     np.testing.assert_allclose(vectors, in_memory, atol=1e-5)
     if ending == ".parquet":
         assert pq.read_table(output)["embedding"].null_count == 2
-    rejected = pd.read_csv(tmp_path / "rejected.csv")
+    rejected = pd.read_csv(tmp_path / "v.rejected.csv")
     assert list(rejected["row"]) == [3, 10]
     assert list(rejected.columns) == ["file", "row", "column", "value", "reason", "fix"]
+
+
+def test_bad_rows_of_two_outputs_in_one_folder_are_kept_apart(fasta: Path, tmp_path: Path) -> None:
+    good = fasta.read_text()
+    for name, row in (("a", 3), ("b", 5)):
+        entries = good.split(">")[1:]
+        entries[row - 1] = "odd\nMK7V\n"
+        fasta.write_text("".join(f">{one}" for one in entries))
+        embedded(fasta, tmp_path / f"{name}.npy", skip_bad_rows=True)
+    assert list(pd.read_csv(tmp_path / "a.rejected.csv")["row"]) == [3]
+    assert list(pd.read_csv(tmp_path / "b.rejected.csv")["row"]) == [5]
+    fasta.write_text(good)
+    embedded(fasta, tmp_path / "a.npy", skip_bad_rows=True)
+    embedded(fasta, tmp_path / "b.npy")
+    assert not list(tmp_path.glob("*.rejected.csv")), "what was mended is no longer listed"
+
+
+def test_more_bad_cells_than_are_listed_are_told_as_such(with_bad: Path, tmp_path: Path) -> None:
+    said = list[str]()
+    terminal = patch.object(Terminal, "say", lambda _, told, **__: said.append(told))
+    few = patch.multiple(bad_cells, KEPT_BAD_CELLS=1, SHOWN=1)
+    with in_pieces(4), few, terminal, pytest.raises(kagaku.InputError) as caught:
+        embedded(with_bad, tmp_path / "v.parquet")
+    assert "at least 1 of 23 rows cannot be used" in str(caught.value)
+    assert said == ["The first 1 bad cells are listed in"]
+    assert len(pd.read_csv(tmp_path / "v.rejected.csv")) == 1
+
+
+def test_an_output_that_is_being_written_is_refused(fasta: Path, tmp_path: Path) -> None:
+    output = tmp_path / "v.parquet"
+    embed_piece = embedding_pieces.embed_piece
+
+    def twice(*given: Any, **named: Any) -> Any:
+        with pytest.raises(kagaku.InputError, match="another process is writing this output"):
+            embed_to_file(fasta, output, model=MODEL, terminal=QUIET)
+        return embed_piece(*given, **named)
+
+    with patch.object(bulk_embedding, "embed_piece", twice):
+        assert len(embedded(fasta, output)) == 23
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["p.fasta", "v.parquet"]
 
 
 def test_a_piece_of_bad_rows_only_does_no_harm(with_bad: Path, tmp_path: Path) -> None:
@@ -405,9 +448,60 @@ def test_a_row_found_bad_after_the_first_pass_stops_the_embedding(
 def test_a_worker_with_other_weights_is_told(fasta: Path) -> None:
     schema = infer_schema(embedding_pieces.first_rows(fasta), targets=[])
     piece = next(embedding_pieces.pieces(fasta, schema))
-    job = embedding_pieces.EmbeddingJob(schema, {"protein": {}}, MODEL, "0" * 64)
+    job = embedding_pieces.EmbeddingJob(schema, {"protein": {}}, MODEL, "0" * 64, Computing("cpu"))
     with pytest.raises(kagaku.InputError, match="a worker has other weights under the name"):
         embedding_pieces.embed_piece(job, piece)
+
+
+def test_vectors_in_bfloat16_are_near_those_in_float32(fasta: Path, tmp_path: Path) -> None:
+    exact = embedded(fasta, tmp_path / "exact.npy", model="kagaku-tiny")
+    asked = ["embed", str(fasta), "--output", str(tmp_path / "v.npy"), "--precision", "bfloat16"]
+    answer = CliRunner().invoke(app, [*asked, "--device", "cpu"], catch_exceptions=False)
+    assert answer.exit_code == 0
+    rounded = np.load(tmp_path / "v.npy")
+    assert rounded.dtype == np.float32
+    # It keeps 8 bits, so single products are off by 0.4 %.
+    error = np.sqrt(np.square(rounded - exact).mean()) / exact.std()
+    assert 1e-4 < error < 0.02
+    whole = kagaku.embed(fasta, device="cpu", precision="bfloat16")
+    np.testing.assert_array_equal(whole, rounded)
+
+
+def test_a_worker_computes_as_it_is_told(fasta: Path, tmp_path: Path) -> None:
+    from distributed import Client
+
+    rounded = embedded(fasta, tmp_path / "a.npy", computing=Computing("cpu", "bfloat16"))
+    with Client(
+        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0"
+    ) as client:
+        force = Workforce("dask", scheduler=client.scheduler.address)
+        theirs = embedded(
+            fasta, tmp_path / "b.npy", workforce=force, computing=Computing("cpu", "bfloat16")
+        )
+    np.testing.assert_array_equal(theirs, rounded)
+
+
+def test_parts_of_another_precision_are_refused(fasta: Path, stopped: Path) -> None:
+    with pytest.raises(kagaku.InputError, match="finished parts of other settings"):
+        embedded(fasta, stopped, computing=Computing(precision="bfloat16"))
+
+
+def test_a_gpu_that_is_not_there_is_told_before_any_work(fasta: Path, tmp_path: Path) -> None:
+    with patch("torch.cuda.is_available", lambda: False):
+        assert Computing().settled() == Computing("cpu")
+        with (
+            patch.object(bulk_embedding, "encoder_of", side_effect=AssertionError("too early")),
+            pytest.raises(kagaku.InputError, match=r"no GPU here\. Give --device cpu"),
+        ):
+            embedded(fasta, tmp_path / "v.npy", computing=Computing("cuda"))
+        with pytest.raises(kagaku.InputError, match="torch finds no GPU here"):
+            kagaku.embed(fasta, device="cuda")
+    with patch("torch.cuda.is_available", lambda: True):
+        assert Computing().settled() == Computing("cuda")
+    with pytest.raises(kagaku.InputError, match="there is no precision 'float16'"):
+        Computing(precision="float16")
+    with pytest.raises(kagaku.InputError, match="there is no device 'gpu'"):
+        Computing("gpu")
 
 
 def test_who_works_is_asked_for_in_words() -> None:
@@ -425,6 +519,27 @@ def test_who_works_is_asked_for_in_words() -> None:
         assert Workforce("dask").open() is not None
 
 
+@pytest.mark.parametrize(
+    ("force", "told"),
+    [
+        (Workforce("2", slurm=3), "Give only one of --workers, --scheduler and --slurm"),
+        (Workforce("dask", scheduler="tcp://no:1"), "'tcp://no:1' does not answer"),
+    ],
+)
+def test_workers_that_cannot_be_had_are_told_before_the_first_pass(
+    fasta: Path, tmp_path: Path, force: Workforce, told: str
+) -> None:
+    import distributed
+
+    with (
+        patch.object(bulk_embedding, "survey", side_effect=AssertionError("too early")),
+        patch.object(bulk_embedding, "encoder_of", side_effect=AssertionError("too early")),
+        patch.object(distributed, "Client", side_effect=OSError("Timed out")),
+        pytest.raises(kagaku.InputError, match=told),
+    ):
+        embedded(fasta, tmp_path / "v.npy", workforce=force)
+
+
 def test_the_speed_counts_what_this_call_has_done() -> None:
     seen = list[tuple[int, int, str]]()
     meter = bulk_embedding.Meter(lambda *given: seen.append(given), n_rows=100, kept=40)
@@ -433,6 +548,9 @@ def test_the_speed_counts_what_this_call_has_done() -> None:
     meter.start -= 10
     assert meter.speed(10, 200) == "1 records/s, 20 tokens/s"
     assert meter.speed(0, 0) == ""
+    meter.unit = "characters"
+    assert meter.speed(10, 200) == "1 records/s, 20 characters/s"
+    assert meter.speed(10, 0) == "1 records/s", "images have no letters"
 
 
 def test_the_most_memory_is_at_least_what_is_held_now() -> None:

@@ -135,8 +135,8 @@ def test_bad_rows_stop_a_prediction_before_any_work(
     with pytest.raises(kagaku.InputError, match=r"2 of \d+ rows cannot be used") as caught:
         predicted(run, tmp_path / "new.csv", tmp_path / "out.csv")
     assert "new.csv, row 4, column 'smiles'" in str(caught.value)
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["new.csv", "rejected.csv"]
-    assert list(pd.read_csv(tmp_path / "rejected.csv")["row"]) == [4, 9]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["new.csv", "out.rejected.csv"]
+    assert list(pd.read_csv(tmp_path / "out.rejected.csv")["row"]) == [4, 9]
 
 
 def test_bad_rows_are_left_empty_with_their_reason_when_asked(
@@ -242,15 +242,67 @@ def test_a_stopped_prediction_goes_on_and_gives_the_same_file(
     assert len(whole) == len(new)
 
 
-def test_pieces_of_another_run_or_setting_are_not_used(
-    run: kagaku.Run, new: pd.DataFrame, tmp_path: Path
-) -> None:
+@pytest.fixture
+def stopped(run: kagaku.Run, new: pd.DataFrame, tmp_path: Path) -> Path:
+    """Return an output whose prediction was stopped before its parts were joined."""
     new.to_csv(tmp_path / "new.csv", index=False)
     stop = patch.object(streaming, "_join", side_effect=KeyboardInterrupt)
     with stop, pytest.raises(KeyboardInterrupt):
         predicted(run, tmp_path / "new.csv", tmp_path / "out.csv")
-    table = predicted(run, tmp_path / "new.csv", tmp_path / "out.csv", abstain=True)
-    assert "logS_abstained" in table
+    return tmp_path / "out.csv"
+
+
+def test_parts_of_another_prediction_are_refused_and_kept(
+    run: kagaku.Run, stopped: Path, new: pd.DataFrame
+) -> None:
+    source, parts = stopped.with_name("new.csv"), stopped.with_name("out.csv.parts")
+    before = sorted(parts.iterdir())
+    told = r"out.csv.parts: the folder keeps the finished parts of other settings.*choose another"
+    with pytest.raises(kagaku.InputError, match=told):
+        predicted(run, source, stopped, abstain=True)
+    with (
+        patch.object(streaming, "ROWS_PER_CHUNK", 7),
+        pytest.raises(kagaku.InputError, match=told),
+    ):
+        predicted(run, source, stopped)
+    with (
+        patch.object(run.model, "fingerprint", lambda: "another"),
+        pytest.raises(kagaku.InputError, match="finished parts of other weights"),
+    ):
+        predicted(run, source, stopped)
+    new.head(5).to_csv(source, index=False)
+    with pytest.raises(kagaku.InputError, match="finished parts of another input"):
+        predicted(run, source, stopped)
+    assert sorted(parts.iterdir()) == before
+
+
+def test_a_folder_of_other_things_in_the_place_of_the_parts_is_refused(
+    run: kagaku.Run, new: pd.DataFrame, tmp_path: Path
+) -> None:
+    new.to_csv(tmp_path / "new.csv", index=False)
+    parts = tmp_path / "out.parquet.parts"
+    parts.mkdir()
+    (parts / "embedding.json").write_text("hours of work")
+    told = "the folder holds other files, which a prediction would mix with"
+    with pytest.raises(kagaku.InputError, match=told):
+        predicted(run, tmp_path / "new.csv", tmp_path / "out.parquet")
+    assert (parts / "embedding.json").exists()
+
+
+def test_a_prediction_inside_the_folder_that_it_reads_is_refused(
+    run: kagaku.Run, tmp_path: Path
+) -> None:
+    with pytest.raises(kagaku.InputError, match="would replace the input or lie in it"):
+        predicted(run, tmp_path, tmp_path / "deep/out.csv")
+
+
+def test_bad_rows_that_were_mended_are_no_longer_listed(
+    run: kagaku.Run, new: pd.DataFrame, tmp_path: Path
+) -> None:
+    new.to_csv(tmp_path / "new.csv", index=False)
+    (tmp_path / "out.rejected.csv").write_text("file,row\n")
+    predicted(run, tmp_path / "new.csv", tmp_path / "out.csv")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["new.csv", "out.csv"]
 
 
 def test_the_command_writes_what_python_gives(

@@ -5,17 +5,23 @@ import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from transformers import EsmConfig, EsmForMaskedLM
+from transformers import BertConfig, BertForMaskedLM, EsmConfig, EsmForMaskedLM
 from typer.testing import CliRunner
 
 import kagaku
+from kagaku import embedding
+from kagaku.api import embed_to_file
+from kagaku.bulk_embedding import Meter, embed_file
 from kagaku.cli import app
-from kagaku.models.public import ProteinLanguageModel
+from kagaku.models.public import ProteinLanguageModel, TextEncoder
+from kagaku.terminal import Terminal
 
 # https://huggingface.co/facebook/esm2_t6_8M_UR50D/blob/main/vocab.txt
 VOCABULARY = ["<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-"]
@@ -64,6 +70,114 @@ def test_a_table_is_embedded_by_a_public_model(folder: Path, table: Path, tmp_pa
     np.testing.assert_allclose(np.load(tmp_path / "v.npy"), encoder.embed(sequences), atol=1e-5)
     twice = kagaku.embed([*sequences[:3], sequences[0]], inputs=["protein"], model=str(folder))
     np.testing.assert_array_equal(twice[0], twice[3])
+
+
+def test_a_piece_goes_to_a_public_model_at_once_and_the_bar_counts_its_rows(
+    folder: Path, table: Path, tmp_path: Path
+) -> None:
+    given, shown = list[int](), list[tuple[int, int]]()
+    embed = ProteinLanguageModel.embed
+
+    def watching(self: ProteinLanguageModel, sequences: Any, **named: Any) -> Any:
+        given.append(len(sequences))
+        return embed(self, sequences, **named)
+
+    frame = pd.read_csv(table)
+    frame["other"] = frame["sequence"].str[::-1]
+    frame["other"] = frame["other"].where(frame.index % 2 == 0)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+
+    def show(meter: Any, rows: int = 0, letters: int = 0) -> None:
+        shown.append((meter.rows + rows, meter.tokens + letters))
+
+    with (
+        patch.object(ProteinLanguageModel, "embed", watching),
+        patch.object(Meter, "show", show),
+    ):
+        done = embed_file(
+            tmp_path / "t.csv",
+            tmp_path / "v.npy",
+            inputs=["sequence", "other"],
+            model=str(folder),
+            terminal=Terminal(quiet=True),
+        )
+    assert given == [80, 40], "one call for each column, whatever the number of records"
+    assert "characters/s" in done.speed
+    assert shown == sorted(shown)
+    assert shown[-1] == (80, 120 * 30)
+
+
+def test_a_public_model_runs_in_bfloat16_when_asked(folder: Path, table: Path) -> None:
+    asked: dict[str, Any] = {"inputs": ["sequence"], "model": str(folder), "device": "cpu"}
+    exact = kagaku.embed(table, **asked)
+    rounded = kagaku.embed(table, **asked, precision="bfloat16")
+    encoder = kagaku.load(folder)
+    assert isinstance(encoder, ProteinLanguageModel)
+    expected = encoder.to("cpu", "bfloat16").embed(pd.read_csv(table)["sequence"].tolist())
+    np.testing.assert_array_equal(rounded, expected)
+    assert 1e-4 < np.sqrt(np.square(rounded - exact).mean()) / exact.std() < 0.05
+
+
+def test_records_for_a_public_model_are_bounded_in_letters(folder: Path, table: Path) -> None:
+    whole = kagaku.embed(table, inputs=["sequence"], model=str(folder))
+    with patch.object(embedding, "LETTERS_AT_ONCE", 100):
+        cut = kagaku.embed(table, inputs=["sequence"], model=str(folder))
+    np.testing.assert_allclose(cut, whole, atol=1e-5)
+
+
+def test_a_row_without_what_a_public_model_reads_is_a_bad_row(
+    folder: Path, table: Path, tmp_path: Path
+) -> None:
+    frame = pd.read_csv(table)[["sequence"]].assign(smiles="CCO")
+    frame.loc[[3, 70], "sequence"] = None
+    frame.to_csv(tmp_path / "t.csv", index=False)
+
+    def embedded(skip_bad_rows: bool) -> np.ndarray:
+        embed_to_file(
+            tmp_path / "t.csv",
+            tmp_path / "v.npy",
+            model=str(folder),
+            skip_bad_rows=skip_bad_rows,
+            terminal=Terminal(quiet=True),
+        )
+        return np.asarray(np.load(tmp_path / "v.npy"))
+
+    told = r"2 of 80 rows .*\n.*row 5, column 'sequence': the row has no protein, which is all that"
+    with pytest.raises(kagaku.InputError, match=told):
+        embedded(skip_bad_rows=False)
+    with pytest.raises(kagaku.InputError, match=told):
+        kagaku.embed(tmp_path / "t.csv", model=str(folder))
+    vectors = embedded(skip_bad_rows=True)
+    assert np.flatnonzero(np.isnan(vectors).all(axis=1)).tolist() == [3, 70]
+    assert list(pd.read_csv(tmp_path / "v.rejected.csv")["row"]) == [5, 72]
+    assert kagaku.embed(tmp_path / "t.csv", model="untrained-tiny").shape == (80, 256)
+
+
+def test_a_public_text_model_reads_texts_of_any_length(tmp_path: Path) -> None:
+    words = ["solvent", "yield", "acid", "base", "##s"]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=512,
+    )
+    BertForMaskedLM(config).save_pretrained(tmp_path / "bert")
+    (tmp_path / "bert/vocab.txt").write_text("\n".join(vocabulary))
+    long = " ".join(["solvents", "yields", "acids"] * 2_000)
+    pd.DataFrame({"note": [long, "acid base"]}).to_csv(tmp_path / "t.csv", index=False)
+    encoder = kagaku.load(tmp_path / "bert")
+    assert isinstance(encoder, TextEncoder)
+    expected = encoder.embed([long, "acid base"])
+    asked: dict[str, Any] = {"inputs": ["note: text"], "model": str(tmp_path / "bert")}
+    np.testing.assert_allclose(kagaku.embed(tmp_path / "t.csv", **asked), expected, atol=1e-5)
+    embed_to_file(tmp_path / "t.csv", tmp_path / "v.npy", **asked, terminal=Terminal(quiet=True))
+    np.testing.assert_allclose(np.load(tmp_path / "v.npy"), expected, atol=1e-5)
+    with pytest.raises(kagaku.InputError, match=r"the text has [\d,]+ tokens, more than 4,096"):
+        kagaku.embed(tmp_path / "t.csv", inputs=["note: text"], model="untrained-tiny")
 
 
 def test_a_run_on_frozen_embeddings_predicts_without_the_folder(

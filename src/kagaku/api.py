@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kagaku.bases import open_base
+from kagaku.computing import Computing
 from kagaku.embedding import embed_source
 from kagaku.embedding_workers import Workforce
 from kagaku.errors import InputError
@@ -123,6 +124,8 @@ def embed(
     inputs: Sequence[str] | None = None,
     model: str | None = None,
     skip_bad_rows: bool = False,
+    device: str = "auto",
+    precision: str = "float32",
     quiet: bool = True,
 ) -> np.ndarray:
     """Return one vector per record, float32 (record, dim), in the order of the input.
@@ -136,6 +139,9 @@ def embed(
         model: A weights name, a folder with an encoder, a run or a public model, or the hub id of
             a public model in this machine's cache; None takes the default.
         skip_bad_rows: Leave the vectors of rows that cannot be used NaN, instead of stopping.
+        device: ``"cpu"``, ``"cuda"``, or ``"auto"`` for the GPU where there is one.
+        precision: ``"float32"``, or ``"bfloat16"`` for matrix products (of a public model, for
+            everything); the vectors are float32 in any case.
         quiet: Show no progress bar.
 
     Raises:
@@ -150,6 +156,7 @@ def embed(
         inputs=inputs,
         model=model,
         skip_bad_rows=skip_bad_rows,
+        computing=Computing(device, precision),
         terminal=Terminal(quiet=quiet),
     ).vectors
 
@@ -187,6 +194,7 @@ def embed_to_file(
     model: str | None = None,
     skip_bad_rows: bool = False,
     workforce: Workforce | None = None,
+    computing: Computing | None = None,
     terminal: Terminal | None = None,
 ) -> None:
     """Write one vector for each row of a file of any length; stopped, the same call goes on.
@@ -199,6 +207,7 @@ def embed_to_file(
         skip_bad_rows: Leave the vectors of rows that cannot be used empty, instead of stopping
             before any work.
         workforce: Who does the work; None is this process.
+        computing: On which device, and in which precision; None is ``Computing()``.
         terminal: Where to tell what happens.
 
     Raises:
@@ -208,13 +217,14 @@ def embed_to_file(
     from kagaku.data.opening import find_file
     from kagaku.data.reading import is_grid
     from kagaku.embedding_output import check_output
+    from kagaku.outputs import rejected_path
 
     terminal = terminal or Terminal()
     source, written = find_file(data), Path(output)
     check_output(source, written)
     if is_grid(source):
         done = bulk_embedding.embed_grid(
-            source, written, inputs=inputs, model=model, terminal=terminal
+            source, written, inputs=inputs, model=model, computing=computing, terminal=terminal
         )
     else:
         done = bulk_embedding.embed_file(
@@ -224,12 +234,13 @@ def embed_to_file(
             model=model,
             skip_bad_rows=skip_bad_rows,
             workforce=workforce,
+            computing=computing,
             terminal=terminal,
         )
     terminal.say(f"Wrote {done.n_rows:,} vectors of width {done.dim} to", path=written)
     if done.n_bad:
         told = f"{done.n_bad:,} of them are empty; what is wrong with their rows stands in"
-        terminal.say(told, path=written.with_name("rejected.csv"))
+        terminal.say(told, path=rejected_path(written))
     if done.speed:
         peak = bulk_embedding.peak_memory() / 1e6
         terminal.say(f"{done.speed}; this process held {peak:,.0f} MB at most.")

@@ -6,8 +6,8 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from kagaku.bases import SHIPPED, UNTRAINED
+from kagaku.computing import Computing
 from kagaku.data import BadRowsError
 from kagaku.data.corpora.build import Runner
 from kagaku.embedding import Embedded, checksum_of, embed_source, encoder_of, reading
@@ -24,7 +25,8 @@ from kagaku.embedding_pieces import EmbeddingJob, Piece, embed_piece, pieces
 from kagaku.embedding_survey import survey
 from kagaku.embedding_workers import Workforce
 from kagaku.modalities.checking import modality_states
-from kagaku.outputs import writing_told
+from kagaku.models.public import PublicEncoder
+from kagaku.outputs import writing_alone, writing_told
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.terminal import ProgressCallback, Terminal
 
@@ -46,7 +48,8 @@ class Done:
     """Rows whose vector is empty."""
 
     speed: str = ""
-    """Records and tokens per second of this call, in words; empty where nothing was embedded."""
+    """Records and tokens (or characters) per second of this call, in words; empty where nothing was
+    embedded."""
 
 
 @dataclass
@@ -59,6 +62,9 @@ class Meter:
     n_rows: int
     """Rows in all."""
 
+    unit: str = "tokens"
+    """What is counted beside the rows."""
+
     kept: int = 0
     """Rows in parts that were finished before."""
 
@@ -66,7 +72,7 @@ class Meter:
     """Rows of the pieces that this call has finished."""
 
     tokens: int = 0
-    """Their tokens."""
+    """Their tokens, or what ``unit`` says."""
 
     start: float = field(default_factory=time.monotonic)
     """When this call began to embed."""
@@ -88,7 +94,8 @@ class Meter:
     def speed(self, rows: int, tokens: int) -> str:
         """Return the speed in words; empty where nothing was done."""
         seconds = max(time.monotonic() - self.start, 1e-9)
-        return f"{rows / seconds:,.0f} records/s, {tokens / seconds:,.0f} tokens/s" if rows else ""
+        counted = f", {tokens / seconds:,.0f} {self.unit}/s" if tokens else ""
+        return f"{rows / seconds:,.0f} records/s{counted}" if rows else ""
 
 
 def embed_file(
@@ -99,6 +106,7 @@ def embed_file(
     model: str | None = None,
     skip_bad_rows: bool = False,
     workforce: Workforce | None = None,
+    computing: Computing | None = None,
     terminal: Terminal,
 ) -> Done:
     """Write one vector for each row of a table, in the input's order.
@@ -112,8 +120,10 @@ def embed_file(
         inputs: See `kagaku.embed`.
         model: See `kagaku.embed`.
         skip_bad_rows: Leave the vectors of rows that cannot be used empty, instead of stopping
-            before any work; why is told in ``rejected.csv`` beside the output.
+            before any work; why is told beside the output, see `rejected_path`.
         workforce: Who does the work; None is this process.
+        computing: On which device, and in which precision. Workers take the device that was asked
+            for; ``"auto"`` is settled by what this process has.
         terminal: Shows progress.
 
     Raises:
@@ -121,35 +131,48 @@ def embed_file(
             finished parts of another embedding lie in its place.
     """
     opened = (workforce or Workforce()).open()
-    encoder, fitted = encoder_of(model)
-    checksum = checksum_of(encoder)
-    settings = {"inputs": None if inputs is None else list(inputs), "skip_bad_rows": skip_bad_rows}
-    parts = Parts(output, identity_of(source, _with_states(checksum, fitted), settings))
-    found = parts.kept_survey()
-    if found is None:
-        found = survey(
-            source,
-            output,
-            inputs=inputs,
-            fitted=fitted,
-            skip_bad_rows=skip_bad_rows,
-            terminal=terminal,
-        )
-        with writing_told(output, "vectors"):
-            parts.begin(found)
-    encoder = reading(encoder, found.schema, terminal)
-    job = EmbeddingJob(found.schema, found.states, _shared(model), checksum)
-    with terminal.progress("embedding") as progress:
-        meter = Meter(progress, found.n_rows)
-        todo = _unfinished(pieces(source, found.schema), parts, meter)
-        for number, embedded in _embed(job, todo, opened, encoder, meter):
-            if embedded.bad and not skip_bad_rows:
-                raise BadRowsError(embedded.bad, found.n_rows)
+    computing = (computing or Computing()).settled()
+    if opened is None:
+        computing.check()
+    # Whether workers are there is known before the first pass, which may take hours.
+    with writing_alone(output), opened or nullcontext() as run:
+        encoder, fitted = encoder_of(model)
+        checksum = checksum_of(encoder)
+        settings = {
+            "inputs": None if inputs is None else list(inputs),
+            "skip_bad_rows": skip_bad_rows,
+            **asdict(computing),
+        }
+        parts = Parts(output, identity_of(source, _with_states(checksum, fitted), settings))
+        found = parts.kept_survey()
+        if found is None:
+            found = survey(
+                source,
+                output,
+                inputs=inputs,
+                encoder=encoder,
+                fitted=fitted,
+                skip_bad_rows=skip_bad_rows,
+                terminal=terminal,
+            )
             with writing_told(output, "vectors"):
-                parts.keep(number, embedded)
-            meter.finish(embedded)
-    with writing_told(output, "vectors"):
-        dim, n_bad = parts.join(found)
+                parts.begin(found)
+        encoder = reading(encoder, found.schema, terminal)
+        if run is None:
+            computing.place(encoder)
+        job = EmbeddingJob(found.schema, found.states, _shared(model), checksum, computing)
+        with terminal.progress("embedding") as progress:
+            unit = "characters" if isinstance(encoder, PublicEncoder) else "tokens"
+            meter = Meter(progress, found.n_rows, unit)
+            todo = _unfinished(pieces(source, found.schema), parts, meter)
+            for number, embedded in _embed(job, todo, run, encoder, meter):
+                if embedded.bad and not skip_bad_rows:
+                    raise BadRowsError(embedded.bad, found.n_rows)
+                with writing_told(output, "vectors"):
+                    parts.keep(number, embedded)
+                meter.finish(embedded)
+        with writing_told(output, "vectors"):
+            dim, n_bad = parts.join(found)
     return Done(found.n_rows, dim, n_bad, meter.speed(meter.rows, meter.tokens))
 
 
@@ -166,17 +189,16 @@ def _unfinished(every: Iterable[Piece], parts: Parts, meter: Meter) -> Iterator[
 def _embed(
     job: EmbeddingJob,
     todo: Iterable[Piece],
-    opened: AbstractContextManager[Runner] | None,
+    run: Runner | None,
     encoder: FrozenEncoder,
     meter: Meter,
 ) -> Iterator[tuple[int, Embedded]]:
     """Yield each piece's number and vectors: here in order, from workers in any order."""
-    if opened is None:
+    if run is None:
         for piece in todo:
             yield embed_piece(job, piece, encoder=encoder, moved=meter.show)
         return
-    with opened as run:
-        yield from run(partial(embed_piece, job), todo)
+    yield from run(partial(embed_piece, job), todo)
 
 
 def _with_states(checksum: str, fitted: "dict[str, Modality[Any]]") -> str:
@@ -200,6 +222,7 @@ def embed_grid(
     *,
     inputs: Sequence[str] | None,
     model: str | None,
+    computing: Computing | None = None,
     terminal: Terminal,
 ) -> Done:
     """Write one vector for each time of a grid, which is read into memory as a whole.
@@ -207,8 +230,10 @@ def embed_grid(
     Raises:
         InputError: It cannot be embedded, or the output cannot be written.
     """
-    embedded = embed_source(source, inputs=inputs, model=model, terminal=terminal)
-    with writing_told(output, "vectors"):
+    embedded = embed_source(
+        source, inputs=inputs, model=model, computing=computing, terminal=terminal
+    )
+    with writing_alone(output), writing_told(output, "vectors"):
         write_vectors([vectors_table(embedded)], len(embedded), output)
     return Done(len(embedded), embedded.vectors.shape[1], 0)
 

@@ -147,6 +147,12 @@ def embed(
     slurm: Annotated[
         int | None, typer.Option(min=1, help="SLURM jobs to work on, through dask-jobqueue.")
     ] = None,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, or auto: the GPU where there is one.")
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="What is computed in: float32 or bfloat16. Vectors are float32.")
+    ] = "float32",
 ) -> None:
     """Turn every record of a file into one vector; files of any length, resumable."""
     from kagaku.terminal import Terminal
@@ -154,6 +160,7 @@ def embed(
     terminal = Terminal()
     terminal.say(f"Reading {data}")  # before the imports, which take seconds
     from kagaku.api import embed_to_file
+    from kagaku.computing import Computing
     from kagaku.embedding_workers import Workforce
 
     embed_to_file(
@@ -163,6 +170,7 @@ def embed(
         model=model,
         skip_bad_rows=skip_bad_rows,
         workforce=Workforce(workers, scheduler, slurm),
+        computing=Computing(device, precision),
         terminal=terminal,
     )
 

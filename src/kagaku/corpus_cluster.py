@@ -57,6 +57,9 @@ def workers(
 class DaskRunner:
     """Runs tasks on the workers of a Dask client, a few per worker at a time.
 
+    Workers may join and leave meanwhile, as SLURM starts its jobs: they are counted anew whenever
+    a task is finished.
+
     Args:
         client: The client.
     """
@@ -70,18 +73,22 @@ class DaskRunner:
         """Yield the results in the order in which they are finished."""
         import distributed
 
-        as_completed: Any = distributed.as_completed
-        waiting = iter(tasks)
-        most = TASKS_PER_WORKER * max(1, sum(self._client.nthreads().values()))
+        running: Any = distributed.as_completed([])
+        waiting, n_running = iter(tasks), 0
 
-        def submit(task: Task) -> Any:
-            return self._client.submit(function, task, pure=False)
+        def fill() -> None:
+            """Give the workers who are there now what they lack."""
+            nonlocal n_running
+            most = TASKS_PER_WORKER * max(1, sum(self._client.nthreads().values()))
+            for task in islice(waiting, max(0, most - n_running)):
+                running.add(self._client.submit(function, task, pure=False))
+                n_running += 1
 
-        running = as_completed([submit(task) for task in islice(waiting, most)])
+        fill()
         for future in running:
+            n_running -= 1
+            fill()
             yield future.result()
-            for task in islice(waiting, 1):
-                running.add(submit(task))
 
 
 @contextmanager

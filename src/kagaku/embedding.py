@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from kagaku.bases import not_trained_on, open_base
+from kagaku.computing import Computing
 from kagaku.data import (
     BadCell,
     BadRowsError,
@@ -35,11 +36,17 @@ from kagaku.modalities.checking import (
     make_modalities,
     tokenize_records,
 )
+from kagaku.modalities.text import ANY_LENGTH, Text, TextConfig
 from kagaku.models.checkpoint import encoder_checksum
 from kagaku.models.embedding import embed_columns
 from kagaku.models.extending import extended
 from kagaku.models.public import PublicEncoder
-from kagaku.science_tasks.public_embeddings import FrozenEncoder, check_readable, embed_public
+from kagaku.science_tasks.public_embeddings import (
+    FrozenEncoder,
+    check_readable,
+    embed_public,
+    unread_rows,
+)
 from kagaku.terminal import Terminal
 from kagaku.verdict import untrained_sentence
 
@@ -52,11 +59,15 @@ LISTED = "value"
 WINDOW_BYTES = 64_000_000
 """Most bytes of tokens that are sorted into batches together: a million residues take 20 MB."""
 
+LETTERS_AT_ONCE = 4_000_000
+"""Most letters of texts or sequences that a public encoder gets at once: as tokens, in windows that
+overlap, they take about 64 MB."""
+
 RECORDS_AT_ONCE = 64
 """Records that are tokenised together: 64 of the largest images have 70 MB of tokens."""
 
 Moved = Callable[[int, int], None]
-"""Called with (records done, tokens done)."""
+"""Called with (records done, tokens done); of a public encoder, letters."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,7 @@ class Embedded:
     """Why, cell by cell."""
 
     n_tokens: int
-    """How many tokens the records have together."""
+    """How many tokens the records have together; letters, if the encoder is a public one."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -91,9 +102,12 @@ def embed_source(
     inputs: Sequence[str] | None,
     model: str | None,
     skip_bad_rows: bool = False,
+    computing: Computing | None = None,
     terminal: Terminal,
 ) -> Embedded:
     """Return one vector for each record; see `kagaku.embed`."""
+    computing = (computing or Computing()).settled()
+    computing.check()
     source = _source(data)
     if inputs is not None and list(source.columns if isinstance(source, Table) else ()) == [LISTED]:
         # The one column of a list has no name that its owner could know.
@@ -101,15 +115,16 @@ def embed_source(
     encoder, fitted = encoder_of(model)
     schema = infer(source, targets=[], inputs=inputs)
     records, bad = parse(source, schema)
-    checked, more = check_records(records, {**make_modalities(schema), **fitted})
-    bad = [*bad, *more]
+    check_readable(encoder, schema)
+    checked, bad = checked_for(encoder, records, bad, modalities_for(encoder, schema, fitted))
     if bad and not skip_bad_rows:
         raise BadRowsError(bad, len(records))
     good = without_bad_rows(checked, bad) if bad else checked
     # Statistics of the data at hand, where no run brings its own.
     modalities = {**fit_modalities(good), **fitted}
     encoder = reading(encoder, schema, terminal)
-    with terminal.progress("embedding") as progress:
+    computing.place(encoder)
+    with terminal.progress("embedding") as progress, computing.running(encoder):
         vectors, tokens = embed_records(
             encoder, good, modalities, lambda done, _: progress(done, len(good), "")
         )
@@ -123,6 +138,43 @@ def parse(source: Table | Grid, schema: Schema) -> tuple[Records, list[BadCell]]
     return parse_records(source, schema, with_targets=False)
 
 
+def modalities_for(
+    encoder: FrozenEncoder, schema: Schema, fitted: "Mapping[str, Modality[Any]]"
+) -> "dict[str, Modality[Any]]":
+    """Return the modalities that check what an encoder embeds.
+
+    Texts for a public encoder may have any length, since it cuts them into windows itself.
+
+    Args:
+        encoder: What will embed.
+        schema: Its inputs are to be embedded.
+        fitted: Those of a run, which take the place of fresh ones.
+    """
+    made = {**make_modalities(schema), **fitted}
+    if isinstance(encoder, PublicEncoder) and encoder.modality == Text.name:
+        made[Text.name] = Text(TextConfig(max_tokens=ANY_LENGTH))
+    return made
+
+
+def checked_for(
+    encoder: FrozenEncoder,
+    records: Records,
+    bad: Sequence[BadCell],
+    modalities: "Mapping[str, Modality[Any]]",
+) -> tuple[Records, list[BadCell]]:
+    """Return the records in canonical form, and all cells for which a row cannot be embedded.
+
+    Args:
+        encoder: What will embed.
+        records: As `parse` gives them.
+        bad: Cells that could not be read.
+        modalities: See `modalities_for`.
+    """
+    checked, more = check_records(records, modalities)
+    found = [*bad, *more]
+    return checked, [*found, *unread_rows(encoder, checked, {cell.row for cell in found})]
+
+
 def embed_records(
     encoder: FrozenEncoder,
     records: Records,
@@ -131,8 +183,9 @@ def embed_records(
 ) -> tuple[Float[np.ndarray, "record dim"], int]:
     """Return one float32 vector per record, the mean over its inputs, and how many tokens it took.
 
-    Records are tokenised, sorted by length and embedded window by window, so that memory is
-    bounded however many there are.
+    Of a public encoder, whose tokens are its own, letters are counted instead. Records are
+    tokenised, sorted by length and embedded window by window, so that memory is bounded however
+    many there are.
 
     Args:
         encoder: Used as it is, without gradients.
@@ -157,19 +210,44 @@ def embed_records(
 
 
 def _embed_public(encoder: PublicEncoder, records: Records, moved: Moved) -> tuple[np.ndarray, int]:
-    """Do the same with a public encoder, whose tokens are its own; a letter counts as one."""
+    """Do the same with a public encoder, whose tokens are its own: letters are counted instead.
+
+    It sorts and batches by itself, so it gets as many records at once as memory allows.
+    """
     vectors = np.zeros((len(records), encoder.dim), dtype=np.float32)
     names = [one.name for one in records.schema.inputs if one.modality == encoder.modality]
-    tokens = 0
-    for first in range(0, len(records), RECORDS_AT_ONCE):
-        some = records.subset(range(first, min(first + RECORDS_AT_ONCE, len(records))))
-        means, present = embed_public(encoder, some)
-        counts = np.maximum(present.sum(axis=1, keepdims=True), 1)
-        vectors[first : first + len(some)] = means.sum(axis=1) / counts
-        values = (one for name in names for one in some.inputs[name])
-        tokens += sum(len(one) for one in values if isinstance(one, str))
-        moved(first + len(some), tokens)
-    return vectors, tokens
+    counts = [
+        sum(len(one) for one in values if isinstance(one, str))
+        for values in zip(*(records.inputs[name] for name in names), strict=True)
+    ]
+    start = letters = 0
+    for stop in _stops(counts):
+        n_here = sum(counts[start:stop])
+        tell = partial(_tell_share, moved, (start, letters), (stop - start, n_here))
+        means, present = embed_public(encoder, records.subset(range(start, stop)), progress=tell)
+        assert present.any(axis=1).all(), "rows without what the encoder reads are bad rows"
+        vectors[start:stop] = means.sum(axis=1) / present.sum(axis=1, keepdims=True)
+        start, letters = stop, letters + n_here
+    return vectors, letters
+
+
+def _stops(counts: Sequence[int]) -> Iterator[int]:
+    """Yield where each run of records ends that has `LETTERS_AT_ONCE` at most, unless one alone."""
+    held = 0
+    for place, count in enumerate(counts):
+        if held and held + count > LETTERS_AT_ONCE:
+            yield place
+            held = 0
+        held += count
+    if counts:
+        yield len(counts)
+
+
+def _tell_share(
+    moved: Moved, before: tuple[int, int], here: tuple[int, int], done: int, total: int
+) -> None:
+    """Tell how far some records are, by the share of their values that is done."""
+    moved(before[0] + here[0] * done // total, before[1] + here[1] * done // total)
 
 
 def checksum_of(encoder: FrozenEncoder) -> str:

@@ -9,10 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float
 
-from kagaku.data.tables import TABLE_SUFFIXES
 from kagaku.embedding import Embedded
 from kagaku.errors import InputError
-from kagaku.outputs import check_ending
+from kagaku.outputs import check_apart, check_ending
 
 WRITABLE = (".parquet", ".csv", ".npy")
 
@@ -29,21 +28,12 @@ def check_output(source: Path, output: Path) -> None:
 
     Raises:
         InputError: The ending is none that can be written, no file can be made there, or it is
-            the input itself or a folder.
+            the input itself, lies in it, or is a folder.
     """
     check_ending(output, WRITABLE, "vectors")
     if output.is_dir():
         raise InputError("this is a folder", fix="Name a file in it.", where=str(output))
-    taken = [source.resolve()]
-    if source.is_dir():
-        # The one table in a folder of images is read too, and a second one would hide it.
-        taken += [source.resolve() / output.name] if output.suffix in TABLE_SUFFIXES else []
-    if output.resolve() in taken:
-        raise InputError(
-            "the output would replace the input or lie in it",
-            fix="Choose another --output.",
-            where=str(output),
-        )
+    check_apart(source, output)
 
 
 def vectors_table(embedded: Embedded) -> pa.Table:

@@ -9,10 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from kagaku.computing import Computing
 from kagaku.data import Schema, Table, parse_records, read_tables, without_bad_rows
-from kagaku.embedding import Embedded, Moved, checksum_of, embed_records, encoder_of, with_bad_rows
+from kagaku.embedding import (
+    Embedded,
+    Moved,
+    checked_for,
+    checksum_of,
+    embed_records,
+    encoder_of,
+    with_bad_rows,
+)
 from kagaku.errors import InputError
-from kagaku.modalities.checking import check_records, restore_modalities
+from kagaku.modalities.checking import restore_modalities
 from kagaku.models.extending import extended
 from kagaku.models.public import PublicEncoder
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
@@ -60,6 +69,9 @@ class EmbeddingJob:
 
     checksum: str
     """See `checksum_of`."""
+
+    computing: Computing
+    """On which device, and in which precision."""
 
 
 def first_rows(source: Path) -> Table:
@@ -131,35 +143,40 @@ def embed_piece(
     Args:
         job: What is embedded, and with what.
         piece: The rows; those that cannot be used get an empty vector.
-        encoder: The job's, where it is loaded already.
+        encoder: The job's, where it is loaded and placed already.
         moved: Told after each batch of (records done, tokens done).
 
     Raises:
-        InputError: The worker finds other weights under the model's name.
+        InputError: The worker finds other weights under the model's name, or no GPU.
     """
     if encoder is None:
         with _LOADING:
             read = frozenset(one.modality for one in job.schema.inputs)
-            encoder = _encoder(job.model, job.checksum, read)
+            encoder = _encoder(job.model, job.checksum, read, job.computing)
     modalities = restore_modalities(job.states)
     records, bad = parse_records(piece.table, job.schema, with_targets=False)
-    checked, more = check_records(records, modalities)
-    bad = [*bad, *more]
+    checked, bad = checked_for(encoder, records, bad, modalities)
     good = without_bad_rows(checked, bad) if bad else checked
-    vectors, tokens = embed_records(encoder, good, modalities, moved or _nothing)
+    with job.computing.running(encoder):
+        vectors, tokens = embed_records(encoder, good, modalities, moved or _nothing)
     return piece.number, with_bad_rows(checked, vectors, bad, tokens)
 
 
 @lru_cache(maxsize=1)
-def _encoder(model: str | None, checksum: str, modalities: frozenset[str]) -> FrozenEncoder:
-    """Return an encoder that reads some modalities and stays for the next piece."""
+def _encoder(
+    model: str | None, checksum: str, modalities: frozenset[str], computing: Computing
+) -> FrozenEncoder:
+    """Return an encoder that reads some modalities, on its device; it stays for the next piece."""
     encoder, _ = encoder_of(model)
     if checksum_of(encoder) != checksum:
         raise InputError(
             f"a worker has other weights under the name {model or 'of the default'!r}",
             fix="Install the same kagaku on every machine, and share the model's folder.",
         )
-    return encoder if isinstance(encoder, PublicEncoder) else extended(encoder, modalities)
+    if not isinstance(encoder, PublicEncoder):
+        encoder = extended(encoder, modalities)
+    computing.place(encoder)
+    return encoder
 
 
 def _nothing(done: int, tokens: int) -> None:

@@ -5,25 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kagaku.data import (
-    BadCell,
-    BadRowsError,
-    Schema,
-    infer_schema,
-    parse_records,
-    without_bad_rows,
-    write_rejected,
-)
-from kagaku.data.bad_rows import SHOWN
+from kagaku.bad_cells import BadCells
+from kagaku.data import Schema, infer_schema, parse_records, without_bad_rows
+from kagaku.embedding import checked_for, modalities_for
 from kagaku.embedding_pieces import first_rows, pieces
-from kagaku.modalities.checking import check_records, make_modalities, modality_states
-from kagaku.terminal import ProgressCallback, Terminal
+from kagaku.modalities.checking import modality_states
+from kagaku.science_tasks.public_embeddings import FrozenEncoder, check_readable
+from kagaku.terminal import Terminal
 
 if TYPE_CHECKING:
     from kagaku.modalities import Modality
-
-KEPT_BAD_CELLS = 100_000
-"""Most bad cells that are listed one by one, so that a wholly wrong file does not fill memory."""
 
 MOST_VALUES = {"quantity": 100_000, "climate": 100}
 """By each modality that learns statistics, the most values of one column it learns them from."""
@@ -73,6 +64,7 @@ def survey(
     output: Path,
     *,
     inputs: Sequence[str] | None,
+    encoder: FrozenEncoder,
     fitted: "Mapping[str, Modality[Any]]",
     skip_bad_rows: bool,
     terminal: Terminal,
@@ -81,52 +73,42 @@ def survey(
 
     Args:
         source: A table that can be read in pieces.
-        output: Where the vectors will be; ``rejected.csv`` is written beside it.
+        output: Where the vectors will be; bad cells are listed beside it, see `rejected_path`.
         inputs: See `kagaku.embed`.
+        encoder: What will embed the rows.
         fitted: Modalities of a run, which bring their own statistics.
         skip_bad_rows: Whether bad rows are no reason to stop; they are then looked for later only.
         terminal: Shows progress.
 
     Raises:
-        InputError: The file cannot be read, or (`BadRowsError`) rows cannot be used.
+        InputError: The file cannot be read, the encoder reads none of its columns, or
+                (`BadRowsError`) rows cannot be used.
     """
     schema = infer_schema(first_rows(source), targets=[], inputs=inputs)
-    modalities = {**make_modalities(schema), **fitted}
+    check_readable(encoder, schema)
+    modalities = modalities_for(encoder, schema, fitted)
     learning = {
         one.name: Thinned(MOST_VALUES[one.modality])
         for one in schema.inputs
         if one.modality in MOST_VALUES and one.modality not in fitted
     }
-    bad, n_rows, n_pieces = list[BadCell](), 0, 0
+    bad, n_rows, n_pieces = BadCells(), 0, 0
     with terminal.progress("checking") as progress:
         for piece in pieces(source, schema):
             n_rows, n_pieces = n_rows + len(piece.table), piece.number + 1
             if learning or not skip_bad_rows:
                 records, found = parse_records(piece.table, schema, with_targets=False)
-                checked, more = check_records(records, modalities)
-                found = [*found, *more]
-                bad += found[: KEPT_BAD_CELLS - len(bad)]
+                checked, found = checked_for(encoder, records, found, modalities)
+                bad.add(found)
                 for name, thinned in learning.items():
                     for value in without_bad_rows(checked, found).inputs[name]:
                         if value is not None:
                             thinned.add(value)
-            _tell(progress, n_rows, len(bad))
-    if bad and not skip_bad_rows:
-        _refuse(bad, n_rows, output, terminal)
+            progress(n_rows, n_rows, bad.told)
+    if not skip_bad_rows:
+        bad.refuse(n_rows, output, terminal)
     _learn(schema, modalities, learning)
     return Survey(schema, modality_states(modalities), n_rows, n_pieces)
-
-
-def _tell(progress: ProgressCallback, n_rows: int, n_bad: int) -> None:
-    progress(n_rows, n_rows, f"{n_bad} bad cells" if n_bad else "")
-
-
-def _refuse(bad: list[BadCell], n_rows: int, output: Path, terminal: Terminal) -> None:
-    rejected = output.with_name("rejected.csv")
-    write_rejected(bad, rejected)
-    if len(bad) > SHOWN:
-        terminal.say("All bad cells are listed in", path=rejected)
-    raise BadRowsError(bad, n_rows)
 
 
 def _learn(

@@ -1,9 +1,11 @@
-"""Whether something can be written where the user wants it, asked before any work."""
+"""Whether something can be written where the user wants it, asked before any work; and by one."""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from kagaku.errors import InputError
 
@@ -42,6 +44,62 @@ def check_ending(path: Path, endings: tuple[str, ...], what: str) -> None:
             where=str(path),
         )
     check_writable(path)
+
+
+def check_apart(source: Path, output: Path) -> None:
+    """Refuse an output that would replace its input, or lie in the folder that is the input.
+
+    Raises:
+        InputError: It would. In a folder, even a part would count as a change of the input.
+    """
+    read, written = source.resolve(), output.resolve()
+    if read in (written, rejected_path(written)) or (read.is_dir() and read in written.parents):
+        raise InputError(
+            "the output would replace the input or lie in it",
+            fix="Choose another --output.",
+            where=str(output),
+        )
+
+
+def rejected_path(output: Path) -> Path:
+    """Return where the bad cells of an output's input are listed, beside the output.
+
+    Example:
+        >>> rejected_path(Path("vectors.parquet")).name
+        'vectors.rejected.csv'
+    """
+    return output.with_name(f"{output.stem}.rejected.csv")
+
+
+@contextmanager
+def writing_alone(output: Path) -> Iterator[None]:
+    """Hold the lock ``<output>.lock``, so that no other process writes the same output meanwhile.
+
+    The system takes the lock back when its process ends, however it ends; a lock file that a killed
+    process has left is no hindrance.
+
+    Raises:
+        InputError: Another process holds it.
+    """
+    path = output.with_name(f"{output.name}.lock")
+    lock = FileLock(path, timeout=0)
+    with writing_told(output, "lock beside the output"):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except Timeout:  # an OSError too
+            raise InputError(
+                "another process is writing this output",
+                fix="Wait until it is done, stop it, or choose another --output.",
+                where=str(output),
+            ) from None
+    try:
+        yield
+    finally:
+        # While it is held, so that whoever comes next makes a file of its own. Windows refuses.
+        with suppress(OSError):
+            path.unlink()
+        lock.release()
 
 
 def check_job_folder(folder: Path, *, mark: str, what: str) -> None:

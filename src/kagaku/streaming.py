@@ -1,10 +1,8 @@
 """Predicting files of any length in bounded memory, piece by piece, resumable after a stop."""
 
-import hashlib
-import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,11 +10,17 @@ import pyarrow.csv
 import pyarrow.parquet
 import xarray as xr
 
-from kagaku.data import BadCell, BadRowsError, Table, read_tables, write_rejected
-from kagaku.data.bad_rows import SHOWN
+from kagaku.bad_cells import BadCells
+from kagaku.data import Table, read_tables
 from kagaku.errors import InputError
 from kagaku.frames import storable
-from kagaku.outputs import check_writable, writing_told
+from kagaku.job_folder import JobFolder, input_state
+from kagaku.outputs import (
+    check_apart,
+    check_writable,
+    writing_alone,
+    writing_told,
+)
 from kagaku.prediction_table import predictions_frame
 from kagaku.run import Run
 from kagaku.terminal import Terminal
@@ -24,10 +28,13 @@ from kagaku.terminal import Terminal
 ROWS_PER_CHUNK = 5_000
 """Rows in memory at once; the model's own batches are smaller."""
 
-KEPT_BAD_CELLS = 100_000
-"""Most bad cells that are listed one by one, so that a wholly wrong file does not fill memory."""
-
 WRITABLE = (".csv", ".parquet")
+
+FORMAT_VERSION = 1
+"""Raised by one whenever kept parts would mean something else."""
+
+JOB = "prediction.json"
+"""What the parts are of."""
 
 
 def predict_file(
@@ -53,37 +60,37 @@ def predict_file(
         terminal: Shows progress.
 
     Raises:
-        InputError: A column is missing, rows cannot be used, or the output cannot be written.
+        InputError: A column is missing, rows cannot be used, the output cannot be written or is
+            being written by another process, or finished parts of another prediction lie in its
+            place.
     """
     check_output(run, source, output)
-    n_rows = _check_all(run, source, output, skip_bad_rows=skip_bad_rows, terminal=terminal)
-    parts = output.with_name(f"{output.name}.parts")
     settings = {"abstain": abstain, "skip_bad_rows": skip_bad_rows}
-    with writing_told(output, "predictions"):
-        _prepare(parts, _fingerprint(run, source, settings))
-    with writing_told(output, "predictions"), terminal.progress("predicting") as progress:
-        done = 0
-        for number, chunk in enumerate(read_tables(source, rows_per_chunk=ROWS_PER_CHUNK)):
-            part = parts / f"{number:06d}.parquet"
-            if not part.exists():
-                frame = _predict_chunk(run, chunk, abstain=abstain)
-                frame = storable(frame, with_lists=output.suffix != ".csv")
-                partial = part.with_suffix(".partial")
-                frame.to_parquet(partial, index=False)
-                partial.replace(part)
-            done += len(chunk)
-            progress(done, n_rows, "")
-        _join(sorted(parts.glob("*.parquet")), output)
-        shutil.rmtree(parts)
-    return n_rows
+    job = JobFolder(output, mark=JOB, what="prediction", identity=_identity(run, source, settings))
+    with writing_alone(output):
+        kept = job.kept()
+        if kept is None:
+            kept = {"n_rows": _check_all(run, source, output, skip_bad_rows, terminal)}
+            with writing_told(output, "predictions"):
+                job.begin(kept)
+        with writing_told(output, "predictions"), terminal.progress("predicting") as progress:
+            done, with_lists = 0, output.suffix != ".csv"
+            for n_here in _finished_chunks(
+                run, source, job.path, abstain=abstain, with_lists=with_lists
+            ):
+                done += n_here
+                progress(done, kept["n_rows"], "")
+            _join(sorted(job.path.glob("*.parquet")), output)
+            job.remove()
+    return done
 
 
 def check_output(run: Run, source: Path, output: Path) -> None:
     """Refuse an output that cannot be written, before any work.
 
     Raises:
-        InputError: Its ending does not suit the run, it is the input itself, a folder, or lies
-            where no folder can be made.
+        InputError: Its ending does not suit the run, it is the input itself or lies in it, is a
+            folder, or lies where no folder can be made.
     """
     is_field = any(target.kind == "field" for target in run.schema.targets)
     if (output.suffix == ".nc") != is_field or output.suffix not in (*WRITABLE, ".nc"):
@@ -95,35 +102,37 @@ def check_output(run: Run, source: Path, output: Path) -> None:
         )
     if output.is_dir():
         raise InputError("this is a folder", fix="Name a file in it.", where=str(output))
-    if output.resolve() == source.resolve():
-        raise InputError(
-            "the output is the same file as the input",
-            fix="Choose another --output.",
-            where=str(output),
-        )
+    check_apart(source, output)
     check_writable(output)
 
 
 def _check_all(
-    run: Run, source: Path, output: Path, *, skip_bad_rows: bool, terminal: Terminal
+    run: Run, source: Path, output: Path, skip_bad_rows: bool, terminal: Terminal
 ) -> int:
     """Count the rows, and stop before any work if some cannot be used."""
-    n_rows, n_bad, bad = 0, 0, list[BadCell]()
+    n_rows, bad = 0, BadCells()
     with terminal.progress("checking") as progress:
         for chunk in read_tables(source, rows_per_chunk=ROWS_PER_CHUNK):
             n_rows += len(chunk)
             if not skip_bad_rows:
-                _, found = run.records(chunk)
-                n_bad += len(found)
-                bad += found[: KEPT_BAD_CELLS - len(bad)]
-            progress(n_rows, n_rows, f"{n_bad} bad cells" if n_bad else "")
-    if bad:
-        rejected = output.with_name("rejected.csv")
-        write_rejected(bad, rejected)
-        if len(bad) > SHOWN:
-            terminal.say(f"All bad cells are listed in {rejected}")
-        raise BadRowsError(bad, n_rows)
+                bad.add(run.records(chunk)[1])
+            progress(n_rows, n_rows, bad.told)
+    bad.refuse(n_rows, output, terminal)
     return n_rows
+
+
+def _finished_chunks(
+    run: Run, source: Path, parts: Path, *, abstain: bool, with_lists: bool
+) -> Iterator[int]:
+    """Write each part that is missing, and yield the rows of every chunk when its part is there."""
+    for number, chunk in enumerate(read_tables(source, rows_per_chunk=ROWS_PER_CHUNK)):
+        part = parts / f"{number:06d}.parquet"
+        if not part.exists():
+            frame = _predict_chunk(run, chunk, abstain=abstain)
+            partial = part.with_suffix(".partial")
+            storable(frame, with_lists=with_lists).to_parquet(partial, index=False)
+            partial.replace(part)
+        yield len(chunk)
 
 
 def _predict_chunk(run: Run, chunk: Table, *, abstain: bool) -> pd.DataFrame:
@@ -140,12 +149,14 @@ def _predict_chunk(run: Run, chunk: Table, *, abstain: bool) -> pd.DataFrame:
     return pd.concat([own, predicted.reset_index(drop=True)], axis=1)
 
 
-def _fingerprint(run: Run, source: Path, settings: dict[str, bool]) -> str:
-    """Return what identifies this prediction: the model, the file and the settings."""
-    files = sorted(source.iterdir()) if source.is_dir() else [source]
-    states = [(str(one.resolve()), one.stat().st_size, one.stat().st_mtime_ns) for one in files]
-    stated = [run.model.fingerprint(), states, settings]
-    return hashlib.sha256(json.dumps(stated).encode()).hexdigest()
+def _identity(run: Run, source: Path, settings: dict[str, bool]) -> dict[str, Any]:
+    """Return what a prediction depends on: the input, the run and the settings."""
+    parts = {"format_version": FORMAT_VERSION, "rows_per_chunk": ROWS_PER_CHUNK}
+    return {
+        "input": input_state(source),
+        "weights": run.model.fingerprint(),
+        "settings": {**settings, **parts},
+    }
 
 
 def write_prediction(predicted: "pd.DataFrame | xr.Dataset", output: Path) -> int:
@@ -155,8 +166,7 @@ def write_prediction(predicted: "pd.DataFrame | xr.Dataset", output: Path) -> in
         InputError: It cannot be written.
     """
     partial = output.with_name(f"{output.stem}.partial{output.suffix}")
-    with writing_told(output, "predictions"):
-        output.parent.mkdir(parents=True, exist_ok=True)
+    with writing_alone(output), writing_told(output, "predictions"):
         if isinstance(predicted, xr.Dataset):
             predicted.to_netcdf(partial)
         elif output.suffix == ".csv":
@@ -167,15 +177,6 @@ def write_prediction(predicted: "pd.DataFrame | xr.Dataset", output: Path) -> in
     if isinstance(predicted, pd.DataFrame):
         return len(predicted)
     return max(len(one) for one in predicted.data_vars.values())
-
-
-def _prepare(parts: Path, fingerprint: str) -> None:
-    """Keep the finished pieces of the same prediction; clear those of any other."""
-    marker = parts / "fingerprint.txt"
-    if parts.exists() and (not marker.exists() or marker.read_text() != fingerprint):
-        shutil.rmtree(parts)
-    parts.mkdir(parents=True, exist_ok=True)
-    marker.write_text(fingerprint)
 
 
 def _join(parts: list[Path], output: Path) -> None:

@@ -46,3 +46,16 @@ def test_the_windows_are_averaged_by_their_length(monkeypatch: pytest.MonkeyPatc
     ]
     expected = np.average(parts, axis=0, weights=[41, 41, 40])
     np.testing.assert_allclose(found[0, 0], expected, atol=1e-6)
+
+
+def test_progress_counts_records_however_many_windows_they_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(embedding, "LONGEST_WINDOW", 50)
+    seen = list[tuple[int, int]]()
+    embed_columns(
+        encoder(), records(), 2, token_budget=60, progress=lambda *told: seen.append(told)
+    )
+    assert len(seen) > 3
+    assert seen == sorted(seen)
+    assert seen[-1] == (3, 3)
