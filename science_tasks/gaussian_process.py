@@ -203,7 +203,7 @@ class GaussianProcess:
         """Return scale and lengthscales of each term, and the noise."""
         n_terms = len(self.components)
         counts = [n_lengthscales(term, blocks) for term in self.components]
-        lengthscales = list(theta[n_terms:-1].exp().split(counts))
+        lengthscales = list(torch.split(theta[n_terms:-1].exp(), counts))
         return list(theta[:n_terms].exp()), lengthscales, theta[-1].exp()
 
     def _maximise(

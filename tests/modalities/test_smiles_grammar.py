@@ -38,7 +38,7 @@ def test_real_molecules_are_allowed_to_the_end() -> None:
     table = pd.read_csv(MOLECULES)
     with rdBase.BlockLogs():
         molecules = [Chem.MolFromSmiles(one) for one in table["smiles"]]
-    canonical = [Chem.MolToSmiles(one) for one in molecules if one is not None]
+    canonical = [Chem.MolToSmiles(one) for one in molecules]
     assert len(canonical) > 500
     assert [first_refused(one) for one in canonical if first_refused(one) is not None] == []
 
@@ -101,7 +101,7 @@ def test_random_walks_are_molecules() -> None:
     common = {"C": 30, "N": 8, "O": 8, "(": 12, ")": 20, "1": 10, "2": 6, "=": 6, "#": 2, "[": 2}
     written = []
     for _ in range(200):
-        partial, tokens = PartialSmiles(60), []
+        partial, tokens = PartialSmiles(60), list[str]()
         while not tokens or tokens[-1] != END:
             words = sorted(following(partial))
             words = [one for one in words if one == END or not one.islower()] or words

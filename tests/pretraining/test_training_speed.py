@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kagaku.data.corpora import Corpus
+from kagaku.pretrain_recipe import load_pretrain_recipe
 from kagaku.speed import loading, training
 from kagaku.speed.part import Sizes, Wishes
 
@@ -70,5 +71,5 @@ def test_loading_is_timed_beside_what_training_consumes(bench: Any) -> None:
 
 
 def test_both_read_the_same_sources(bench: Any) -> None:
-    recipe = training.load_pretrain_recipe(bench.recipe, {"corpus": bench.folder / "corpus"})
+    recipe = load_pretrain_recipe(bench.recipe, {"corpus": bench.folder / "corpus"})
     assert training.both_read(recipe).order.weights == {"named": 0.0, "proteins": 1.0}

@@ -83,9 +83,9 @@ def test_an_interaction_is_learnt(name: str) -> None:
 
     again = READOUTS[name]()
     again.load_state(readout.state())
-    np.testing.assert_allclose(
-        again.predict([block.subset(test) for block in of]).mean, given, rtol=1e-6
-    )
+    repeated = again.predict([block.subset(test) for block in of]).mean
+    assert repeated is not None
+    np.testing.assert_allclose(repeated, given, rtol=1e-6)
 
 
 def test_similarity_for_neighbours_stays_a_mean() -> None:

@@ -53,7 +53,9 @@ def test_answers_are_in_the_unit_of_the_values(name: str) -> None:
 
     again = READOUTS[name]()
     again.load_state(readout.state())
-    np.testing.assert_allclose(again.predict(blocks(test)).mean, given.mean, rtol=1e-6)
+    repeated = again.predict(blocks(test)).mean
+    assert repeated is not None
+    np.testing.assert_allclose(repeated, given.mean, rtol=1e-6)
 
 
 def test_a_gaussian_process_gains_where_values_span_orders_of_magnitude() -> None:

@@ -231,7 +231,7 @@ class CountingTrainer(transformers.Trainer):
         return self.order if self.order is not None else super()._get_train_sampler(*args)
 
 
-class HiddenTokensBert(transformers.BertForMaskedLM):
+class HiddenTokensBert(transformers.BertForMaskedLM):  # type: ignore[no-untyped-call]
     """BERT that scores its vocabulary at hidden tokens only."""
 
     def forward(
