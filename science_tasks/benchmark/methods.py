@@ -34,8 +34,8 @@ def constant(case: PropertyCase, context: Context) -> pd.DataFrame:
 def plain(case: PropertyCase, context: Context) -> pd.DataFrame:
     """Answer with the domain's plain model, the last and strongest of the simple baselines.
 
-    For molecules that is a random forest on fingerprints and descriptors, for sequences ridge
-    regression on positions, for texts logistic regression on words.
+    For molecules that is a random forest on circular fingerprints, for sequences ridge regression
+    on positions, for texts logistic regression on words.
     """
     return _answered(case, _simple(case, classical_blocks(case), context.seed)[-1])
 
