@@ -92,3 +92,23 @@ def test_similarity_for_neighbours_stays_a_mean() -> None:
     of = blocks(4)
     plain, joint = mean_kernel(of, of), mean_kernel(of, of, is_joint=True)
     np.testing.assert_allclose(joint, (plain + kernel(of)) / 2)
+
+
+def test_neighbours_are_told_without_the_fingerprints_for_fitted_kernels() -> None:
+    of = blocks(60)
+    extra = FeatureBlock(
+        "ligand:pairs",
+        RNG.integers(0, 3, (60, 9)).astype(np.float32),
+        "tanimoto",
+        np.ones(60, dtype=bool),
+        for_kernels=True,
+    )
+    answers = []
+    for several in (of, [*of, extra]):
+        readout = READOUTS["nearest"]()
+        target = TargetValues(np.arange(60.0), np.full(60, EXACT))
+        readout.fit(several, target, "regression", 0, seed=0)
+        mean = readout.predict(several).mean
+        assert mean is not None
+        answers.append(mean)
+    np.testing.assert_array_equal(answers[0], answers[1])
