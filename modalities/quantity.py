@@ -93,7 +93,9 @@ def fit_scale(values: Sequence[float], unit: str, log_span: float) -> Scale:
     spans = bool(positive) and min(values) >= 0 and max(positive) > log_span * min(positive)
     threshold = min(positive) if spans else None
     bent = np.array([_bend(value, threshold) for value in values], dtype=np.float64)
-    std = float(bent.std())
+    # Scaled first: the squares of values near the smallest numbers there are would be 0.
+    largest = float(np.abs(bent).max()) or 1.0
+    std = largest * float((bent / largest).std())
     # Where one value was seen there is no spread to divide by; its size is the next best measure.
     if std <= 1e-12 * abs(float(bent.mean())):
         std = abs(float(bent.mean())) or 1.0
