@@ -14,7 +14,7 @@ from scipy.stats import skew
 from kagaku.data.records import TargetValues
 from kagaku.data.schema import Kind
 from kagaku.science_tasks.features import FeatureBlock
-from kagaku.science_tasks.gaussian_process import GaussianProcessReadout
+from kagaku.science_tasks.gaussian_process_readout import GaussianProcessReadout
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.readout import READOUTS, Readout
 from kagaku.science_tasks.trees import TreesReadout

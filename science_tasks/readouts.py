@@ -5,7 +5,7 @@ A new readout is imported here and named in `candidates`.
 
 from kagaku.science_tasks.field_readout import FieldReadout
 from kagaku.science_tasks.forest import ForestReadout
-from kagaku.science_tasks.gaussian_process import GaussianProcessReadout
+from kagaku.science_tasks.gaussian_process_readout import GaussianProcessReadout
 from kagaku.science_tasks.linear import LinearReadout
 from kagaku.science_tasks.log_scale import LogScaleGaussianProcess, LogScaleTrees
 from kagaku.science_tasks.nearest import NearestReadout

@@ -7,9 +7,8 @@ import torch
 
 from kagaku.data.records import TargetValues
 from kagaku.science_tasks.features import FeatureBlock
-from kagaku.science_tasks.gaussian_process import (
-    GaussianProcess,
-    GaussianProcessConfig,
+from kagaku.science_tasks.gaussian_process import GaussianProcess, GaussianProcessConfig
+from kagaku.science_tasks.gaussian_process_readout import (
     GaussianProcessReadout,
     dirichlet_targets,
 )
