@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from kagaku.data.records import TargetValues
-from kagaku.science_tasks import gaussian_process, linear
+from kagaku.science_tasks import gaussian_process_readout, linear
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.field_readout import FieldReadout
 from kagaku.science_tasks.storage import load_state, save_state
 
-INNER = (gaussian_process.GaussianProcessReadout.name, linear.LinearReadout.name)
+INNER = (gaussian_process_readout.GaussianProcessReadout.name, linear.LinearReadout.name)
 AREA = np.cos(np.deg2rad(np.array([-60.0, -20.0, 20.0, 60.0])))
 
 

@@ -11,7 +11,7 @@ from kagaku.errors import InputError
 from kagaku.science_tasks import (
     field_readout,
     forest,
-    gaussian_process,
+    gaussian_process_readout,
     linear,
     nearest,
     support_vectors,
@@ -25,7 +25,7 @@ from kagaku.science_tasks.storage import load_state, save_state
 MODULES = (
     field_readout,
     forest,
-    gaussian_process,
+    gaussian_process_readout,
     linear,
     nearest,
     support_vectors,
