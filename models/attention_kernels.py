@@ -1,6 +1,7 @@
 """One fused call for all records of a packed stream, on devices that have a kernel for it.
 
-On a CPU, runs of records of equal length are the fastest exact way; see `attention.py`. On a GPU
+On a CPU, runs of records of equal length are the fastest exact way, see `attention.py`, but for
+bfloat16 without gradients; see `attention_on_cpu.py`. On a GPU
 each run is a launch, and a table of proteins has hundreds of lengths. There, records that look both
 ways go through `varlen_attn` (flash attention over cumulative lengths), and prefix-causal ones
 through FlexAttention with a block mask, which skips the blocks between records.
@@ -18,6 +19,7 @@ from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex
 from torch.nn.attention.varlen import varlen_attn
 
 from kagaku.models.attention import AttentionPlan, SegmentLayout
+from kagaku.models.attention_on_cpu import CachedAttention
 
 FEWEST_RUNS = 2
 """Runs from which one fused call pays; rows of one length are one call as they are."""
@@ -39,6 +41,8 @@ def plan_attention(layout: SegmentLayout, dtype: torch.dtype, head_dim: int) -> 
         head_dim: Width of one head.
     """
     device = layout.order.device
+    if is_cached(layout, dtype):
+        return CachedAttention(layout.runs)
     if device.type != "cuda" or layout.lengths is None or len(layout.runs) < FEWEST_RUNS:
         return layout.runs
     if layout.prefix is not None:
@@ -46,6 +50,17 @@ def plan_attention(layout: SegmentLayout, dtype: torch.dtype, head_dim: int) -> 
     if has_flash(device, dtype, head_dim):
         return VariableLength.of(layout.lengths)
     return layout.runs
+
+
+def is_cached(layout: SegmentLayout, dtype: torch.dtype) -> bool:
+    """Return whether a batch is read on a CPU in bfloat16, both ways and without gradients."""
+    return (
+        layout.order.device.type == "cpu"
+        and dtype == torch.bfloat16
+        and not torch.is_grad_enabled()
+        and layout.lengths is not None
+        and layout.prefix is None
+    )
 
 
 def has_flash(device: torch.device, dtype: torch.dtype, head_dim: int) -> bool:

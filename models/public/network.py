@@ -11,7 +11,7 @@ from kagaku.models.attention import SegmentLayout, segment_layout
 from kagaku.models.attention_kernels import plan_attention
 from kagaku.models.public.config import TokenModelConfig
 from kagaku.models.public.contacts import ContactHead
-from kagaku.models.public.transformer import SLACK, Angles, PublicBlock, activation
+from kagaku.models.public.transformer import Angles, PublicBlock, activation
 
 # Share of residues that stood hidden when ESM was trained: 15 % chosen, 80 % of them masked.
 # https://github.com/facebookresearch/esm/blob/main/esm/model/esm2.py
@@ -136,10 +136,10 @@ class TokenNetwork(nn.Module):
         return (x.masked_fill(is_hidden.unsqueeze(1), 0.0) * scale).to(x.dtype)
 
     def _start(
-        self, batch: PackedBatch, slack: float
+        self, batch: PackedBatch
     ) -> tuple[SegmentLayout, Float[Tensor, "token dim"], Angles | None]:
         """Return the layout, the sorted embeddings, and the rotary angles of each token."""
-        layout = segment_layout(batch.record_offsets, slack=slack)
+        layout = segment_layout(batch.record_offsets)
         x = self.embed_tokens(batch)[layout.order]
         if not self.config.is_rotary:
             return layout, x, None
@@ -158,7 +158,7 @@ class TokenNetwork(nn.Module):
         depth = len(self.blocks)
         last = depth if layer == -1 else layer
         assert 0 <= last <= depth, f"layer {layer} of {depth}"
-        layout, x, angles = self._start(batch, SLACK)
+        layout, x, angles = self._start(batch)
         plan = plan_attention(layout, x.dtype, self.config.sizes.head_dim)
         for block in self.blocks[:last]:
             x = block(x, plan, angles)
@@ -185,7 +185,7 @@ class TokenNetwork(nn.Module):
         Each record starts and ends with a special token, which are left out.
         """
         assert self.contact is not None
-        layout, x, angles = self._start(batch, 0.0)
+        layout, x, angles = self._start(batch)
         sums = [
             x.new_zeros(run.n_records, run.length - 2, run.length - 2, dtype=torch.float32)
             for run in layout.runs

@@ -18,10 +18,6 @@ from kagaku.models.attention import AttentionPlan, Run, attention_maps, packed_a
 from kagaku.models.public.config import TransformerSizes
 from kagaku.models.rotary import rotate
 
-SLACK = 0.125
-"""How much longer than the shortest record of one attention call its longest may be; bounds what is
-computed in vain to an eighth of attention, and the calls per layer to some dozens."""
-
 Angles = tuple[Float[Tensor, "token pair"], Float[Tensor, "token pair"]]
 """Cosine and sine of the angles of rotary positions."""
 

@@ -12,7 +12,7 @@ from kagaku.errors import InputError
 from kagaku.models.attention import segment_layout
 from kagaku.models.attention_kernels import plan_attention
 from kagaku.models.public.config import TransformerSizes
-from kagaku.models.public.transformer import SLACK, PublicBlock
+from kagaku.models.public.transformer import PublicBlock
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class VisionNetwork(nn.Module):
         parts = [self._embedded(image) for image in images]
         lengths = torch.tensor([0, *(len(one) for one in parts)], device=self.prefix.device)
         offsets = lengths.cumsum(0)
-        layout = segment_layout(offsets, slack=SLACK)
+        layout = segment_layout(offsets)
         x = torch.cat(parts)[layout.order]
         if self.first_norm is not None:
             x = self.first_norm(x)

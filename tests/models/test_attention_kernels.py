@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from kagaku.models import attention_kernels
+from kagaku.models import attention_kernels, attention_on_cpu
 from kagaku.models.attention import SegmentLayout, packed_attention, segment_layout
 from kagaku.models.attention_kernels import (
     PrefixCausal,
@@ -17,6 +17,7 @@ from kagaku.models.attention_kernels import (
     has_flash,
     plan_attention,
 )
+from kagaku.models.attention_on_cpu import CachedAttention
 from kagaku.models.backbone import Backbone, BackboneConfig
 
 LENGTHS = (7, 3, 130, 0, 3, 64, 1, 200, 65)
@@ -78,6 +79,44 @@ def test_a_cpu_goes_run_by_run() -> None:
     for is_causal in (False, True):
         layout = layout_of(is_causal=is_causal)
         assert plan_attention(layout, torch.float32, 16) is layout.runs
+
+
+@pytest.mark.parametrize("scale", [1.0, 6.0])
+def test_logits_in_cache_give_what_runs_give(scale: float) -> None:
+    """At six times the size logits may overflow an exponential, and their maximum is taken off."""
+    query, key, value = streams(torch.bfloat16)
+    query, key = query * scale, key * scale
+    largest = attention_on_cpu._largest_logit(query.transpose(0, 1) / 4, key.transpose(0, 1))
+    assert (largest > attention_on_cpu.SAFE_LOGIT) == (scale > 1)
+    layout = layout_of(is_causal=False)
+    with torch.inference_mode():
+        plan = plan_attention(layout, torch.bfloat16, 16)
+        found = packed_attention(query, key, value, plan)
+    assert isinstance(plan, CachedAttention)
+    exact = packed_attention(query.float(), key.float(), value.float(), layout.runs)
+    # Logits of size 100 are rounded by up to a quarter in bfloat16, those of size 5 by a 64th.
+    torch.testing.assert_close(found.float(), exact, rtol=0.02, atol=0.02 if scale == 1 else 0.5)
+    assert float((found.float() - exact).square().mean().sqrt()) < (0.005 if scale == 1 else 0.05)
+
+
+def test_logits_in_cache_are_for_bfloat16_both_ways_without_gradients() -> None:
+    both, causal = layout_of(is_causal=False), layout_of(is_causal=True)
+    assert plan_attention(both, torch.bfloat16, 16) is both.runs
+    with torch.inference_mode():
+        assert plan_attention(both, torch.float32, 16) is both.runs
+        assert plan_attention(causal, torch.bfloat16, 16) is causal.runs
+
+
+def test_heads_are_taken_in_pieces_and_long_records_by_the_kernel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layout, given = layout_of(is_causal=False), streams(torch.bfloat16)
+    whole = CachedAttention(layout.runs)(*given)
+    monkeypatch.setattr(attention_on_cpu, "CACHED", 3 * 64**2)
+    monkeypatch.setattr(attention_on_cpu, "LONGEST", 150)
+    pieces = CachedAttention(layout.runs)(*given)
+    torch.testing.assert_close(pieces, whole, rtol=0.02, atol=0.02)
+    assert not torch.equal(pieces, whole)  # the record of 200 tokens went another way
 
 
 def test_a_gpu_chooses_by_direction_type_and_width(monkeypatch: pytest.MonkeyPatch) -> None:
