@@ -47,6 +47,13 @@ def infer_schema(
             one class only; or no input is left.
     """
     if isinstance(source, Grid):
+        for word, given in (("group", group), ("time", time)):
+            if given is not None:
+                raise InputError(
+                    f"a {word} column is for tables, and this is a grid",
+                    fix="Leave it out: grids are split by their own time axis.",
+                    where=source.source,
+                )
         return infer_grid_schema(source, targets=targets, inputs=inputs, lead=lead)
     if lead is not None:
         raise InputError(

@@ -123,7 +123,11 @@ def split_records(records: Records, config: SplitConfig | None = None) -> Split:
     kind, groups, reason = _choose(records, config.kind)
     if kind == "time":
         return _by_time(records, config, duplicates, reason)
-    groups = duplicates if groups is None else joined(groups, duplicates)
+    together = [duplicates] if groups is None else [groups, duplicates]
+    if records.groups is not None and kind != "group":
+        together.append(column_groups(records))
+        reason += f"; rows of one {records.schema.group!r} stay on one side"
+    groups = joined(*together) if len(together) > 1 else duplicates
     strata = class_strata(records) if kind == "random" else None
     test = _draw(groups, config, strata, spread=kind in MODALITY_OF_SPLIT)
     if not test.any() or test.all():

@@ -165,6 +165,11 @@ FINETUNE: dict[str, tuple[Callable[[Path], None], list[str], str]] = {
         ["--target", "t", "--lead", "9 years"],
         "no time of the file lies 9 years",
     ),
+    "a group column for a grid": (
+        grid(),
+        ["--target", "t", "--lead", "1 month", "--group", "batch"],
+        "a group column is for tables, and this is a grid",
+    ),
     "no lead at all": (grid(), ["--target", "t", "--lead", "soon"], "'soon' is no lead time"),
     "wrong unit": (table(), ["--target", "logS [K]"], r"cannot be converted to 'K'"),
     "unknown unit": (table(), ["--target", "logS [smoots]"], "'smoots' is not a unit"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kagaku.corpus_plan import packages_of
-from kagaku.corpus_recipe import VALID_SHARE, load_corpus_recipe
+from kagaku.corpus_recipe import load_corpus_recipe, valid_shares
 from kagaku.data.corpora.sources import SOURCES
 from kagaku.errors import InputError
 
@@ -24,7 +24,7 @@ def test_a_recipe_is_read_with_its_defaults(tmp_path: Path) -> None:
     recipe = load_corpus_recipe(written(tmp_path, GOOD + "valid_share:\n  protein: 0.2\n"))
     assert (recipe.name, recipe.seed, recipe.held_out) == ("mine", 0, None)
     assert (recipe.sources[0].name, recipe.sources[0].most) == ("moses", 100)
-    assert recipe.valid_share == VALID_SHARE | {"protein": 0.2}
+    assert recipe.valid_share == valid_shares() | {"protein": 0.2}
 
 
 @pytest.mark.parametrize("name", ["corpus_tiny.yaml", "corpus_tiny_next.yaml", "corpus_small.yaml"])
@@ -47,8 +47,13 @@ def test_every_source_is_in_the_larger_recipe() -> None:
 def test_the_held_out_folder_may_come_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = written(tmp_path, GOOD + "held_out:\n  folder: $BENCHMARKS\n")
+    monkeypatch.delenv("KAGAKU_DATA", raising=False)
+    path = written(tmp_path, GOOD + "held_out:\n  folder: $KAGAKU_DATA\n")
     assert load_corpus_recipe(path).held_out is None
+    path = written(tmp_path, GOOD + "held_out:\n  folder: $BENCHMARKS\n")
+    monkeypatch.delenv("BENCHMARKS", raising=False)
+    with pytest.raises(InputError, match=r"line 6: the variable in '\$BENCHMARKS' is not set"):
+        load_corpus_recipe(path)
     monkeypatch.setenv("BENCHMARKS", str(tmp_path))
     assert load_corpus_recipe(path).held_out == str(tmp_path)
     monkeypatch.setenv("BENCHMARKS", str(tmp_path / "nothing"))

@@ -11,20 +11,18 @@ import yaml
 from kagaku.config_rules import Rule, integer, number, optional, text, texts
 from kagaku.data.corpora.sources import SOURCES
 from kagaku.errors import InputError
+from kagaku.modalities import MODALITIES
 from kagaku.recipe_files import read_recipe_text, syntax_error
 from kagaku.registry import did_you_mean
 
-VALID_SHARE = {
-    "molecule": 0.01,
-    "protein": 0.01,
-    "nucleotide": 0.01,
-    "material": 0.01,
-    "text": 0.01,
-    "image": 0.05,
-    "climate": 0.1,
-    "quantity": 0.01,
-}
-"""Default of `CorpusRecipe.valid_share`: more of what there is little of."""
+VALID_SHARE = 0.01
+"""Default of `CorpusRecipe.valid_share`."""
+
+MORE_VALID = {"image": 0.05, "climate": 0.1}
+"""The same for modalities that there is little of."""
+
+HELD_OUT_VARIABLE = "$KAGAKU_DATA"
+"""The one folder of held-out parts that may be unset, so that shipped recipes run without it."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +60,9 @@ class CorpusRecipe:
 
     held_out: str | None = None
     """A folder with benchmark files whose molecules, sequences and texts must not be trained on.
-    It may begin with a variable of the environment, such as ``$KAGAKU_DATA``."""
+    It may begin with a variable of the environment. ``$KAGAKU_DATA`` alone may be unset."""
 
-    valid_share: Mapping[str, float] = field(default_factory=lambda: dict(VALID_SHARE))
+    valid_share: Mapping[str, float] = field(default_factory=lambda: valid_shares())
     """By the modality of a source's first input, the share that is kept for validation."""
 
     most_valid: int = 2_000
@@ -148,10 +146,15 @@ def _sources(
     return tuple(found)
 
 
+def valid_shares() -> dict[str, float]:
+    """Return by modality which share of the samples is kept for validation unless told."""
+    return dict.fromkeys(MODALITIES, VALID_SHARE) | MORE_VALID
+
+
 def _held_out(
     path: Path, lines: Mapping[tuple[str, ...], int], name: str, value: Any
 ) -> str | None:
-    """Return the folder; None where it is a variable that is not set."""
+    """Return the folder; None where it is `HELD_OUT_VARIABLE` and that is not set."""
     given = _mapping(value, (name,), path, lines)
     rules = {"folder": optional(text())}
     folder = _checked(given, rules, "setting", (name,), path, lines).get("folder")
@@ -159,7 +162,13 @@ def _held_out(
         return None
     expanded = os.path.expandvars(folder)
     if "$" in expanded or not expanded.strip():
-        return None
+        if folder == HELD_OUT_VARIABLE:
+            return None
+        raise InputError(
+            f"the variable in {folder!r} is not set, so nothing would be held out",
+            fix="Set it, correct its name, or leave held_out out.",
+            where=_place(path, lines, (name, "folder")),
+        )
     found = path.parent / Path(expanded).expanduser()
     if not found.is_dir():
         raise InputError(
@@ -174,8 +183,8 @@ def _shares(
     path: Path, lines: Mapping[tuple[str, ...], int], name: str, value: Any
 ) -> dict[str, float]:
     given = _mapping(value, (name,), path, lines)
-    rules = dict.fromkeys(VALID_SHARE, number(0.0, 0.5))
-    return VALID_SHARE | _checked(given, rules, "modality", (name,), path, lines)
+    rules = dict.fromkeys(MODALITIES, number(0.0, 0.5))
+    return valid_shares() | _checked(given, rules, "modality", (name,), path, lines)
 
 
 def _checked(

@@ -20,6 +20,7 @@ from kagaku.data import (
     identity_keys,
     split_records,
 )
+from kagaku.data.folds import SplitKind
 from kagaku.data.grouping import sequence_groups
 from kagaku.data.splits import SPLIT_KINDS
 from kagaku.errors import InputError
@@ -177,6 +178,17 @@ def test_groups_stay_on_one_side_and_empty_cells_stand_alone() -> None:
     )
     sides = [{groups[i] for i in side} - {None} for side in (split.train, split.test)]
     assert not sides[0] & sides[1]
+
+
+@pytest.mark.parametrize("kind", ["random", "scaffold"])
+def test_a_group_column_is_kept_together_whatever_the_split(kind: SplitKind) -> None:
+    smiles = list(molecules().inputs["x"])
+    patients = [f"p{i % 12 // 2}" for i in range(len(smiles))]  # each has two scaffolds
+    records = records_of(smiles, modality="molecule", groups=patients)
+    split = split_records(records, SplitConfig(kind))
+    sides = [{patients[i] for i in side} for side in (split.train, split.test)]
+    assert not sides[0] & sides[1]
+    assert "rows of one 'g' stay on one side" in split.reason
 
 
 def test_both_sides_get_their_share_of_a_rare_class() -> None:
