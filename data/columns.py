@@ -13,7 +13,7 @@ from kagaku.data.numbers import is_missing_number, is_number, shorten
 from kagaku.data.tables import IMAGE_SUFFIXES
 from kagaku.data.units import DIMENSIONLESS, carried_unit, is_unit, split_name
 
-MODALITIES = [
+CELL_MODALITIES = [
     "molecule",
     "protein",
     "nucleotide",
@@ -76,8 +76,8 @@ def know_modality(name: str) -> None:
 
     The registry of modalities calls this, so that a new one need not be written down here too.
     """
-    if name not in MODALITIES:
-        MODALITIES.append(name)
+    if name not in CELL_MODALITIES:
+        CELL_MODALITIES.append(name)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kagaku.data.columns import MODALITIES, Guess, celsius_for_coulomb, guess_column
+from kagaku.data.columns import CELL_MODALITIES, Guess, celsius_for_coulomb, guess_column
 from kagaku.data.grid_inference import infer_grid_schema
 from kagaku.data.grids import Grid
 from kagaku.data.leaks import form_of_target
@@ -137,7 +137,9 @@ def _asked_inputs(
     source: Table, inputs: Sequence[str], reserved: dict[str, str]
 ) -> tuple[list[Input], list[Ignored]]:
     """Return the inputs that the user named, in their order."""
-    requests = [find_request(text, source.columns, MODALITIES, source.source) for text in inputs]
+    requests = [
+        find_request(text, source.columns, CELL_MODALITIES, source.source) for text in inputs
+    ]
     _check_once([request.column for request in requests], "input", source.source)
     chosen: list[Input] = []
     for request in requests:

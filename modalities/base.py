@@ -42,7 +42,7 @@ class Modality(ABC, Generic[Raw]):
 
     To add a modality, write one file in ``modalities/`` with one subclass under
     ``@MODALITIES.register("name")``, import it in ``modalities/__init__.py`` and add its entry to
-    the contract tests. Nothing else in the suite has to learn that it exists.
+    the contract tests; ARCHITECTURE.md lists what else can be taught about it.
 
     Tokenising is plain NumPy, so that it can run in a worker process; only `embedder` is torch.
     Statistics that tokenising needs (the mean of a variable, say) are learnt once by `fit` on

@@ -12,12 +12,12 @@ from kagaku.data.schema import Kind, Target
 from kagaku.science_tasks.class_labels import join_problems, label_problems, prior
 from kagaku.science_tasks.classical import classical_model
 from kagaku.science_tasks.features import FeatureBlock
-from kagaku.science_tasks.field_readout import FieldReadout
-from kagaku.science_tasks.forest import ForestReadout
-from kagaku.science_tasks.linear import LinearReadout
-from kagaku.science_tasks.nearest import NearestReadout
 from kagaku.science_tasks.prediction import Prediction
-from kagaku.science_tasks.readout import Readout
+from kagaku.science_tasks.readouts.field_readout import FieldReadout
+from kagaku.science_tasks.readouts.forest import ForestReadout
+from kagaku.science_tasks.readouts.linear import LinearReadout
+from kagaku.science_tasks.readouts.nearest import NearestReadout
+from kagaku.science_tasks.readouts.readout import Readout
 from kagaku.science_tasks.selection import Candidate
 
 SEASON_WIDTH = 15 / 365.25

@@ -17,17 +17,17 @@ from kagaku.models.multitask import FinetuningConfig
 from kagaku.science_tasks.classical import classical_model
 from kagaku.science_tasks.embeddings import is_learned
 from kagaku.science_tasks.features import FeatureBlock, input_of
-from kagaku.science_tasks.field_readout import FieldReadout
 from kagaku.science_tasks.full import FullModel, fit_full
 from kagaku.science_tasks.labels import labelled_input
-from kagaku.science_tasks.log_scale import suits_log_scale
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
-from kagaku.science_tasks.readout import Readout
 from kagaku.science_tasks.readouts import READOUTS
+from kagaku.science_tasks.readouts.field_readout import FieldReadout
+from kagaku.science_tasks.readouts.log_scale import suits_log_scale
+from kagaku.science_tasks.readouts.readout import Readout
+from kagaku.science_tasks.readouts.token_readout import TokenReadout
 from kagaku.science_tasks.selection import Candidate
 from kagaku.science_tasks.token_blocks import per_token_blocks
-from kagaku.science_tasks.token_readout import TokenReadout
 
 # The readouts that are tried on classical features, cheapest first, and those that are also tried
 # on embeddings. A support vector machine needs its costs searched, so it comes late.

@@ -30,8 +30,8 @@ from kagaku.science_tasks.featurizing import (
 from kagaku.science_tasks.full import FullModel
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
-from kagaku.science_tasks.readout import Readout
 from kagaku.science_tasks.readouts import READOUTS
+from kagaku.science_tasks.readouts.readout import Readout
 from kagaku.science_tasks.selection import blend
 from kagaku.science_tasks.storage import load_state, save_state
 from kagaku.science_tasks.tempering import tempered

@@ -6,7 +6,7 @@ from jaxtyping import Int
 from kagaku.data.records import Records
 from kagaku.data.schema import Target
 from kagaku.science_tasks.features import FeatureBlock
-from kagaku.science_tasks.token_readout import token_windows
+from kagaku.science_tasks.readouts.token_readout import token_windows
 
 
 def per_token_blocks(records: Records, target: Target) -> list[FeatureBlock]:

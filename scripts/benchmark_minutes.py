@@ -10,8 +10,7 @@ more splits. Tasks whose mark as long does not fit what was measured are named.
 import argparse
 from pathlib import Path
 
-from kagaku.benchmark import LONG_MINUTES
-from kagaku.benchmark_minutes import (
+from kagaku.benchmarks.minutes import (
     TABLE,
     Minutes,
     minutes_of_folder,
@@ -19,6 +18,7 @@ from kagaku.benchmark_minutes import (
     read_minutes,
     write_minutes,
 )
+from kagaku.benchmarks.verb import LONG_MINUTES
 from kagaku.science_tasks.tasks import TASKS
 
 

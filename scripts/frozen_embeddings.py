@@ -32,16 +32,16 @@ from kagaku.data.table import table_from_frame
 from kagaku.modalities.checking import check_records, fit_modalities, make_modalities
 from kagaku.models import Encoder, untrained_encoder
 from kagaku.models.checkpoint import WEIGHTS_FILE
-from kagaku.pretrain_card import TRANSFER_FILE
+from kagaku.pretraining.card import TRANSFER_FILE
 from kagaku.provenance import sha256
 from kagaku.science_tasks.candidates import row_weights
 from kagaku.science_tasks.embeddings import EmbeddingFeatures
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
-from kagaku.science_tasks.field_readout import FieldReadout
 from kagaku.science_tasks.metrics import score_prediction
-from kagaku.science_tasks.readout import Readout
 from kagaku.science_tasks.readouts import READOUTS
+from kagaku.science_tasks.readouts.field_readout import FieldReadout
+from kagaku.science_tasks.readouts.readout import Readout
 
 MOST_TRAIN, MOST_TEST = 3_000, 2_000
 """Records of each side at most, drawn with seed 0; a task that was cut says so."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from kagaku import benchmark as verb
 from kagaku.bases import DEFAULT
-from kagaku.benchmark_minutes import (
+from kagaku.benchmarks import verb
+from kagaku.benchmarks.minutes import (
     SCORES_FILE,
     TABLE,
     Minutes,
@@ -136,7 +136,7 @@ def test_the_shipped_table_is_asked_last(
     table = tmp_path / "minutes.tsv"
     rows = [Minutes("esol", name, "", 2, 7.0, "other") for name in ("constant", "plain")]
     write_minutes(rows, table)
-    monkeypatch.setattr("kagaku.benchmark_minutes.TABLE", table)
+    monkeypatch.setattr("kagaku.benchmarks.minutes.TABLE", table)
     assert verb.estimate(asked("constant", "plain"), (finished,)) == {"esol": 9.0}
     assert verb.estimate(asked("constant", "plain")) == {"esol": 14.0}
     assert verb.estimate(asked("constant", is_quick=True)) == {"esol": None}

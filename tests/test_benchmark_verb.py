@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 import kagaku
-from kagaku import benchmark as verb
 from kagaku.bases import UNTRAINED
-from kagaku.comparing import compare
+from kagaku.benchmarks import verb
+from kagaku.benchmarks.comparing import compare
 from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.cases import table_case
@@ -69,8 +69,8 @@ TOY = Task(
 def _only_toys(monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = Tasks()
     tasks.register(TOY)
-    monkeypatch.setattr("kagaku.benchmark.TASKS", tasks)
-    monkeypatch.setattr("kagaku.comparing.TASKS", tasks)
+    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", tasks)
+    monkeypatch.setattr("kagaku.benchmarks.comparing.TASKS", tasks)
 
 
 def no_file(key: str) -> bytes:
@@ -126,8 +126,8 @@ def test_data_are_loaded_once_and_no_base_where_no_method_asks(
 
     tasks = Tasks()
     tasks.register(replace(TOY, load=counted))
-    monkeypatch.setattr("kagaku.benchmark.TASKS", tasks)
-    monkeypatch.setattr("kagaku.benchmark.open_base", no_base)
+    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", tasks)
+    monkeypatch.setattr("kagaku.benchmarks.verb.open_base", no_base)
     request = verb.BenchmarkRequest(names=("toy",), methods=("constant",))
     for _ in range(2):  # the second time the kept answers are read
         verb.benchmark(request, tmp_path / "b", terminal=Terminal(quiet=True), source=no_file)
@@ -139,7 +139,7 @@ def test_answers_of_other_code_are_named(
 ) -> None:
     request = verb.BenchmarkRequest(names=("toy",), methods=("constant",))
     for code in ("old", "new"):
-        monkeypatch.setattr("kagaku.benchmark.code_fingerprint", lambda code=code: code)
+        monkeypatch.setattr("kagaku.benchmarks.verb.code_fingerprint", lambda code=code: code)
         verb.benchmark(request, tmp_path / "b", source=no_file)
         told = " ".join(capsys.readouterr().err.split())
         is_told = "toy: the answers of constant were kept from another version of kagaku" in told
@@ -162,7 +162,7 @@ def test_a_method_that_cannot_answer_is_left_out_and_told(
     tasks.register(
         replace(TOY, methods={**TOY.methods, "unable": unable}, default=("unable", "plain"))
     )
-    monkeypatch.setattr("kagaku.benchmark.TASKS", tasks)
+    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", tasks)
     request = verb.BenchmarkRequest(names=("toy",))
     found = verb.benchmark(request, tmp_path / "bench", source=no_file)
     assert [one["name"] for one in found["toy"]["methods"]] == ["plain"]
@@ -176,10 +176,10 @@ def test_a_family_has_a_mean_over_its_tasks(
 ) -> None:
     tasks = Tasks()
     tasks.register(replace(TOY, name="one"), replace(TOY, name="two"))
-    monkeypatch.setattr("kagaku.benchmark.TASKS", tasks)
+    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", tasks)
     whole = replace(TOY, name="both", published=())
     monkeypatch.setattr(
-        "kagaku.benchmark.FAMILIES", {"both": Family(whole, {"1": "one", "2": "two"})}
+        "kagaku.benchmarks.verb.FAMILIES", {"both": Family(whole, {"1": "one", "2": "two"})}
     )
     request = verb.BenchmarkRequest(names=("both",), methods=("constant", "plain"))
     found = verb.benchmark(request, tmp_path / "b", terminal=Terminal(quiet=True), source=no_file)
@@ -239,7 +239,7 @@ def test_the_first_task_runs_on_a_part_of_its_real_data(
     assert os.environ["KAGAKU_DATA"]
     from kagaku.science_tasks.tasks import TASKS
 
-    monkeypatch.setattr("kagaku.benchmark.TASKS", TASKS)
+    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", TASKS)
     request = verb.BenchmarkRequest(
         names=("esol", "bace"), methods=("constant", "plain"), is_quick=True
     )

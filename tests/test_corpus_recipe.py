@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kagaku.corpus_plan import packages_of
-from kagaku.corpus_recipe import load_corpus_recipe, valid_shares
+from kagaku.corpus.plan import packages_of
+from kagaku.corpus.recipe import load_corpus_recipe, valid_shares
 from kagaku.data.corpora.sources import SOURCES
 from kagaku.errors import InputError
 

@@ -21,14 +21,18 @@ from rdkit import Chem
 from typer.testing import CliRunner
 
 import kagaku
-from kagaku import bad_cells, bulk_embedding, embedding, embedding_output, embedding_pieces
+from kagaku import bad_cells
 from kagaku.api import embed_to_file
-from kagaku.bulk_embedding import embed_file
 from kagaku.cli import app
 from kagaku.computing import Computing
 from kagaku.data import BadCell, infer_schema
-from kagaku.embedding_survey import MOST_VALUES, Thinned
-from kagaku.embedding_workers import Workforce
+from kagaku.embedding import bulk as bulk_embedding
+from kagaku.embedding import output as embedding_output
+from kagaku.embedding import pieces as embedding_pieces
+from kagaku.embedding import verb as embedding
+from kagaku.embedding.bulk import embed_file
+from kagaku.embedding.survey import MOST_VALUES, Thinned
+from kagaku.embedding.workers import Workforce
 from kagaku.models.embedding import embed_columns
 from kagaku.terminal import Terminal
 
@@ -562,7 +566,7 @@ def test_the_most_memory_is_at_least_what_is_held_now() -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from kagaku import embedding_pieces
+from kagaku.embedding import pieces as embedding_pieces
 from kagaku.api import embed_to_file
 embedding_pieces.ROWS = 10
 embed_to_file(sys.argv[1], sys.argv[2], model="untrained-tiny")

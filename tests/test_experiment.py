@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+from kagaku.data.schema import KINDS
+from kagaku.data.splits import SPLIT_KINDS
 from kagaku.errors import InputError
 from kagaku.experiment import FinetuneConfig, load_recipe, override, save_recipe
+from kagaku.modalities import MODALITIES
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -46,6 +49,14 @@ def test_the_shipped_recipe_explains_every_setting() -> None:
             paragraph -= 1
         explained = any("#" in line for line in lines[paragraph : place + 1])
         assert explained or one.name == "seed", one.name
+
+
+def test_the_shipped_recipe_names_every_choice() -> None:
+    text = (CONFIGS / "finetune.yaml").read_text(encoding="utf-8")
+    names = {"nucleotide": "nucleotide sequence", "climate": "climate field"}
+    for word in (*SPLIT_KINDS, *KINDS, *(names.get(one, one) for one in MODALITIES)):
+        # Fields are for grids, and `file` and `group` are settings of their own too.
+        assert word == "field" or word in text, word
 
 
 # Reading
@@ -140,7 +151,12 @@ def test_a_missing_recipe_suggests_its_neighbour(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=re.escape("Did you mean 'finetune.yaml'?")):
         load_recipe(tmp_path / "finetun.yaml")
     with pytest.raises(InputError, match=re.escape("there is no such recipe. Check the path.")):
-        load_recipe(tmp_path / "nowhere" / "finetune.yaml")
+        load_recipe(tmp_path / "nowhere" / "mine.yaml")
+
+
+def test_a_shipped_recipe_is_told_by_its_own_path(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"The one that came with kagaku is .*finetune\.yaml"):
+        load_recipe(tmp_path / "configs" / "finetune.yaml")
 
 
 def test_a_data_file_named_as_recipe_is_refused(tmp_path: Path) -> None:

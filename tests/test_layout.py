@@ -5,6 +5,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from kagaku.modalities import MODALITIES
+
 ROOT = Path(__file__).parents[1]
 ROOMS = ["configs", "data", "modalities", "models", "science_tasks"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -34,6 +36,13 @@ def test_every_room_is_mapped_and_linked() -> None:
     assert SETUPTOOLS["package-dir"] == {"kagaku": "src/kagaku", **mapped}
     for room in ROOMS:
         assert (ROOT / "src" / "kagaku" / room).resolve() == ROOT / room
+
+
+def test_every_modality_is_kept_from_knowing_the_others() -> None:
+    contracts = PROJECT["tool"]["importlinter"]["contracts"]
+    (apart,) = [one for one in contracts if one["type"] == "independence"]
+    own = {MODALITIES[name].__module__ for name in MODALITIES}
+    assert set(apart["modules"]) == own
 
 
 def test_importing_kagaku_does_not_import_torch() -> None:

@@ -41,9 +41,9 @@ class Melody(SequenceModality[str]):
 
 @pytest.fixture(autouse=True)
 def melody(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(columns, "MODALITIES", [*columns.MODALITIES])
-    monkeypatch.setattr("kagaku.data.inference.MODALITIES", columns.MODALITIES)
-    monkeypatch.setattr("kagaku.embedding.MODALITIES", columns.MODALITIES)
+    monkeypatch.setattr(columns, "CELL_MODALITIES", [*columns.CELL_MODALITIES])
+    monkeypatch.setattr("kagaku.data.inference.CELL_MODALITIES", columns.CELL_MODALITIES)
+    monkeypatch.setattr("kagaku.embedding.verb.CELL_MODALITIES", columns.CELL_MODALITIES)
     MODALITIES.register("melody")(Melody)
     yield
     del MODALITIES._classes["melody"]

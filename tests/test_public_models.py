@@ -16,10 +16,10 @@ from transformers import BertConfig, BertForMaskedLM, EsmConfig, EsmForMaskedLM
 from typer.testing import CliRunner
 
 import kagaku
-from kagaku import embedding
 from kagaku.api import embed_to_file
-from kagaku.bulk_embedding import Meter, embed_file
 from kagaku.cli import app
+from kagaku.embedding import verb as embedding
+from kagaku.embedding.bulk import Meter, embed_file
 from kagaku.models.public import ProteinLanguageModel, TextEncoder
 from kagaku.terminal import Terminal
 

@@ -16,10 +16,10 @@ import yaml
 
 from kagaku.data.schema import Ignored, Input, Kind, Schema, Target
 from kagaku.errors import InputError
-from kagaku.model_card import write_card
-from kagaku.report import write_report
-from kagaku.results import read_results
-from kagaku.verdict import (
+from kagaku.reporting.model_card import write_card
+from kagaku.reporting.report import write_report
+from kagaku.reporting.results import read_results
+from kagaku.reporting.verdict import (
     baseline_sentence,
     headline,
     interval,

@@ -11,20 +11,20 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from kagaku import scaling
 from kagaku.cli import app
 from kagaku.data.corpora.manifest import DescriptorScale, Manifest, ShardInfo, SourceInfo
 from kagaku.data.corpora.order import OrderConfig
 from kagaku.data.corpora.storage import MANIFEST, save_manifest
 from kagaku.errors import InputError
 from kagaku.models.pretraining.scaling import ScalingLaw
-from kagaku.pretrain_recipe import load_pretrain_recipe, save_pretrain_recipe
-from kagaku.scaling import Wishes, bytes_per_token, run_scaling
-from kagaku.scaling_figures import scaling_figure
-from kagaku.scaling_ladder import TOTAL
-from kagaku.scaling_recipe import load_scaling_recipe, run_recipes
-from kagaku.scaling_report import BEGIN, END
-from kagaku.scaling_results import Scaling
+from kagaku.pretraining.recipe import load_pretrain_recipe, save_pretrain_recipe
+from kagaku.scaling import verb as scaling
+from kagaku.scaling.figures import scaling_figure
+from kagaku.scaling.ladder import TOTAL
+from kagaku.scaling.recipe import load_scaling_recipe, run_recipes
+from kagaku.scaling.report import BEGIN, END
+from kagaku.scaling.results import Scaling
+from kagaku.scaling.verb import Wishes, bytes_per_token, run_scaling
 from kagaku.terminal import Terminal
 
 LAW = ScalingLaw(irreducible=1.0, a=15.0, alpha=0.3, b=200.0, beta=0.4)

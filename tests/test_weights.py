@@ -14,10 +14,10 @@ import kagaku
 from kagaku.bases import DEFAULT, SHIPPED, UNTRAINED, load_base, weights_folder
 from kagaku.data.corpora.storage import load_manifest
 from kagaku.errors import InputError
-from kagaku.generation import generate
 from kagaku.models import Encoder, untrained_encoder
-from kagaku.pretrain_recipe import load_pretrain_recipe
-from kagaku.release import verify_release
+from kagaku.pretraining.generation import generate
+from kagaku.pretraining.recipe import load_pretrain_recipe
+from kagaku.pretraining.release import verify_release
 
 ROOT = Path(__file__).parents[1]
 LARGEST = 25_000_000

@@ -17,9 +17,9 @@ from kagaku.science_tasks.climate.field_ridge import COMPONENTS, FieldRidge, pat
 from kagaku.science_tasks.climate.verification import field_answers
 from kagaku.science_tasks.embeddings import EmbeddingFeatures
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
-from kagaku.science_tasks.field_readout import FieldReadout
 from kagaku.science_tasks.full import fit_full
 from kagaku.science_tasks.readouts import READOUTS
+from kagaku.science_tasks.readouts.field_readout import FieldReadout
 
 TARGET = "departure"
 """What the network is asked for: how far the truth lies from a plain forecast."""

@@ -19,8 +19,8 @@ from kagaku.science_tasks.benchmark.methods import classical_blocks
 from kagaku.science_tasks.benchmark.task import Context
 from kagaku.science_tasks.conformal import Calibration
 from kagaku.science_tasks.features import FeatureBlock
-from kagaku.science_tasks.kernels import mean_kernel
 from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.readouts.kernels import mean_kernel
 
 CONFIDENCE = 0.9
 """How often intervals shall hold the truth."""

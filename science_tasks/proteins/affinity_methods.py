@@ -16,7 +16,6 @@ from kagaku.science_tasks.benchmark.measures import GIVEN, TRUTH
 from kagaku.science_tasks.benchmark.task import Context
 from kagaku.science_tasks.chemistry.features import MoleculeFeatures
 from kagaku.science_tasks.features import FeatureBlock, Featurizer
-from kagaku.science_tasks.kernels import apply_form, base_matrix
 from kagaku.science_tasks.proteins.features import ProteinFeatures
 from kagaku.science_tasks.proteins.pair_process import (
     PairSolver,
@@ -24,6 +23,7 @@ from kagaku.science_tasks.proteins.pair_process import (
     nearest_kernel,
     profile_kernel,
 )
+from kagaku.science_tasks.readouts.kernels import apply_form, base_matrix
 
 SHRINKAGE = 1.0
 """Measurements that the overall mean is worth when the mean of one drug or protein is taken."""

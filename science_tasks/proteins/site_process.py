@@ -16,8 +16,8 @@ from scipy.optimize import minimize
 from scipy.stats import norm, rankdata
 from torch import Tensor
 
-from kagaku.science_tasks.marginal_likelihood import factorise, log_evidence
 from kagaku.science_tasks.proteins.residue_scales import SCALES, UNKNOWN
+from kagaku.science_tasks.readouts.marginal_likelihood import factorise, log_evidence
 
 Order = Literal[1, 2, 3]
 """Sites alone; pairs too; the whole combination too."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from kagaku.bases import open_base
 from kagaku.computing import Computing
-from kagaku.embedding import embed_source
-from kagaku.embedding_workers import Workforce
+from kagaku.embedding.verb import embed_source
+from kagaku.embedding.workers import Workforce
 from kagaku.errors import InputError
 from kagaku.experiment import FinetuneConfig, load_recipe, override
 from kagaku.run import Run
@@ -213,10 +213,10 @@ def embed_to_file(
     Raises:
         InputError: See `bulk_embedding.embed_file`.
     """
-    from kagaku import bulk_embedding
     from kagaku.data.opening import find_file
     from kagaku.data.reading import is_grid
-    from kagaku.embedding_output import check_output
+    from kagaku.embedding import bulk as bulk_embedding
+    from kagaku.embedding.output import check_output
     from kagaku.outputs import rejected_path
 
     terminal = terminal or Terminal()

@@ -32,11 +32,11 @@ def pretrain(
 
     terminal = Terminal()
     if plots:
-        from kagaku.pretrain_figures import show_plots
+        from kagaku.pretraining.figures import show_plots
 
         show_plots(recipe, output, terminal)
         return
-    from kagaku.pretrain import run_pretraining
+    from kagaku.pretraining.verb import run_pretraining
 
     run_pretraining(
         recipe,
@@ -66,7 +66,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure what pretrained weights know of held-out samples; stopped, it goes on."""
-    from kagaku.pretrain_evaluation import EvaluationWishes, evaluate_weights
+    from kagaku.pretraining.evaluation import EvaluationWishes, evaluate_weights
     from kagaku.terminal import Terminal
 
     wishes = EvaluationWishes(tuple(pairs or ()), molecules, reference)
@@ -79,7 +79,7 @@ def release(
     output: Annotated[Path, typer.Option(help="The folder to write.")],
 ) -> None:
     """Make pretrained weights publishable: float16, a card, the log, and checksums."""
-    from kagaku.release import release_weights
+    from kagaku.pretraining.release import release_weights
     from kagaku.terminal import Terminal
 
     release_weights(run, output, terminal=Terminal())
@@ -118,8 +118,8 @@ def generate(
     ] = False,
 ) -> None:
     """Write new molecules, proteins or texts, from nothing or from what is given."""
-    from kagaku.generation import LONGEST, generate_to_file
     from kagaku.models.pretraining.sampling import SamplingConfig
+    from kagaku.pretraining.generation import LONGEST, generate_to_file
 
     most = longest or LONGEST.get(modality, 128)
     config = SamplingConfig(temperature, top_p, most_tokens=most, seed=seed, grammar=grammar)
@@ -149,7 +149,7 @@ def scaling(
 
     terminal = Terminal()
     terminal.say(f"Reading {recipe}")  # before the imports, which take seconds
-    from kagaku.scaling import Wishes, run_scaling
+    from kagaku.scaling.verb import Wishes, run_scaling
 
     run_scaling(recipe, Wishes(corpus, output, max_minutes, page), terminal=terminal)
 
@@ -181,7 +181,7 @@ def corpus_build(
     ] = None,
 ) -> None:
     """Fetch what a recipe needs, clean it, and write shards; stopped, it goes on."""
-    from kagaku.corpus_verbs import build
+    from kagaku.corpus.verbs import build
 
     build(recipe, output, cache=cache, n_workers=n_workers, scheduler=scheduler, slurm=slurm)
 
@@ -194,6 +194,6 @@ def corpus_show(
     ] = False,
 ) -> None:
     """Print what a corpus is made of, and what was left out."""
-    from kagaku.corpus_verbs import show
+    from kagaku.corpus.verbs import show
 
     show(folder, verify=verify)

@@ -84,8 +84,8 @@ def benchmark(
     ] = None,
 ) -> None:
     """Answer official questions with every method, and leave a scoreboard; or measure speed."""
-    from kagaku import benchmark as verb
-    from kagaku.benchmark_minutes import SCORES_FILE
+    from kagaku.benchmarks import verb
+    from kagaku.benchmarks.minutes import SCORES_FILE
 
     of_speed = {
         "--only": only,
@@ -144,6 +144,6 @@ def compare(
     other: Annotated[str | None, typer.Option(help="A method of the second folder.")] = None,
 ) -> None:
     """Compare two benchmarks, or two runs, on the same test items."""
-    from kagaku import comparing
+    from kagaku.benchmarks import comparing
 
     comparing.compare(first, second, method=method, other=other)

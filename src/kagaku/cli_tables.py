@@ -161,7 +161,7 @@ def embed(
     terminal.say(f"Reading {data}")  # before the imports, which take seconds
     from kagaku.api import embed_to_file
     from kagaku.computing import Computing
-    from kagaku.embedding_workers import Workforce
+    from kagaku.embedding.workers import Workforce
 
     embed_to_file(
         data,

@@ -35,8 +35,8 @@ the evaluations of the marginal likelihood with its gradient. Measured with 800 
 SECONDS_PER_FIT = 1.0
 """What it costs besides, however few the rows. Measured with 150 rows."""
 
-EXACT_ROWS = 5_000
-"""Above this many rows the Gaussian process learns its settings on a subset."""
+CHOLESKYS_OF_ALL = 2
+"""Factorisations of the matrix of all rows: the fit itself, and the errors left one out."""
 
 OTHER_READOUTS_PER_ROW = 0.015
 """Seconds per training row and fit for linear models, trees, forests and support vectors together.
@@ -231,16 +231,24 @@ def _readout_seconds(rows: int) -> float:
     """Return seconds for fitting every readout with cross-validation."""
     import torch
 
+    from kagaku.science_tasks.readouts.gaussian_process import GaussianProcessConfig
+
     size = 600
     matrix = torch.eye(size, dtype=torch.float64)
     cholesky = _seconds_of(lambda: torch.linalg.cholesky(matrix).sum().item() and None)
-    per_fit = CHOLESKYS_PER_FIT * cholesky * (min(rows, EXACT_ROWS) / size) ** 3
+    limits = GaussianProcessConfig()
+    settings = min(rows, limits.hyperparameter_rows)
+    per_fit = CHOLESKYS_PER_FIT * cholesky * (settings / size) ** 3
+    if rows <= limits.rows:  # larger tables have none
+        per_fit += CHOLESKYS_OF_ALL * cholesky * (rows / size) ** 3
     return FOLDS_FITTED * (SECONDS_PER_FIT + per_fit + OTHER_READOUTS_PER_ROW * rows)
 
 
 def _readout_bytes(rows: int) -> int:
     """Return memory for features and the kernel matrices of the Gaussian process."""
-    kernels = 6 * 8 * min(rows, EXACT_ROWS) ** 2
+    from kagaku.science_tasks.readouts.gaussian_process import GaussianProcessConfig
+
+    kernels = 6 * 8 * min(rows, GaussianProcessConfig().rows) ** 2
     return IDLE_BYTES + kernels + 3 * BYTES_PER_FEATURE_ROW * rows
 
 

@@ -105,10 +105,18 @@ def code_fingerprint() -> str:
         spec = importlib.util.find_spec(room)
         assert spec is not None, room
         for folder in spec.submodule_search_locations or ():
-            for path in sorted(Path(folder).glob("*.py" if room == "kagaku" else "**/*.py")):
+            for path in sorted(
+                _own_code(Path(folder)) if room == "kagaku" else Path(folder).rglob("*.py")
+            ):
                 digest.update(path.name.encode())
                 digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _own_code(package: Path) -> list[Path]:
+    """Return the files of the front door, whose folder also holds links to the other rooms."""
+    folders = [one for one in package.iterdir() if one.is_dir() and one.name not in ROOMS]
+    return [*package.glob("*.py"), *(file for one in folders for file in one.rglob("*.py"))]
 
 
 def package_versions(names: Sequence[str]) -> dict[str, str | None]:

@@ -1,5 +1,6 @@
 """Recipe files as text: found, small enough, UTF-8; and what a YAML parser says of them."""
 
+from importlib.resources import files
 from pathlib import Path
 
 import yaml
@@ -25,6 +26,8 @@ def read_recipe_text(path: Path, *, instead: str = "Name a YAML recipe.") -> str
     if not path.is_file():
         beside = [one.name for one in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
         fix = did_you_mean(path.name, beside) if beside else "Check the path."
+        if (shipped := Path(str(files("kagaku.configs") / path.name))).is_file():
+            fix = f"The one that came with kagaku is {shipped}."
         raise InputError("there is no such recipe", fix=fix, where=where)
     if path.stat().st_size > MAX_RECIPE_BYTES:
         raise InputError(

@@ -35,12 +35,13 @@ from kagaku.experiment import FinetuneConfig, save_recipe
 from kagaku.frames import storable
 from kagaku.held_out import FIELDS_FILE, PREDICTIONS_FILE, save_held_out
 from kagaku.modalities.checking import check_records, make_modalities
-from kagaku.model_card import write_card
 from kagaku.models.multitask import FinetuningConfig
 from kagaku.models.public import PublicEncoder
 from kagaku.outputs import check_writable
 from kagaku.provenance import collect
-from kagaku.report import write_report
+from kagaku.reporting.model_card import write_card
+from kagaku.reporting.report import write_report
+from kagaku.reporting.verdict import untrained_sentence
 from kagaku.run import (
     CONFIG_FILE,
     METRICS_FILE,
@@ -60,7 +61,6 @@ from kagaku.science_tasks.fitting import (
 )
 from kagaku.science_tasks.public_embeddings import check_readable, name_of
 from kagaku.terminal import Terminal
-from kagaku.verdict import untrained_sentence
 
 if TYPE_CHECKING:
     import pandas as pd

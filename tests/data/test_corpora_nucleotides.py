@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kagaku.corpus_tools import ModalityTools
+from kagaku.corpus.tools import ModalityTools
 from kagaku.data.corpora.held_out import HeldOutTask, HeldOutValue, hold_out, load_held_out
 from kagaku.data.corpora.held_out_files import read_held_out_folder
 from kagaku.data.corpora.keys import kin_key, site_keys, value_key

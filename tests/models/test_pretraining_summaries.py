@@ -23,9 +23,9 @@ from kagaku.models.pretraining.optimisers import OptimiserConfig
 from kagaku.models.pretraining.scaling_plan import sizes_of
 from kagaku.models.pretraining.stored import load_pretrained, save_pretrained
 from kagaku.models.pretraining.summaries import FARTHEST, Shown, Summary, fit_summaries
+from kagaku.pretraining.summaries import SUMMARIES, summary_widths
 from kagaku.science_tasks.climate.summary import field_summary
 from kagaku.science_tasks.proteins.composition import composition
-from kagaku.summaries import SUMMARIES, summary_widths
 
 INPUTS: dict[str, dict[str, str]] = {
     "proteins": {"protein": "protein"},

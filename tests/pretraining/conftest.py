@@ -18,7 +18,7 @@ from kagaku.data.corpora.shards import EncodedSample, write_shards
 from kagaku.data.corpora.storage import save_manifest
 from kagaku.modalities import MODALITIES
 from kagaku.models.pretraining import throughput
-from kagaku.pretrain import run_pretraining
+from kagaku.pretraining.verb import run_pretraining
 
 _RECIPE = """\
 name: made-up

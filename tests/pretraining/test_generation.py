@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from kagaku.cli import app
 from kagaku.errors import InputError
-from kagaku.generation import generate, given_value
 from kagaku.modalities import MODALITIES
 from kagaku.models.pretraining.sampling import SamplingConfig
+from kagaku.pretraining.generation import generate, given_value
 
 KNOWN: dict[str, Any] = {name: MODALITIES[name]() for name in ("molecule", "text", "quantity")}
 

@@ -30,10 +30,10 @@ from kagaku.models.pretraining.objectives import ObjectiveConfig
 from kagaku.models.pretraining.starting import start_from
 from kagaku.models.pretraining.state import latest_state
 from kagaku.models.pretraining.stored import load_pretrained
-from kagaku.pretrain import is_first_process, run_pretraining
-from kagaku.pretrain_evaluation import evaluate_weights
-from kagaku.pretrain_recipe import PretrainRecipe, load_pretrain_recipe
-from kagaku.pretrain_sections import build, read_sections
+from kagaku.pretraining.evaluation import evaluate_weights
+from kagaku.pretraining.recipe import PretrainRecipe, load_pretrain_recipe
+from kagaku.pretraining.sections import build, read_sections
+from kagaku.pretraining.verb import is_first_process, run_pretraining
 from kagaku.terminal import Terminal
 
 

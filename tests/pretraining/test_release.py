@@ -12,15 +12,15 @@ import yaml
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from kagaku import pretrain_evaluation
 from kagaku.bases import load_base
 from kagaku.cli import app
 from kagaku.errors import InputError
 from kagaku.models.pretraining.stored import load_pretrained
-from kagaku.pretrain import run_pretraining
-from kagaku.pretrain_evaluation import EvaluationWishes, evaluate_weights
-from kagaku.pretrain_measures import reference_molecules
-from kagaku.release import halved, refresh, release_weights, thinned, verify_release
+from kagaku.pretraining import evaluation as pretrain_evaluation
+from kagaku.pretraining.evaluation import EvaluationWishes, evaluate_weights
+from kagaku.pretraining.measures import reference_molecules
+from kagaku.pretraining.release import halved, refresh, release_weights, thinned, verify_release
+from kagaku.pretraining.verb import run_pretraining
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kagaku.data.corpora import Corpus
-from kagaku.pretrain_recipe import load_pretrain_recipe
+from kagaku.pretraining.recipe import load_pretrain_recipe
 from kagaku.speed import loading, training
 from kagaku.speed.part import Sizes, Wishes
 

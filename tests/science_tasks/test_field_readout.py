@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from kagaku.data.records import TargetValues
-from kagaku.science_tasks import gaussian_process_readout, linear
 from kagaku.science_tasks.features import FeatureBlock
-from kagaku.science_tasks.field_readout import FieldReadout
+from kagaku.science_tasks.readouts import gaussian_process_readout, linear
+from kagaku.science_tasks.readouts.field_readout import FieldReadout
 from kagaku.science_tasks.storage import load_state, save_state
 
 INNER = (gaussian_process_readout.GaussianProcessReadout.name, linear.LinearReadout.name)

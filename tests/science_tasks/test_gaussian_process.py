@@ -7,12 +7,12 @@ import torch
 
 from kagaku.data.records import TargetValues
 from kagaku.science_tasks.features import FeatureBlock
-from kagaku.science_tasks.gaussian_process import GaussianProcess, GaussianProcessConfig
-from kagaku.science_tasks.gaussian_process_readout import (
+from kagaku.science_tasks.readouts.gaussian_process import GaussianProcess, GaussianProcessConfig
+from kagaku.science_tasks.readouts.gaussian_process_readout import (
     GaussianProcessReadout,
     dirichlet_targets,
 )
-from kagaku.science_tasks.marginal_likelihood import factorise, log_evidence
+from kagaku.science_tasks.readouts.marginal_likelihood import factorise, log_evidence
 
 with warnings.catch_warnings():
     # linear_operator calls torch.jit.script, which newer torch deprecates.

@@ -6,7 +6,8 @@ import torch
 
 from kagaku.data.records import EXACT, TargetValues
 from kagaku.science_tasks.features import FeatureBlock
-from kagaku.science_tasks.kernels import (
+from kagaku.science_tasks.readouts import READOUTS
+from kagaku.science_tasks.readouts.kernels import (
     Component,
     components_of,
     inputs_of,
@@ -16,7 +17,6 @@ from kagaku.science_tasks.kernels import (
     term_kernel,
     term_missing,
 )
-from kagaku.science_tasks.readouts import READOUTS
 
 RNG = np.random.default_rng(0)
 N = 240

@@ -5,8 +5,8 @@ import pytest
 
 from kagaku.data.records import EXACT, TargetValues
 from kagaku.science_tasks.features import FeatureBlock
-from kagaku.science_tasks.log_scale import suits_log_scale
 from kagaku.science_tasks.readouts import READOUTS
+from kagaku.science_tasks.readouts.log_scale import suits_log_scale
 
 RNG = np.random.default_rng(0)
 N = 200

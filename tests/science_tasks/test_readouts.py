@@ -8,7 +8,8 @@ import pytest
 from kagaku.data.records import ABOVE, BELOW, EXACT, TargetValues
 from kagaku.data.schema import Kind
 from kagaku.errors import InputError
-from kagaku.science_tasks import (
+from kagaku.science_tasks.features import FeatureBlock
+from kagaku.science_tasks.readouts import (
     field_readout,
     forest,
     gaussian_process_readout,
@@ -18,8 +19,7 @@ from kagaku.science_tasks import (
     token_readout,
     trees,
 )
-from kagaku.science_tasks.features import FeatureBlock
-from kagaku.science_tasks.readout import READOUTS
+from kagaku.science_tasks.readouts.readout import READOUTS
 from kagaku.science_tasks.storage import load_state, save_state
 
 MODULES = (

@@ -7,9 +7,9 @@ import pytest
 
 from kagaku.data.records import TargetValues
 from kagaku.errors import InputError
-from kagaku.science_tasks import linear, trees
+from kagaku.science_tasks.readouts import linear, trees
+from kagaku.science_tasks.readouts.token_readout import TokenReadout, token_windows
 from kagaku.science_tasks.storage import load_state, save_state
-from kagaku.science_tasks.token_readout import TokenReadout, token_windows
 
 INNER = (linear.LinearReadout.name, trees.TreesReadout.name)
 

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from kagaku.figures import BLUE, VERMILION, new_axes, styled
+from kagaku.reporting.figures import BLUE, VERMILION, new_axes, styled
 from kagaku.speed.timing import Comparison
 
 PNG_FILE, SVG_FILE = "speed_lengths.png", "speed_lengths.svg"

@@ -22,7 +22,7 @@ PREDICT = """
 import json, sys, time
 from pathlib import Path
 from kagaku.api import load
-from kagaku.bulk_embedding import peak_memory
+from kagaku.embedding.bulk import peak_memory
 from kagaku.streaming import predict_file
 from kagaku.terminal import Terminal
 run, source, output, told = map(Path, sys.argv[1:])
@@ -37,8 +37,8 @@ told.write_text(json.dumps(answer))
 EMBED = """
 import json, sys, time
 from pathlib import Path
-from kagaku.bulk_embedding import embed_file, peak_memory
-from kagaku.embedding_output import check_output
+from kagaku.embedding.bulk import embed_file, peak_memory
+from kagaku.embedding.output import check_output
 from kagaku.terminal import Terminal
 source, output, model, told = sys.argv[1:]
 check_output(Path(source), Path(output))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kagaku.marked_page import Marks
-from kagaku.scaling_report import Table
+from kagaku.scaling.report import Table
 from kagaku.speed.part import Measured, NotRun
 from kagaku.speed.timing import Comparison, spread
 

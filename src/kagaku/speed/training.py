@@ -32,8 +32,8 @@ from kagaku.errors import InputError
 from kagaku.modalities import MODALITIES
 from kagaku.modalities.sequence import MASK_ID
 from kagaku.models.backbone import BackboneConfig
-from kagaku.pretrain import run_pretraining
-from kagaku.pretrain_recipe import PretrainRecipe, load_pretrain_recipe, save_pretrain_recipe
+from kagaku.pretraining.recipe import PretrainRecipe, load_pretrain_recipe, save_pretrain_recipe
+from kagaku.pretraining.verb import run_pretraining
 from kagaku.speed.part import Measured, NotRun, Sizes, Wishes
 from kagaku.speed.timing import Comparison, Target
 

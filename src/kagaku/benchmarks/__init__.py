@@ -1,0 +1,1 @@
+"""`kagaku benchmark` and `kagaku compare`: the verbs, and the scoreboard."""

@@ -1,0 +1,1 @@
+"""`kagaku corpus build`: recipes, packages, and the verb."""

@@ -1,0 +1,1 @@
+"""`kagaku embed`: any file in, vectors out, piece by piece."""

@@ -1,0 +1,1 @@
+"""Pretraining, release, evaluation and generation: the verbs, and what they write."""
