@@ -32,7 +32,8 @@ class FieldLayout:
     """Degrees north of each patch's centre, the mean over its rows that are in the grid."""
 
     longitudes: Float[np.ndarray, " patch"]
-    """Degrees east of each patch's centre, in 0..360."""
+    """Degrees east of each patch's centre, from 0 eastward without a jump: a region across
+    Greenwich goes on above 360, so that neighbours are near each other."""
 
     @property
     def n_patches(self) -> int:
@@ -71,7 +72,7 @@ def field_layout(field: Field, patch_cells: int = 4) -> FieldLayout:
     grid[:n_lat, :n_lon] = southward[:, None] * n_lon + eastward
     patches = grid.reshape(down, patch_cells, across, patch_cells).transpose(0, 2, 1, 3)
     latitudes = _patch_means(field.latitudes[southward].astype(np.float64), patch_cells)
-    longitudes = np.mod(_patch_means(unwrapped, patch_cells), 360.0)
+    longitudes = _patch_means(unwrapped, patch_cells)
     return FieldLayout(
         cells=patches.reshape(down * across, patch_cells**2),
         shape=(n_lat, n_lon),

@@ -1,5 +1,6 @@
 """ARCHITECTURE.md, CONTRIBUTING.md and docs/ name only what exists."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -31,6 +32,16 @@ def exists(named: str) -> bool:
 def named_paths(page: Path) -> list[str]:
     found = NAMED.findall(page.read_text(encoding="utf-8"))
     return [path for path in found if path not in MADE_BY_A_RUN and not path.startswith(".venv")]
+
+
+def test_the_page_of_tasks_is_the_one_that_is_made() -> None:
+    spec = importlib.util.spec_from_file_location("task_page", ROOT / "scripts" / "task_page.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+    assert made == module.page(), "run python scripts/task_page.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -56,6 +56,11 @@ def test_patches_start_in_the_north_west_whatever_the_order_of_the_file() -> Non
     assert layout.cells.tolist() == [[4, 5, 2, 3], [0, 1, -1, -1]]
 
 
+def test_neighbouring_patches_across_greenwich_are_near_each_other() -> None:
+    layout = field_layout(field_on(np.array([50.0, 51.0]), np.arange(-4.0, 4.0)), 2)
+    assert layout.longitudes.tolist() == [356.5, 358.5, 360.5, 362.5]
+
+
 @pytest.mark.parametrize(
     ("longitudes", "eastward"),
     [
@@ -80,7 +85,7 @@ def test_longitudes_go_eastward_from_the_widest_gap(
 
 def test_a_region_across_greenwich_has_its_centres_there() -> None:
     layout = field_layout(field_on(np.array([50.0]), np.array([-3.0, -1.0, 1.0, 3.0])), 4)
-    assert layout.longitudes.tolist() == [0.0]
+    assert layout.longitudes.tolist() == [360.0]
     layout = field_layout(field_on(np.array([50.0]), np.array([-5.0, -3.0, -1.0, 1.0])), 4)
     assert layout.longitudes.tolist() == [358.0]
 
