@@ -186,8 +186,9 @@ def era5(data: Path) -> Task:
         data / "climate" / "era5_uk_t2m" / "era5_uk_t2m_201903.npz", allow_pickle=False
     )
     times = pd.date_range("2019-03-01", periods=len(stored["t2m"]), freq="h")
+    attributes = {"units": "K", "standard_name": "air_temperature"}  # as ERA5's own files have
     dataset = xr.Dataset(
-        {"t2m": (("time", "latitude", "longitude"), stored["t2m"], {"units": "K"})},
+        {"t2m": (("time", "latitude", "longitude"), stored["t2m"], attributes)},
         coords={"time": times, "latitude": stored["lat"], "longitude": stored["lon"]},
     )
     grid = grid_from_dataset(dataset)

@@ -16,6 +16,10 @@ from kagaku.models.pretraining.properties import fitted_properties, property_qua
 from kagaku.models.pretraining.records import Part, PretrainingRecord
 from kagaku.models.pretraining.summaries import Shown, Summary
 
+PLANNING_VERSION = 3
+"""Raised by one whenever the same samples and seed would be asked or shown something else,
+so that a run that an older version began is not continued as if nothing had changed."""
+
 DESCRIBED = "molecule"
 """The modality that a corpus' descriptors are about."""
 

@@ -1,5 +1,6 @@
 """What is hidden, cropped and asked, and that a batch is a pure function of samples and seed."""
 
+import hashlib
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -22,6 +23,7 @@ from kagaku.models.pretraining.cropped import fair_shares
 from kagaku.models.pretraining.fitting import fit_pretraining_modalities
 from kagaku.models.pretraining.hiding import hidden_blocks, hidden_tokens
 from kagaku.models.pretraining.objectives import ObjectiveConfig
+from kagaku.models.pretraining.planning import PLANNING_VERSION
 
 SCALE = DescriptorScale(("MolLogP", "TPSA", "Chi0n"), (1.0, 50.0, 8.0), (2.0, 30.0, 3.0))
 INPUTS = {
@@ -122,6 +124,19 @@ def test_a_batch_depends_on_samples_and_seed_only(source: str) -> None:
     first = made.compose(rows, row_length=128, seed=3)
     assert same(first, copied.compose(rows, row_length=128, seed=3))
     assert not same(first, made.compose(rows, row_length=128, seed=4))
+
+
+def test_other_plans_need_another_version() -> None:
+    """A changed digest means that runs begun before cannot be resumed: raise the version too."""
+    digest = hashlib.sha256()
+    for source in sorted(INPUTS):
+        batch = composer().compose(one_each(SAMPLES[source]), row_length=128, seed=3)
+        digest.update(batch.packed.record_offsets.numpy().tobytes())
+        for name in sorted(batch.masked):
+            digest.update(name.encode() + batch.masked[name].token.numpy().tobytes())
+        for name in sorted(batch.generated):
+            digest.update(name.encode() + batch.generated[name].token.numpy().tobytes())
+    assert (PLANNING_VERSION, digest.hexdigest()[:16]) == (3, "de15964af424fe1f")
 
 
 def test_what_happens_to_a_sample_does_not_depend_on_its_row() -> None:

@@ -29,6 +29,7 @@ from kagaku.models.pretraining.fitting import fit_pretraining_modalities
 from kagaku.models.pretraining.loader import PretrainingData
 from kagaku.models.pretraining.logs import LOSSES_FILE
 from kagaku.models.pretraining.network import PretrainingNetwork
+from kagaku.models.pretraining.planning import PLANNING_VERSION
 from kagaku.models.pretraining.starting import start_from
 from kagaku.models.pretraining.state import latest_state
 from kagaku.models.pretraining.stored import load_pretrained, save_pretrained
@@ -172,7 +173,12 @@ def prepare(recipe: PretrainRecipe) -> Prepared:
             "name": corpus.manifest.name,
             "manifest": hashlib.sha256(manifest.encode()).hexdigest()[:16],
             "order": order.fingerprint()[:16],
-        }
+        },
+        "planning": PLANNING_VERSION,
+        "summaries": {
+            name: hashlib.sha256(one.mean.tobytes() + one.std.tobytes()).hexdigest()[:16]
+            for name, one in summaries.items()
+        },
     }
     data = PretrainingData(corpus, order, composer, valid)
     return Prepared(corpus, modalities, summaries, data, identity)
