@@ -19,7 +19,7 @@ from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex
 from torch.nn.attention.varlen import varlen_attn
 
 from kagaku.models.attention import AttentionPlan, SegmentLayout
-from kagaku.models.attention_on_cpu import CachedAttention
+from kagaku.models.attention_on_cpu import LONGEST, SHORTEST, CachedAttention
 
 FEWEST_RUNS = 2
 """Runs from which one fused call pays; rows of one length are one call as they are."""
@@ -60,6 +60,7 @@ def is_cached(layout: SegmentLayout, dtype: torch.dtype) -> bool:
         and not torch.is_grad_enabled()
         and layout.lengths is not None
         and layout.prefix is None
+        and any(SHORTEST <= run.length <= LONGEST for run in layout.runs)
     )
 
 

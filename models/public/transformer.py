@@ -56,7 +56,8 @@ class PublicAttention(nn.Module):
         query, key, value = joined.unbind(dim=1)
         if angles is not None:
             # Turned in float32 whatever the weights are: angles lose digits in half precision.
-            query, key = (rotate(one.float(), *angles).to(one.dtype) for one in (query, key))
+            turned = rotate(joined[:, :2].float(), *angles).to(joined.dtype)
+            query, key = turned.unbind(dim=1)
         return query, key, value
 
     def forward(

@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from kagaku.reporting.figures import BLUE, VERMILION, new_axes, styled
 from kagaku.speed.timing import Comparison
@@ -43,5 +44,20 @@ def lengths_figure(lengths: Sequence[int], found: Sequence[Comparison]) -> Figur
         axes.errorbar(
             lengths, middle, [middle - low, high - middle], color=colour, marker="o", label=label
         )
+    axes.set_xticks(list(lengths))
+    axes.minorticks_off()
+    ends = [value for one in found for value in (*one.ours, *one.reference)]
+    axes.set_yticks(_round_steps(min(ends), max(ends)))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.legend()
     return figure
+
+
+def _round_steps(low: float, high: float) -> list[float]:
+    """Return 1, 2 and 5 times powers of ten, from the last below ``low`` to the first above."""
+    powers = range(int(np.floor(np.log10(low))) - 1, int(np.ceil(np.log10(high))) + 2)
+    steps = [first * 10.0**power for power in powers for first in (1, 2, 5)]
+    start = max(place for place, one in enumerate(steps) if one <= low)
+    stop = min(place for place, one in enumerate(steps) if one >= high)
+    return steps[start : stop + 1]
