@@ -133,7 +133,7 @@ class ScalingRecipe:
     """The folder to write; relative to this recipe's folder."""
 
     left_out: str
-    """The run that the fit does not see and then predicts; one of the largest."""
+    """The run that a fit predicts which sees no run of its size; one of the largest."""
 
     runs: dict[str, LadderRun]
     """By name, which is also the run's folder."""
@@ -199,16 +199,21 @@ class ScalingRecipe:
                 f"the runs of the ladder have {n_sizes} sizes, and it takes at least {MIN_SIZES}",
                 fix="Add runs of other sizes.",
             )
-        fitted = [one for name, one in self.runs.items() if name != self.left_out]
+        fitted = [self.runs[name] for name in self.seen()]
         sizes = {one.backbone(): float(place) for place, one in enumerate(fitted)}
         problem = shortage(
             [sizes[one.backbone()] for one in fitted], [float(one.steps) for one in fitted]
         )
         if problem:
             raise InputError(
-                f"without the one left out, {problem}",
+                f"without the size left out, {problem}",
                 fix="Add runs of other sizes and lengths to the recipe.",
             )
+
+    def seen(self) -> tuple[str, ...]:
+        """Return the names of the runs that the fit for `left_out` sees: those of other sizes."""
+        size = self.runs[self.left_out].backbone()
+        return tuple(name for name, one in self.runs.items() if one.backbone() != size)
 
 
 def load_scaling_recipe(path: Path, changes: Mapping[str, Any] | None = None) -> ScalingRecipe:

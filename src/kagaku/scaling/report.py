@@ -115,7 +115,7 @@ def laws_table(found: Scaling) -> Table:
 
 
 def left_out_table(found: Scaling) -> Table:
-    """Return the test of the law: a run that the fit has not seen."""
+    """Return the test of the law: a run of a size that the fit has not seen."""
     one = found.left_out
     row = [
         one.name,
@@ -125,7 +125,7 @@ def left_out_table(found: Scaling) -> Table:
         "yes" if one.predicted.holds(one.measured) else "no",
     ]
     columns = ["run", "measured", "predicted", "error", "in the interval"]
-    return Table("Tested: a run that the fit has not seen", columns, [row])
+    return Table("Tested: a run of a size that the fit has not seen", columns, [row])
 
 
 def plan_tables(found: Scaling) -> list[Table]:

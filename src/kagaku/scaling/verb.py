@@ -124,7 +124,7 @@ def analyse(
         InputError: The runs are too few, or too alike, to be fitted.
     """
     runs = list(ends.values())
-    seen = [one for one in runs if one.name != recipe.left_out]
+    seen = [ends[name] for name in recipe.seen()]
     fit = partial(
         fit_with_intervals,
         resamples=recipe.resamples,
