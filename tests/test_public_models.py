@@ -64,7 +64,7 @@ def test_a_table_is_embedded_by_a_public_model(folder: Path, table: Path, tmp_pa
     encoder = kagaku.load(folder)
     assert isinstance(encoder, ProteinLanguageModel)
     sequences = pd.read_csv(table)["sequence"].tolist()
-    asked = ["embed", str(table), "--input", "sequence", "--model", str(folder), "--output"]
+    asked = ["embed", str(table), "--input", "sequence", "--base", str(folder), "--output"]
     answer = CliRunner().invoke(app, [*asked, str(tmp_path / "v.npy")], catch_exceptions=False)
     assert answer.exit_code == 0
     np.testing.assert_allclose(np.load(tmp_path / "v.npy"), encoder.embed(sequences), atol=1e-5)

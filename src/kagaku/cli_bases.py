@@ -97,7 +97,8 @@ def generate(
     ] = None,
     number: Annotated[int, typer.Option(help="How many.")] = 100,
     weights: Annotated[
-        str | None, typer.Option(help="A weights name, or the folder of a pretraining.")
+        str | None,
+        typer.Option("--base", "--weights", help="A weights name, or the folder of a pretraining."),
     ] = None,
     temperature: Annotated[
         float, typer.Option(help="1 draws from what was learnt, 0 takes the likeliest.")

@@ -132,7 +132,11 @@ def embed(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="A weights name, or the folder of an encoder, a run or a public model."),
+        typer.Option(
+            "--base",
+            "--model",
+            help="A weights name, or the folder of an encoder, a run or a public model.",
+        ),
     ] = None,
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Leave rows that cannot be read empty.")

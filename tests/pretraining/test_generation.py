@@ -70,7 +70,7 @@ def test_what_cannot_be_given_is_told(given: str, message: str) -> None:
 
 
 def test_the_verb_writes_a_table_and_a_warning(run: Path, tmp_path: Path) -> None:
-    words = ["generate", "molecule", "--weights", str(run), "--number", "3", "--output"]
+    words = ["generate", "molecule", "--base", str(run), "--number", "3", "--output"]
     done = CliRunner().invoke(app, [*words, str(tmp_path / "m.csv")], catch_exceptions=False)
     assert done.exit_code == 0
     assert "Nobody has made or tested them" in done.stderr
