@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import torch
 
@@ -70,14 +69,10 @@ class Translator:
         """Return the decoded values that a search finds, the best first."""
         given, wanted = MODALITIES[self.given](), MODALITIES[self.wanted]()
         prefixes: list[RecordTokens] = [{0: (self.given, given.tokenize(one))} for one in asked]
-        progress = None if context.report is None else partial(_told, context.report)
+        progress = context.reporter("searching")
         found = beam_search(network, self.wanted, prefixes, self.beams, progress=progress)
         decode: Callable[[list[int]], str] = wanted.decode  # type: ignore[attr-defined]
         return [[decode(one.ids.tolist()) for one in of_record] for of_record in found]
-
-
-def _told(report: Callable[[int, int, str], None], done: int, total: int) -> None:
-    report(done, total, "searching")
 
 
 def own_network(context: Context) -> PretrainingNetwork:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import pandas as pd
@@ -150,15 +149,8 @@ def embedding_blocks(
     """Return the frozen embeddings of all records, standardised on those to learn from."""
     learnt = case.rows.learnt()
     modalities = fit_modalities(case.records.subset(learnt))
-    report = None
-    if context.report is not None:
-        report = partial(_told, context)
+    report = context.reporter("embedding")
     return EmbeddingFeatures.fit(encoder, modalities, case.records, learnt, progress=report)[1]
-
-
-def _told(context: Context, done: int, total: int) -> None:
-    assert context.report is not None
-    context.report(done, total, "embedding")
 
 
 def _answered(case: PropertyCase, candidate: Candidate) -> pd.DataFrame:

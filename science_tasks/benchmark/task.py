@@ -82,6 +82,11 @@ class Context:
         InputError: The base has none.
     """
 
+    def reporter(self, what: str) -> Callable[[int, int], None] | None:
+        """Return what reports (done, total) of one kind of work; None where nobody listens."""
+        report = self.report
+        return None if report is None else lambda done, total: report(done, total, what)
+
     def own_encoder(self) -> Encoder:
         """Return the base as an encoder of the suite, for methods that look into it or train it.
 

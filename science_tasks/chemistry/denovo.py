@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -200,15 +199,10 @@ def generated(case: GenerationCase, context: Context) -> pd.DataFrame:
 
 def _sampled(case: GenerationCase, network: PretrainingNetwork, context: Context) -> pd.DataFrame:
     molecule: Any = MODALITIES["molecule"]()
-    progress = None if context.report is None else partial(_told, context)
+    progress = context.reporter("generating")
     config = SamplingConfig(most_tokens=200, seed=context.seed)
     drawn = sample_tokens(network, "molecule", [{}] * case.n_test, config, progress=progress)
     return generation_answers(case, [molecule.decode(ids.tolist()) for ids in drawn])
-
-
-def _told(context: Context, done: int, total: int) -> None:
-    assert context.report is not None
-    context.report(done, total, "generating")
 
 
 def _config() -> TranslationConfig:

@@ -1,7 +1,6 @@
 """Fields told by the network: readouts on its frozen embeddings, and fine-tuning it on a region."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -75,7 +74,7 @@ def embedded(
     records = records_of(case, inputs, (CLIMATOLOGY,), learnt)
     known = fit_modalities(records.subset(learnt))
     _, blocks = EmbeddingFeatures.fit(
-        encoder, known, records, learnt, progress=partial(_told, context)
+        encoder, known, records, learnt, progress=context.reporter("embedding")
     )
     found = []
     for block in blocks:
@@ -85,11 +84,6 @@ def embedded(
         scale = max(float(strengths[0]) / np.sqrt(len(learnt)), 1e-12)
         found.append(values @ axes[: max(COMPONENTS)].T / scale)
     return found
-
-
-def _told(context: Context, done: int, total: int) -> None:
-    if context.report is not None:
-        context.report(done, total, "embedding")
 
 
 @dataclass(frozen=True)
