@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 
 import kagaku
-from kagaku import train
+from kagaku.finetuning import verb as train
 from kagaku.science_tasks import fitting
 from kagaku.science_tasks.fitting import PropertyFit
 from kagaku.science_tasks.property import PropertyModel

@@ -205,8 +205,8 @@ def test_a_recipe_replays_the_same_numbers_elsewhere(
     made: Make, quickly: Quickly, tmp_path: Path
 ) -> None:
     from kagaku.api import finetune_config
+    from kagaku.finetuning.verb import train
     from kagaku.terminal import Terminal
-    from kagaku.train import train
 
     one = made("regression")
     config = finetune_config(one.run.folder / "config.yaml", {"output": str(tmp_path / "again")})

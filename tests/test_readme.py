@@ -20,13 +20,13 @@ import pytest
 import xarray as xr
 
 import kagaku
-import kagaku.train
+import kagaku.finetuning.verb
 from kagaku.cli import main
 from kagaku.data import Split
 from kagaku.experiment import FinetuneConfig
+from kagaku.finetuning.verb import fit_settings
 from kagaku.science_tasks import resampling
 from kagaku.science_tasks.fitting import FitSettings
-from kagaku.train import fit_settings
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -96,8 +96,8 @@ def run(block: Block) -> None:
 
 def run_all() -> None:
     """Run every block of the page in the present folder."""
-    assert vars(kagaku.train)["fit_settings"] is fit_settings
-    vars(kagaku.train)["fit_settings"] = brief_settings
+    assert vars(kagaku.finetuning.verb)["fit_settings"] is fit_settings
+    vars(kagaku.finetuning.verb)["fit_settings"] = brief_settings
     resampling.BOOTSTRAPS = 50
     for block in blocks():
         run(block)

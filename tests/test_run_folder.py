@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 import kagaku
-from kagaku import train
+from kagaku.finetuning import verb as train
 from kagaku.science_tasks import full
 from kagaku.science_tasks.evaluation import evaluate
 from kagaku.terminal import Terminal

@@ -12,9 +12,9 @@ from kagaku.embedding.verb import embed_source
 from kagaku.embedding.workers import Workforce
 from kagaku.errors import InputError
 from kagaku.experiment import FinetuneConfig, load_recipe, override
+from kagaku.finetuning.verb import train, train_frame
 from kagaku.run import Run
 from kagaku.terminal import Terminal
-from kagaku.train import train, train_frame
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -76,7 +76,7 @@ def finetune(
     if data is not None:
         terminal.say(f"Reading {data}")  # before the imports, which take seconds
     from kagaku.api import finetune_config
-    from kagaku.train import train
+    from kagaku.finetuning.verb import train
 
     flags = {
         "data": None if data is None else str(data),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from kagaku import train
 from kagaku.bases import load_base
 from kagaku.cli import app
 from kagaku.data.corpora.manifest import DescriptorScale
@@ -268,7 +268,7 @@ def test_numbers_without_a_dot_are_numbers(tmp_path: Path) -> None:
     ("name", "millions"), [("tiny", 5), ("small", 50), ("base", 200), ("large", 1_000)]
 )
 def test_every_shipped_recipe_fits_the_code(name: str, millions: float) -> None:
-    path = Path(str(train.__file__)).parent / "configs" / f"pretrain_{name}.yaml"
+    path = Path(str(files("kagaku.configs") / f"pretrain_{name}.yaml"))
     recipe = load_pretrain_recipe(path)
     backbone = recipe.backbone
     weights = backbone.depth * (4 * backbone.dim**2 + 3 * backbone.dim * backbone.hidden)

@@ -1,0 +1,76 @@
+"""What a fine-tuning prints: columns, candidates and scores."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kagaku.data import Schema
+from kagaku.science_tasks.evaluation import Evaluation
+from kagaku.terminal import Terminal
+
+
+def show_schema(schema: Schema, terminal: Terminal) -> None:
+    """Print what each column was taken for, and why."""
+    rows = [
+        [one.column, "input", one.modality, one.unit or "", one.reason] for one in schema.inputs
+    ]
+    rows += [[one.column, "target", one.kind, one.unit or "", one.reason] for one in schema.targets]
+    rows += [[one.column, "ignored", "", "", one.reason] for one in schema.ignored]
+    terminal.table("Columns", ["column", "used as", "kind", "unit", "why"], rows)
+
+
+def show_candidates(evaluation: Evaluation, terminal: Terminal) -> None:
+    """Print the tables that the methods were chosen from."""
+    for name, found in evaluation.targets.items():
+        metric = found["selection_metric"]
+        rows = [
+            [
+                ("> " if one["chosen"] else "  ") + one["name"],
+                _number(one["score"]),
+                _number(one["standard_error"]),
+                _number(one["seconds"], 1),
+            ]
+            for one in found["candidates"]
+            if one["score"] is not None
+        ]
+        terminal.table(
+            f"{name}: cross-validation on training rows, lower is better",
+            ["candidate", f"{metric}{_bracketed(found, metric)}", "standard error", "seconds"],
+            rows,
+        )
+        for one in found["candidates"]:
+            if one["note"]:
+                terminal.say(f"{one['name']}: {one['note']}")
+
+
+def show_scores(evaluation: Evaluation, terminal: Terminal) -> None:
+    """Print the held-out scores beside the baselines, and the coverage."""
+    for name, found in evaluation.targets.items():
+        metric = found["metric"]
+        rows = [["this run", *_score(found["test"].get(metric))]]
+        rows += [[one["name"], *_score(one["test"].get(metric))] for one in found["baselines"]]
+        heading = f"{metric}{_bracketed(found, metric)}"
+        terminal.table(f"\n{name}: held-out rows", ["", heading, "95% interval"], rows)
+        for sentence in (
+            found["versus_best_baseline"]["sentence"],
+            found["learned"]["sentence"],
+            found["coverage"]["note"],
+        ):
+            if sentence:
+                terminal.say(sentence)
+
+
+def _bracketed(found: Mapping[str, Any], metric: str) -> str:
+    """Return the target's unit in brackets, if the metric has it."""
+    return f" [{found['unit']}]" if found["unit"] and metric in ("RMSE", "MAE") else ""
+
+
+def _score(score: Mapping[str, Any] | None) -> list[str]:
+    if score is None:
+        return ["", ""]
+    return [_number(score["value"]), f"{_number(score['lower'])} to {_number(score['upper'])}"]
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "" if value is None or not np.isfinite(value) else f"{value:.{digits}f}"
