@@ -1,6 +1,5 @@
 """The run folder while it is made: refused, opened, filled."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kagaku.data.corpora.storage import write_json
 from kagaku.errors import InputError
 from kagaku.experiment import FinetuneConfig, save_recipe
 from kagaku.held_out import FIELDS_FILE, PREDICTIONS_FILE
@@ -84,25 +84,18 @@ def write_run(
     """Write the model, the recipe, the schema and the scores."""
     fitted.model.save(folder / MODEL_FOLDER)
     save_recipe(config, folder / CONFIG_FILE)
-    write_json(folder / SCHEMA_FILE, fitted.model.schema.to_json())
-    write_json(folder / METRICS_FILE, metrics)
+    write_json(plain(fitted.model.schema.to_json()), folder / SCHEMA_FILE)
+    write_json(plain(metrics), folder / METRICS_FILE)
 
 
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write strict JSON under a temporary name, and rename it when it is whole."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(_plain(values), indent=1, ensure_ascii=False), encoding="utf-8")
-    partial.replace(path)
-
-
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return nested values as strict JSON has them: no NaN, no NumPy scalars."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value

@@ -28,6 +28,7 @@ from kagaku.data import (
     write_rejected,
 )
 from kagaku.data.bad_rows import SHOWN
+from kagaku.data.corpora.storage import write_json
 from kagaku.data.table import table_from_frame
 from kagaku.errors import InputError
 from kagaku.experiment import FinetuneConfig
@@ -37,7 +38,7 @@ from kagaku.finetuning.folder import (
     WORK_FOLDER,
     check_output,
     open_folder,
-    write_json,
+    plain,
     write_run,
 )
 from kagaku.finetuning.tables import show_candidates, show_schema, show_scores
@@ -218,7 +219,7 @@ def _fit_and_write(
         provenance = collect([Path(config.data)], started)
         if isinstance(encoder, PublicEncoder):
             provenance["base"] = encoder.origin.describe()
-        write_json(folder / "provenance.json", provenance)
+        write_json(plain(provenance), folder / "provenance.json")
         write_report(folder)
         write_card(folder)
 
