@@ -5,8 +5,9 @@ narrow. Whole products of one record, into memory that is used again, are faster
 thousand tokens: 27 records of 300 tokens, 20 heads of width 16, take 37 ms where the kernel takes
 50 (2 cores with AVX-512, torch 2.14). Where lengths of queries and keys bound the logits, as
 |q.k| <= |q| |k|, exponentials cannot overflow: then no maximum is searched and subtracted, and the
-product with the values sums the exponentials too, through a column of ones. That takes a third of
-the time again. Logits are rounded to bfloat16, as in any attention that is written out.
+product with the values sums the exponentials too, through a column of ones: of those 37 ms the
+softmax takes 23, exponentials alone 11. Logits are rounded to bfloat16, as in any attention that
+is written out.
 """
 
 from dataclasses import dataclass

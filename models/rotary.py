@@ -49,7 +49,7 @@ def rotate(
 ) -> Float[Tensor, "token *head head_dim"]:
     """Return ``x`` with each pair (i, i + head_dim / 2) turned by its token's angle.
 
-    Whole rows are multiplied, which on a CPU takes a quarter of the time that halves take.
+    Whole rows are multiplied, which on a CPU takes half the time that halves take.
     """
     shape = (len(x), *[1] * (x.dim() - 2), x.shape[-1])
     along = torch.cat((cosine, cosine), dim=1).to(x.dtype).view(shape)
