@@ -94,6 +94,14 @@ class Modality(ABC, Generic[Raw]):
         What fits is returned as it is. Positions of a window start anew, those on a grid stay.
         """
 
+    def vary(self, value: Raw, rng: np.random.Generator) -> Raw:  # noqa: ARG002
+        """Return a checked value as it might as well have been measured; by default, itself.
+
+        What pretraining shows of little data is varied by this, where the value stands alone:
+        nothing beside it tells of what is changed. It gives no more tokens than the value does.
+        """
+        return value
+
     def answers(
         self, tokens: Tokens
     ) -> tuple[Float[np.ndarray, "token answer"], Float[np.ndarray, "token answer"]]:

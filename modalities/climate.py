@@ -261,6 +261,31 @@ class Climate(Modality[Field]):
         area = np.cos(np.deg2rad(tokens.positions[:, 1:2])).clip(min=0) * np.float32(math.pi / 2)
         return cells, mask * area
 
+    def vary(self, value: Field, rng: np.random.Generator) -> Field:
+        """Return the field's pattern over a smaller area, weaker, around another level.
+
+        Weather looks alike at many scales, and global fields alone would leave regional ones
+        strange. The grid's extent shrinks by up to a factor of 32 and lies anywhere on Earth;
+        what the field varies about its mean shrinks with the root of that; its mean becomes the
+        value that it has somewhere. Time and season stay.
+        """
+        extent = np.array([np.ptp(value.latitudes), np.ptp(value.longitudes)], dtype=np.float64)
+        shrunk = 2.0 ** -rng.uniform(0, 5)
+        south = rng.uniform(-90, 90 - extent[0] * shrunk)
+        west = rng.uniform(0, 360 - extent[1] * shrunk)
+        cells = value.values.astype(np.float64)
+        for variable in cells:
+            is_there = np.isfinite(variable)
+            if is_there.any():
+                level = rng.choice(variable[is_there])
+                variable[:] = level + (variable - variable[is_there].mean()) * np.sqrt(shrunk)
+        return replace(
+            value,
+            values=cells,
+            latitudes=south + (value.latitudes - value.latitudes.min()) * shrunk,
+            longitudes=west + (value.longitudes - value.longitudes.min()) * shrunk,
+        )
+
     def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
         """Return a random region of at most ``most`` tokens, with all its variables."""
         return region(tokens, most, rng)

@@ -24,6 +24,13 @@ FLAT = 1e-7
 """Spread, relative to the mean, below which a channel counts as flat: float32 ends there."""
 
 
+VARIED_ACROSS = 12
+"""Most patches along the longer side of a varied image, so that it is seen as a whole."""
+
+VARIED = 0.5
+"""How often focus, and how often exposure, is another in a varied image."""
+
+
 @dataclass(frozen=True)
 class ImageConfig:
     """Settings of the image modality."""
@@ -214,6 +221,35 @@ class Image(Modality[Path | np.ndarray]):
         inside = channel[:, :, None, None] & row[:, None, :, None] & column[:, None, None, :]
         weights = inside.reshape(len(tokens), int(np.prod(limits))).astype(np.float32)
         return tokens.values[:, :-N_STATISTICS], weights
+
+    def vary(self, value: Path | np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return the image framed, focused and exposed differently, (row, column, channel).
+
+        A part of 60 to 100% of each side fills the whole frame, which is scaled down if it has more
+        than `VARIED_ACROSS` patches along a side; half of the images lose up to half of their
+        resolution, and half of those within 0 to 1 have other mid-tones (a gamma of 0.6 to 1.6).
+        """
+        stored = (
+            self._check_array(value)
+            if isinstance(value, np.ndarray)
+            else read_image(Path(value), self.config.max_pixels)
+        )
+        channels = unit_range(stored)
+        _, rows, columns = channels.shape
+        down, across = (max(1, round(one * rng.uniform(0.6, 1.0))) for one in (rows, columns))
+        top, left = rng.integers(rows - down + 1), rng.integers(columns - across + 1)
+        channels = channels[:, top : top + down, left : left + across]
+        if rng.random() < VARIED:
+            coarse = rng.uniform(0.5, 1.0)
+            size = (round(across * coarse), round(down * coarse))
+            channels = _resized(channels, size, PIL.Image.Resampling.BOX)
+        scale = min(1.0, VARIED_ACROSS * self.config.patch_size / max(rows, columns))
+        size = (round(columns * scale), round(rows * scale))
+        method = PIL.Image.Resampling.BILINEAR if scale == 1 else PIL.Image.Resampling.BOX
+        channels = _resized(channels, size, method)
+        if rng.random() < VARIED and channels.min() >= 0 and channels.max() <= 1:
+            channels = channels ** np.float32(np.exp(rng.uniform(-0.5, 0.5)))
+        return np.ascontiguousarray(channels.transpose(1, 2, 0))
 
     def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
         """Return a random region of at most ``most`` patches, with all its channels."""

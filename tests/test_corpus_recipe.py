@@ -27,7 +27,7 @@ def test_a_recipe_is_read_with_its_defaults(tmp_path: Path) -> None:
     assert recipe.valid_share == valid_shares() | {"protein": 0.2}
 
 
-@pytest.mark.parametrize("name", ["corpus_tiny.yaml", "corpus_tiny_next.yaml", "corpus_small.yaml"])
+@pytest.mark.parametrize("name", ["corpus_tiny.yaml", "corpus_small.yaml"])
 def test_the_shipped_recipes_name_known_sources_once(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

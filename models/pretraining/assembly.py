@@ -50,19 +50,22 @@ def assemble(
     ]
     packed = _packed(records, columns)
     hidden = _hidden(records, packed)
-    masked, reconstructed = {}, {}
+    masked: dict[str, TokenTargets] = {}
+    reconstructed: dict[str, ValueTargets] = {}
+    retained: dict[str, ValueTargets] = {}
     ids, values = dict(packed.ids), dict(packed.values)
     for index, name in enumerate(packed.modalities):
-        chosen = hidden[name]
-        if not chosen.any():
+        chosen, modality = hidden[name], modalities[name]
+        if modality.vocabulary_size and not chosen.any():
             continue
-        modality = modalities[name]
         token = np.flatnonzero(packed.modality.numpy() == index)
         whole = Tokens(ids[name].numpy(), values[name].numpy(), packed.position.numpy()[token])
         if modality.vocabulary_size:
             masked[name] = TokenTargets(_long(token[chosen]), _long(whole.ids[chosen, 0]))
         else:
-            reconstructed[name] = _value_targets(modality, whole, chosen, token)
+            for values_of, which in ((reconstructed, chosen), (retained, ~chosen)):
+                if which.any():
+                    values_of[name] = _value_targets(modality, whole, which, token)
         blanked = modality.hide(whole, chosen)
         ids[name], values[name] = torch.from_numpy(blanked.ids), torch.from_numpy(blanked.values)
     numbers = np.cumsum([0, *(len(row) for row in rows)])
@@ -77,6 +80,7 @@ def assemble(
         masked=masked,
         generated=_generated(records, packed),
         reconstructed=reconstructed,
+        retained=retained,
         descriptors=_targets(records, columns, [one.descriptors for one in records]),
         summaries={
             name: asked

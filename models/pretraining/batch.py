@@ -24,7 +24,7 @@ class TokenTargets:
 
 @dataclass(frozen=True)
 class ValueTargets:
-    """Tokens of one modality whose real values are to be reconstructed."""
+    """Tokens of one modality whose real values are asked for, hidden or shown."""
 
     token: Int[Tensor, " target"]
     """Index in the stream."""
@@ -91,6 +91,9 @@ class PretrainingBatch:
     reconstructed: dict[str, ValueTargets]
     """By modality, hidden patches."""
 
+    retained: dict[str, ValueTargets]
+    """By modality, patches that are shown."""
+
     descriptors: DescriptorTargets | None
     """Molecules whose descriptors are asked for."""
 
@@ -127,6 +130,7 @@ class PretrainingBatch:
             masked={name: tokens(one) for name, one in self.masked.items()},
             generated={name: tokens(one) for name, one in self.generated.items()},
             reconstructed={name: values(one) for name, one in self.reconstructed.items()},
+            retained={name: values(one) for name, one in self.retained.items()},
             descriptors=described,
             summaries={name: one.to(device) for name, one in self.summaries.items()},
             pairs=pairs,

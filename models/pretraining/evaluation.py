@@ -82,8 +82,8 @@ def n_asked(batch: PretrainingBatch, loss: str) -> int:
     if objective == "aligned":
         assert batch.pairs is not None
         return len(batch.pairs.first)
-    if objective == "reconstructed":
-        return len(batch.reconstructed[name].token)
+    if objective in ("reconstructed", "retained"):
+        return len(getattr(batch, objective)[name].token)
     return len({MASKED: batch.masked, GENERATED: batch.generated}[objective][name].token)
 
 

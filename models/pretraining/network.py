@@ -78,7 +78,8 @@ class PretrainingNetwork(nn.Module):
         """Return the mean loss of each objective that the batch has, by name.
 
         Names are ``"masked/protein"``, ``"generated/molecule"``, ``"reconstructed/climate"``,
-        ``"descriptors"``, ``"summaries/image"``, ``"aligned/molecule-text"`` and the like.
+        ``"retained/climate"``, ``"descriptors"``, ``"summaries/image"``,
+        ``"aligned/molecule-text"`` and the like.
         Cross-entropies are in nats per token, reconstructions are mean squares of standardised
         values.
         """
@@ -93,13 +94,7 @@ class PretrainingNetwork(nn.Module):
                     losses[f"{objective}/{name}"] = cross_entropy(logits, asked[name].label)
                 else:
                     unasked.append(self.token_logits(objective, name, nothing))
-        for name, head in self.value_heads.items():
-            if (patches := batch.reconstructed.get(name)) is not None:
-                values, weights = patches.values, patches.weights
-                loss = reconstruction_loss(head(tokens[patches.token]), values, weights)
-                losses[f"reconstructed/{name}"] = loss
-            else:
-                unasked.append(head(nothing))
+        unasked += self._reconstruct(batch, tokens, losses)
         if self.descriptor_head is not None:
             if batch.descriptors is not None:
                 predicted = self.predict_descriptors(batch.packed, tokens, batch.descriptors)
@@ -190,6 +185,26 @@ class PretrainingNetwork(nn.Module):
         first: Tensor = self.projections[one](pooled[pairs.first, 0])
         second: Tensor = self.projections[two](pooled[pairs.second, 0])
         return first, second
+
+    def _reconstruct(
+        self, batch: PretrainingBatch, tokens: Float[Tensor, "token dim"], losses: dict[str, Tensor]
+    ) -> list[Tensor]:
+        """Add the losses of hidden and of shown reals; return what unasked heads make of nothing.
+
+        A state that still tells what was shown keeps the value's content, not only what helps to
+        guess at what is hidden beside it.
+        """
+        unasked = []
+        for name, head in self.value_heads.items():
+            asked = {"reconstructed": batch.reconstructed, "retained": batch.retained}
+            given = {objective: one[name] for objective, one in asked.items() if name in one}
+            for objective, patches in given.items():
+                found = head(tokens[patches.token])
+                loss = reconstruction_loss(found, patches.values, patches.weights)
+                losses[f"{objective}/{name}"] = loss
+            if not given:
+                unasked.append(head(tokens[:0]))
+        return unasked
 
     def _align(
         self, batch: PretrainingBatch, tokens: Float[Tensor, "token dim"], losses: dict[str, Tensor]

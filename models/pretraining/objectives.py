@@ -9,8 +9,28 @@ from kagaku.errors import InputError
 from kagaku.modalities import MODALITIES
 from kagaku.registry import did_you_mean
 
-OBJECTIVES = ("masked", "generated", "reconstructed", "descriptors", "summaries", "aligned")
+OBJECTIVES = (
+    "masked",
+    "generated",
+    "reconstructed",
+    "retained",
+    "descriptors",
+    "summaries",
+    "aligned",
+)
 """What can be asked; a loss is named by one of them, a slash, and the modality."""
+
+SHARES = (
+    "in_spans",
+    "unmasked",
+    "apart",
+    "varied",
+    "from_properties",
+    "aligned",
+    "joint",
+    "forecast",
+)
+"""Names of the settings that are one share each."""
 
 SMALLEST_TEMPERATURE = 0.01
 """Lowest temperature of the contrastive softmax, as in CLIP (https://arxiv.org/abs/2103.00020)."""
@@ -35,7 +55,7 @@ def _summarised() -> dict[str, float]:
 def _weights() -> dict[str, float]:
     # Cross-entropies start at 3 to 9 nats, the Huber loss of standardised descriptors at about 0.2
     # (a corpus of drug-like molecules), and descriptors shape a molecule's embedding the most.
-    return {**dict.fromkeys(OBJECTIVES, 1.0), "descriptors": 5.0, "summaries": 2.0}
+    return {**dict.fromkeys(OBJECTIVES, 1.0), "retained": 0.5, "descriptors": 5.0, "summaries": 2.0}
 
 
 @dataclass(frozen=True)
@@ -63,6 +83,14 @@ class ObjectiveConfig:
 
     describe_masked: bool = True
     """Whether what has hidden tokens is asked for its descriptors or its summary as well."""
+
+    apart: float = 0.5
+    """Share of the samples with several inputs, the first of which is of patches, in which that is
+    encoded alone."""
+
+    varied: float = 0.7
+    """Share of the values of several patches encoded alone that are shown as they might as well
+    have been measured (`Modality.vary`)."""
 
     generated: Mapping[str, float] = field(default_factory=_generated)
     """By modality, the share of records of one input alone that is generated from left to right
@@ -102,7 +130,7 @@ class ObjectiveConfig:
             for modality, share in getattr(self, name).items():
                 MODALITIES[modality]
                 _check_share(f"{name} of {modality}", share)
-        for name in ("in_spans", "unmasked", "from_properties", "aligned", "joint", "forecast"):
+        for name in SHARES:
             _check_share(name, getattr(self, name))
         for name, least in (("span_length", 1.0), ("most_properties", 0), ("projected", 1)):
             if not least <= getattr(self, name) < math.inf:

@@ -1,7 +1,7 @@
 """What is asked of each sample: by chance, but always the same for one seed and one sample."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from kagaku.models.pretraining.properties import fitted_properties, property_qua
 from kagaku.models.pretraining.records import Part, PretrainingRecord
 from kagaku.models.pretraining.summaries import Shown, Summary
 
-PLANNING_VERSION = 3
+PLANNING_VERSION = 4
 """Raised by one whenever the same samples and seed would be asked or shown something else,
 so that a run that an older version began is not continued as if nothing had changed."""
 
@@ -52,6 +52,9 @@ class GivenInput:
     is_whole: bool
     """Whether nothing was cropped."""
 
+    value: Any
+    """What was tokenised, whole."""
+
     def part(self, hidden: Bool[np.ndarray, " token"] | None = None) -> Part:
         """Return it as a part of a record."""
         return Part(self.modality, self.tokens, hidden)
@@ -68,7 +71,7 @@ def whole_inputs(
         modalities: By name, fitted.
     """
     return [
-        GivenInput(name, modality, modalities[modality].tokenize(value), is_whole=True)
+        GivenInput(name, modality, modalities[modality].tokenize(value), is_whole=True, value=value)
         for name, modality in inputs.items()
         if (value := sample.inputs.get(name)) is not None
     ]
@@ -117,6 +120,8 @@ class Planner:
             return [self._alone(sample, given[0], spare, rng)]
         if any(one.name == LATER for one in given):
             return self._forecast(sample, given, rng)
+        if self._is_of_patches(given[0]) and rng.random() < self.config.apart:
+            return [self._encoded(sample, given[0], rng)]
         asked = [one for one in given if self.modalities[one.modality].vocabulary_size]
         if not asked or rng.random() < self.config.joint:
             return [self._joint(sample, given, rng)]
@@ -174,6 +179,7 @@ class Planner:
         self, sample: CorpusSample, given: GivenInput, rng: np.random.Generator
     ) -> PretrainingRecord:
         """Return a record that is asked for hidden tokens, for what is computed of it, or both."""
+        given = self._varied(given, rng)
         descriptors, summary = self._computed(sample, given, rng)
         is_asked = descriptors is not None or summary is not None
         if is_asked and rng.random() < self.config.unmasked:
@@ -182,6 +188,21 @@ class Planner:
             descriptors = summary = None
         hidden = self._hidden(given, rng)
         return PretrainingRecord((given.part(hidden),), descriptors=descriptors, summary=summary)
+
+    def _is_of_patches(self, given: GivenInput) -> bool:
+        return len(given.tokens) > 1 and not self.modalities[given.modality].vocabulary_size
+
+    def _varied(self, given: GivenInput, rng: np.random.Generator) -> GivenInput:
+        """Return an input as it is, or as it might as well have been measured."""
+        if not self._is_of_patches(given) or rng.random() >= self.config.varied:
+            return given
+        modality = self.modalities[given.modality]
+        value = modality.vary(given.value, rng)
+        tokens = modality.tokenize(value)
+        is_whole = len(tokens) <= len(given.tokens)
+        if not is_whole:
+            tokens = modality.crop(tokens, len(given.tokens), rng)
+        return replace(given, tokens=tokens, is_whole=is_whole, value=value)
 
     def _forecast(
         self, sample: CorpusSample, given: Sequence[GivenInput], rng: np.random.Generator
@@ -218,7 +239,7 @@ class Planner:
         is_wanted = {name: self.config.weight(name) > 0 for name in ("descriptors", "summaries")}
         summary = None
         if is_summarised and is_wanted["summaries"]:
-            summary = self._summary(sample, given)
+            summary = self._summary(given)
         return self._described(sample, given) if is_wanted["descriptors"] else None, summary
 
     def _described(
@@ -235,15 +256,13 @@ class Planner:
         scores = (sample.descriptors - self._mean) / self._std
         return scores.clip(-FARTHEST_DESCRIPTOR, FARTHEST_DESCRIPTOR).astype(np.float32)
 
-    def _summary(
-        self, sample: CorpusSample, given: GivenInput
-    ) -> Float[np.ndarray, " number"] | None:
+    def _summary(self, given: GivenInput) -> Float[np.ndarray, " number"] | None:
         """Return the standardised summary of what is shown of an input, if it has one."""
         summary = self.summaries.get(given.modality)
         if summary is None:
             return None
-        modality, value = self.modalities[given.modality], sample.inputs[given.name]
-        return summary(Shown(modality, value, given.tokens, given.is_whole))
+        modality = self.modalities[given.modality]
+        return summary(Shown(modality, given.value, given.tokens, given.is_whole))
 
     def _properties(
         self, sample: CorpusSample, given: GivenInput, spare: int, rng: np.random.Generator

@@ -82,15 +82,19 @@ def fit_summaries(
         modalities: By name, fitted.
     """
     rows: dict[str, list[np.ndarray]] = {}
+    rng = np.random.default_rng(0)
     for source, of_source in samples.items():
         for sample in of_source:
             for name, kind in inputs[source].items():
                 value, modality = sample.inputs.get(name), modalities[kind]
                 if kind not in compute or value is None:
                     continue
-                shown = Shown(modality, value, modality.tokenize(value), is_whole=True)
-                if (numbers := compute[kind](shown)) is not None:
-                    rows.setdefault(kind, []).append(numbers)
+                varied = modality.vary(value, rng)
+                # As it is and varied, since both are shown.
+                for one in (value,) if varied is value else (value, varied):
+                    shown = Shown(modality, one, modality.tokenize(one), is_whole=True)
+                    if (numbers := compute[kind](shown)) is not None:
+                        rows.setdefault(kind, []).append(numbers)
     return {name: _fitted(compute[name], np.stack(rows[name])) for name in sorted(rows)}
 
 

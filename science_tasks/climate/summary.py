@@ -4,11 +4,10 @@ import numpy as np
 from jaxtyping import Float
 
 from kagaku.modalities import Modality, Tokens
-from kagaku.modalities.climate import N_SEASON
 
 _QUANTILES = (0.1, 0.5, 0.9)
 
-N_NUMBERS = 11
+N_NUMBERS = 9
 """Numbers of `field_summary`."""
 
 
@@ -19,8 +18,7 @@ def field_summary(
 
     Area-weighted mean and spread of the standardised cells, their quantiles, the slopes of the
     patches' means towards the north and the east (over one spread of their places), what of these
-    means no slope explains, the roughness inside patches, and the season. None where no cell is
-    there.
+    means no slope explains, and the roughness inside patches. None where no cell is there.
 
     Args:
         modality: The climate modality, which knows areas.
@@ -42,8 +40,7 @@ def field_summary(
     # Eastwards from the first patch, so that a region across Greenwich is not torn apart.
     places[:, 1] = (places[:, 1] - places[0, 1]) % 360
     slopes, left = _slopes(places[is_there], level - mean)
-    season = tokens.values[0, -N_SEASON:]
-    return np.array([mean, spread, *quantiles, *slopes, left, rough, *season], dtype=np.float64)
+    return np.array([mean, spread, *quantiles, *slopes, left, rough], dtype=np.float64)
 
 
 def _slopes(

@@ -254,3 +254,28 @@ def test_fields_of_text_and_empty_ones_are_refused() -> None:
         Climate().check(replace(field, values=field.values, latitudes=np.zeros((8, 1))))
     with pytest.raises(InputError, match=r"max_tokens must be positive, got -1"):
         ClimateConfig(max_tokens=-1)
+
+
+def test_a_varied_field_is_the_same_pattern_over_a_smaller_area() -> None:
+    rng = np.random.default_rng(0)
+    cells = rng.normal(280, 10, (1, 6, 8))
+    cells[0, 2, 3] = np.nan
+    whole = Field(
+        cells, ("air_temperature",), ("K",), np.linspace(75, -75, 6), np.arange(0, 360, 45.0)
+    )
+    for seed in range(20):
+        varied = Climate().vary(whole, np.random.default_rng(seed))
+        assert np.ptp(varied.latitudes) <= 150
+        assert np.diff(varied.latitudes).max() < 0, "north stays first"
+        assert varied.latitudes.min() >= -90
+        assert varied.latitudes.max() <= 90
+        assert varied.longitudes.min() >= 0
+        assert varied.longitudes.max() <= 360
+        shrunk = np.ptp(varied.latitudes) / 150
+        there = np.isfinite(cells[0])
+        np.testing.assert_array_equal(np.isfinite(varied.values[0]), there)
+        assert np.std(varied.values[0][there]) == pytest.approx(
+            np.std(cells[0][there]) * shrunk**0.5
+        )
+        pair = np.corrcoef(varied.values[0][there], cells[0][there])
+        assert pair[0, 1] == pytest.approx(1.0)

@@ -502,6 +502,18 @@ def test_a_crop_is_a_part_of_at_most_the_wished_length(case: Case) -> None:
                 assert same(part, tokens)
 
 
+def test_a_variation_is_fine_and_has_no_more_tokens(case: Case) -> None:
+    for seed, value in enumerate(case.examples):
+        checked = case.modality.check(value)
+        before = case.modality.tokenize(checked)
+        varied, again = (case.modality.vary(checked, np.random.default_rng(seed)) for _ in range(2))
+        tokens = case.modality.tokenize(case.modality.check(varied))
+        assert 1 <= len(tokens) <= len(before)
+        assert np.isfinite(tokens.values).all()
+        assert same(tokens, case.modality.tokenize(again))
+        assert same(before, case.modality.tokenize(checked))
+
+
 def test_bad_values_are_refused_with_what_is_wrong_and_how_to_mend_it(case: Case) -> None:
     assert case.bad
     for pattern, value in case.bad.items():

@@ -339,3 +339,16 @@ def test_arrays_of_text_and_settings_below_one_are_refused() -> None:
         Image().check(np.full((3, 3), "a"))
     with pytest.raises(InputError, match=r"patch_size must be positive, got 0"):
         ImageConfig(patch_size=0)
+
+
+def test_a_varied_image_keeps_its_size_and_its_range() -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (40, 30, 3)).astype(np.uint8)
+    varied = [Image().vary(pixels, np.random.default_rng(seed)) for seed in range(20)]
+    assert {one.shape for one in varied} == {(40, 30, 3)}
+    assert all(one.min() >= 0 and one.max() <= 1 for one in varied)
+    assert len({float(one.mean()) for one in varied}) == 20
+    large = Image().vary(rng.random((600, 300)), np.random.default_rng(0))
+    assert large.shape == (192, 96, 1)
+    flat = Image().vary(np.full((3, 2), -7.0), np.random.default_rng(0))
+    assert flat == pytest.approx(-7.0), "only what lies within 0 to 1 has another exposure"

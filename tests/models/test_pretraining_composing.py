@@ -41,6 +41,8 @@ SURE = {
     "joint": 1.0,
     "unmasked": 0.0,
     "forecast": 1.0,
+    "apart": 0.0,
+    "varied": 0.0,
 }
 
 
@@ -136,7 +138,7 @@ def test_other_plans_need_another_version() -> None:
             digest.update(name.encode() + batch.masked[name].token.numpy().tobytes())
         for name in sorted(batch.generated):
             digest.update(name.encode() + batch.generated[name].token.numpy().tobytes())
-    assert (PLANNING_VERSION, digest.hexdigest()[:16]) == (3, "de15964af424fe1f")
+    assert (PLANNING_VERSION, digest.hexdigest()[:16]) == (4, "de15964af424fe1f")
 
 
 def test_what_happens_to_a_sample_does_not_depend_on_its_row() -> None:
@@ -395,6 +397,58 @@ def test_images_ask_for_pixels_but_not_beyond_their_edge() -> None:
     # Three channels of four; 40 x 50 pixels become 51 x 64, so the patches below are cut off.
     sizes = {rows * 16 * 3 for rows in (16, 3)}
     assert set(asked.weights.sum(dim=1).int().tolist()) <= sizes
+
+
+def test_what_is_shown_of_a_picture_is_to_be_retained() -> None:
+    made = composer(**{**SURE, "hidden": {"image": 0.5}})
+    batch = made.compose(one_each(SAMPLES["photographs"][:3]), row_length=64, seed=0)
+    hidden, shown = batch.reconstructed["image"].token, batch.retained["image"].token
+    is_image = batch.packed.modality == batch.packed.modalities.index("image")
+    assert sorted([*hidden.tolist(), *shown.tolist()]) == is_image.nonzero()[:, 0].tolist()
+    assert batch.retained["image"].values.abs().sum() > 0
+
+
+def test_nothing_hidden_leaves_all_of_a_field_to_be_retained() -> None:
+    made = composer(**{**SURE, "hidden": {}, "forecast": 0.0})
+    batch = made.compose(one_each(SAMPLES["climate"][:1]), row_length=128, seed=0)
+    assert not batch.reconstructed
+    assert len(batch.retained["climate"].token) == batch.packed.n_tokens
+    cells = batch.packed.values["climate"][:, :16]
+    torch.testing.assert_close(batch.retained["climate"].values, cells)
+
+
+def test_apart_a_picture_stands_alone() -> None:
+    made = composer(**{**SURE, "apart": 1.0})
+    batch = made.compose(one_each(SAMPLES["photographs"]), row_length=64, seed=0)
+    assert batch.packed.modalities == ("image",)
+    assert batch.packed.n_records == 12
+
+
+def test_varied_pictures_and_fields_stand_alone() -> None:
+    for source, is_varied in (("photographs", True), ("climate", True), ("proteins", False)):
+        plain, varied = (
+            composer(**{**SURE, "hidden": {}, "apart": 1.0, "forecast": 0.0, "varied": share})
+            for share in (0.0, 1.0)
+        )
+        one, other = (
+            made.compose(one_each(SAMPLES[source][:4]), row_length=512, seed=0)
+            for made in (plain, varied)
+        )
+        assert one.packed.n_tokens == other.packed.n_tokens
+        assert same(one, other) is not is_varied
+    beside = composer(**{**SURE, "varied": 1.0}), composer(**SURE)
+    one, other = (
+        made.compose(one_each(SAMPLES["photographs"]), row_length=64, seed=0) for made in beside
+    )
+    assert same(one, other), "a text tells of what would be changed"
+
+
+def test_a_varied_field_still_fits_its_row() -> None:
+    made = composer(**{**SURE, "forecast": 0.0, "varied": 1.0})
+    for seed in range(10):
+        batch = made.compose([[sample("climate", seed)]], row_length=40, seed=seed)
+        assert batch.packed.n_records == 2
+        assert 20 < batch.packed.n_tokens <= 40
 
 
 def test_columns_are_shuffled_and_single_inputs_take_the_first() -> None:

@@ -112,7 +112,7 @@ def recipe_file(sizes: Sizes) -> Any:
     """Return a context that gives the path of the pretraining recipe."""
     if sizes.recipe is not None:
         return contextlib.nullcontext(sizes.recipe)
-    return as_file(files("kagaku.configs") / "pretrain_tiny.yaml")
+    return as_file(files("kagaku.configs") / "pretrain_laptop.yaml")
 
 
 def chosen_sources(corpus: Corpus) -> dict[str, float]:
