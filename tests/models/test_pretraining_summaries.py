@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ def test_every_modality_but_molecules_texts_and_numbers_is_summarised() -> None:
     assert set(FITTED) == {"climate", "image", "material", "nucleotide", "protein"}
     assert set(FITTED) == set(ObjectiveConfig().summarised)
     for name, summary in FITTED.items():
-        assert len(summary) >= 10, name
+        assert len(summary) >= 9, name
         assert (summary.std > 0).all(), name
         assert pickle.loads(pickle.dumps(summary)).compute is not None
     assert summary_widths() == {name: len(one) for name, one in FITTED.items()}
@@ -143,7 +144,7 @@ def test_of_a_part_of_an_image_nothing_is_said() -> None:
     assert SUMMARIES["image"](Shown(modality, value, tokens, is_whole=False)) is None
 
 
-def test_a_field_is_told_by_level_slope_and_season() -> None:
+def test_a_field_is_told_by_level_and_slope_whatever_the_season() -> None:
     modality = MODALITIES["climate"]
 
     def told(index: int) -> np.ndarray:
@@ -155,7 +156,8 @@ def test_a_field_is_told_by_level_slope_and_season() -> None:
     assert steep[0] > flat[0] + 1
     assert abs(flat[5]) < 0.1 < steep[5]
     assert abs(steep[6]) < 0.1  # nothing rises towards the east
-    assert told(0)[-2] == pytest.approx(np.sin(2 * np.pi * 0.3), abs=1e-6)
+    later = field_summary(modality, modality.tokenize(replace(field(0), day_of_year=0.8)))
+    np.testing.assert_array_equal(later, flat)
 
 
 @pytest.mark.parametrize("source", sorted(INPUTS))
@@ -226,7 +228,7 @@ def test_texts_and_numbers_do_not_tell_each_other() -> None:
         for index, count in enumerate(counts)
     ]
     modalities = fit_pretraining_modalities({"cells": samples}, inputs)
-    config = ObjectiveConfig(aligned=0.0, joint=1.0)
+    config = ObjectiveConfig(aligned=0.0, joint=1.0, apart=0.0)
     made = Composer(modalities, inputs, None, config)
     seen = set()
     for seed in range(4):

@@ -175,13 +175,16 @@ def prepare(recipe: PretrainRecipe) -> Prepared:
             "order": order.fingerprint()[:16],
         },
         "planning": PLANNING_VERSION,
-        "summaries": {
-            name: hashlib.sha256(one.mean.tobytes() + one.std.tobytes()).hexdigest()[:16]
-            for name, one in summaries.items()
-        },
+        "summaries": {name: _digest(one) for name, one in summaries.items()},
     }
     data = PretrainingData(corpus, order, composer, valid)
     return Prepared(corpus, modalities, summaries, data, identity)
+
+
+def _digest(summary: Summary) -> str:
+    """Return what stands for a summary's scales, as far as another machine computes the same."""
+    digits = [f"{one:.4e}" for one in (*summary.mean, *summary.std)]
+    return hashlib.sha256(" ".join(digits).encode()).hexdigest()[:16]
 
 
 def held_out_micro_batches(
