@@ -38,6 +38,8 @@ from kagaku.science_tasks.candidates import row_weights
 from kagaku.science_tasks.embeddings import EmbeddingFeatures
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
+from kagaku.science_tasks.genomes.enhancers import FILES as ENHANCER_FILES
+from kagaku.science_tasks.genomes.enhancers import fasta
 from kagaku.science_tasks.metrics import score_prediction
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.readouts.field_readout import FieldReadout
@@ -150,6 +152,28 @@ def _wild_type(variants: pd.Series) -> dict[int, str]:
     return {place: found.get(place, "X") for place in range(min(found), max(found) + 1)}
 
 
+def ienhancer(data: Path) -> Task:
+    """Return iEnhancer's stretches of human DNA; training ones that are test ones are left out."""
+    rows = [
+        {"sequence": sequence, "y": label, "part": part}
+        for file, (part, label) in ENHANCER_FILES.items()
+        for _, sequence in fasta(_plain_or_packed(data / file))
+    ]
+    frame = pd.DataFrame(rows)
+    tested = set(frame.loc[frame["part"] == "test", "sequence"])
+    is_copy = (frame["part"] == "train") & frame["sequence"].isin(tested)
+    frame = frame[~is_copy].reset_index(drop=True)
+    train, test = (np.flatnonzero(frame["part"] == one) for one in ("train", "test"))
+    return from_frame(frame[["sequence", "y"]], "y: binary", train, test, "accuracy")
+
+
+def _plain_or_packed(path: Path) -> str:
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    with gzip.open(path.with_name(path.name + ".gz"), "rt", encoding="utf-8") as stream:
+        return stream.read()
+
+
 def glass(data: Path) -> Task:
     """Return whether an abstract is about glass, official parts."""
     folder = data / "text" / "glass_abstracts"
@@ -207,6 +231,7 @@ TASKS: dict[str, Callable[[Path], Task]] = {
     **{f"MoleculeACE {name}": molecule_ace(name) for name in ACE_SETS},
     "GB1 two-vs-rest": gb1,
     "avGFP main": avgfp,
+    "iEnhancer": ienhancer,
     "glass abstracts": glass,
     "PneumoniaMNIST": pneumonia,
     "ERA5 +12 h": era5,
