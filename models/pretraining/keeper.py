@@ -34,6 +34,9 @@ class KeepingConfig:
     log_steps: int
     """Steps over which logged losses are averaged."""
 
+    workers: int
+    """Processes that compose held-out micro-batches, for each training process."""
+
     peak: float
     """Floating-point operations per second of all processes' matrix products; 0 if unknown."""
 
@@ -240,6 +243,7 @@ class Keeper(lightning.Callback):
                     learner.device,
                     trainer.global_rank,
                     trainer.world_size,
+                    self.config.workers,
                 )
             if self._log is not None:
                 self._log.write_losses(VALID_FILE, self._place, self.held_out)

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from kagaku.data.corpora.manifest import TRAIN
+from kagaku.data.corpora.manifest import TRAIN, VALID
 from kagaku.data.corpora.order import CorpusOrder, MicroBatch, SampleReader
 from kagaku.data.corpora.sample import CorpusSample
 from kagaku.models.pretraining.batch import PretrainingBatch
@@ -62,6 +62,25 @@ class MicroBatches(Dataset[PretrainingBatch]):
         return self.data.batch(self.data.order.micro_batch(index))
 
 
+class HeldOutBatches(Dataset[PretrainingBatch]):
+    """Some of the held-out micro-batches, in the order in which they are wanted.
+
+    Args:
+        data: Reader and composer.
+        wanted: The micro-batches; one may come twice.
+    """
+
+    def __init__(self, data: PretrainingData, wanted: Sequence[MicroBatch]) -> None:
+        self.data, self.wanted = data, wanted
+
+    def __len__(self) -> int:
+        return len(self.wanted)
+
+    def __getitem__(self, index: int) -> PretrainingBatch:
+        """Return one of them, read and composed."""
+        return self.data.batch(self.wanted[index], VALID)
+
+
 class RankSampler(Sampler[int]):
     """The numbers of the micro-batches that one process takes: every ``world_size``-th.
 
@@ -98,6 +117,21 @@ def make_loader(
         batch_size=None,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
+        worker_init_fn=ignore_stop_signals if workers else None,
+    )
+
+
+def held_out_loader(
+    data: PretrainingData, wanted: Sequence[MicroBatch], workers: int
+) -> DataLoader[PretrainingBatch]:
+    """Return what gives the wanted held-out micro-batches in their order, the same for any workers.
+
+    Composing them in one process would let a GPU wait for minutes.
+    """
+    return DataLoader(
+        HeldOutBatches(data, wanted),
+        batch_size=None,
+        num_workers=min(workers, len(wanted)),
         worker_init_fn=ignore_stop_signals if workers else None,
     )
 

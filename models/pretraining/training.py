@@ -310,6 +310,7 @@ def _keeping(
         save_minutes=config.save_minutes,
         valid_minutes=config.valid_minutes,
         log_steps=config.log_steps,
+        workers=config.workers,
         # On a CPU, processes share the cores that one alone was measured on.
         peak=measured_peak(device, dtype) * (world_size if device.type == "cuda" else 1),
         flops_per_token=flops_per_token(
@@ -339,7 +340,9 @@ def _finished(
         held_out = last_held_out(state.parent, counters.step)
         measured = {source for source, name in held_out if name == "total"}
         if {one.source for one in data.valid} - measured:
-            held_out = _measured_late(network, data, counters, state.parent, trainer)
+            held_out = _measured_late(
+                network, data, counters, state.parent, trainer, config.workers
+            )
     return Outcome(counters, weights, held_out, "", is_writer=True)
 
 
@@ -349,11 +352,12 @@ def _measured_late(
     counters: Counters,
     folder: Path,
     trainer: lightning.Trainer,
+    workers: int,
 ) -> dict[LossKey, tuple[float, int]]:
     """Return the held-out losses of the last step, and write them down."""
     device = trainer.strategy.root_device
     with trainer.precision_plugin.val_step_context():
-        held_out = held_out_losses(Objective(network).to(device), data, device, 0, 1)
+        held_out = held_out_losses(Objective(network).to(device), data, device, 0, 1, workers)
     forget_held_out(folder, counters.step)
     log = RunLog(folder, counters.step)
     place = (counters.step, counters.tokens, round(counters.seconds, 3))

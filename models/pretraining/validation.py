@@ -9,9 +9,8 @@ from jaxtyping import Int
 from numpy import ndarray
 from torch import Tensor, nn
 
-from kagaku.data.corpora.manifest import VALID
 from kagaku.data.corpora.order import MicroBatch, OrderConfig, SourceOrder, pack_rows
-from kagaku.models.pretraining.loader import PretrainingData
+from kagaku.models.pretraining.loader import PretrainingData, held_out_loader
 from kagaku.models.pretraining.logs import LossKey
 from kagaku.models.pretraining.processes import gather
 
@@ -44,7 +43,12 @@ def valid_micro_batches(
 
 @torch.no_grad()
 def held_out_losses(
-    objective: nn.Module, data: PretrainingData, device: torch.device, rank: int, world_size: int
+    objective: nn.Module,
+    data: PretrainingData,
+    device: torch.device,
+    rank: int,
+    world_size: int,
+    workers: int,
 ) -> dict[LossKey, tuple[float, int]]:
     """Return by source and name the sum of each held-out loss and the micro-batches that have it.
 
@@ -58,20 +62,21 @@ def held_out_losses(
         device: Where the network is.
         rank: Number of this process.
         world_size: How many processes there are.
+        workers: Processes that read and compose the micro-batches, for each of these.
     """
     was_training = objective.training
     objective.eval()
     sums: dict[LossKey, tuple[float, int]] = defaultdict(lambda: (0.0, 0))
     n_batches = len(data.valid)
-    for turn in range(-(-n_batches // world_size)):
-        place = turn * world_size + rank
-        wanted = data.valid[place % n_batches]
+    places = range(rank, -(-n_batches // world_size) * world_size, world_size)
+    wanted = [data.valid[place % n_batches] for place in places]
+    for place, batch in zip(places, held_out_loader(data, wanted, workers), strict=True):
         losses: dict[str, Tensor]
-        losses, total = objective(data.batch(wanted, VALID).to(device))
+        losses, total = objective(batch.to(device))
         if place < n_batches:
             for name, loss in {**losses, "total": total}.items():
-                value, count = sums[wanted.source, name]
-                sums[wanted.source, name] = (value + float(loss), count + 1)
+                value, count = sums[batch.source, name]
+                sums[batch.source, name] = (value + float(loss), count + 1)
     objective.train(was_training)
     return add_sums(gather(dict(sums)))
 
