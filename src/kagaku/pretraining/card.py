@@ -16,6 +16,7 @@ from kagaku.models.checkpoint import WEIGHTS_FILE
 from kagaku.models.pretraining.logs import VALID_FILE
 from kagaku.models.pretraining.scaling_plan import TOKENS_PER_PARAMETER
 from kagaku.pretraining.figures import PNG_FILE
+from kagaku.pretraining.machines import where_trained
 from kagaku.pretraining.recipe import PretrainRecipe, load_pretrain_recipe
 from kagaku.pretraining.verb import CONFIG_FILE, PROVENANCE_FILE, START_FILE, SUMMARY_FILE
 from kagaku.provenance import sha256
@@ -54,7 +55,7 @@ def write_pretrain_card(folder: Path) -> Path:
     parts = [
         f"---\n{header}---",
         f"# {recipe.name}",
-        _opening(recipe, summary, provenance),
+        _opening(recipe, summary, provenance, where_trained(folder, summary["steps"])),
         "## Use",
         _use(recipe, folder),
         "## What it learnt from",
@@ -91,11 +92,11 @@ def shown(value: float) -> str:
 
 
 def _opening(
-    recipe: PretrainRecipe, summary: Mapping[str, Any], provenance: Mapping[str, Any]
+    recipe: PretrainRecipe, summary: Mapping[str, Any], provenance: Mapping[str, Any], where: str
 ) -> str:
-    sizes = recipe.backbone
-    cpu, gpus = provenance["machine"]["cpu"], provenance["machine"]["gpus"]
-    device = ", ".join(gpus) or f"{provenance['machine']['cores']} cores of {cpu}"
+    sizes, last = recipe.backbone, provenance["machine"]
+    # Runs of an older kagaku tell the last machine only.
+    device = where or ", ".join(last["gpus"]) or f"{last['cores']} cores of {last['cpu']}"
     return (
         f"One Transformer of {sizes.depth} layers and width {sizes.dim} for all modalities: "
         f"{summary['encoder_parameters']:,} parameters in the encoder, "

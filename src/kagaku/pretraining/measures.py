@@ -30,8 +30,9 @@ from kagaku.terminal import Terminal
 Figures = dict[str, Any]
 """By what they are called, numbers, or figures of their own."""
 
-MICRO_BATCHES = 16
-"""Held-out micro-batches of each source; fewer where there are not enough samples."""
+HELD_OUT_TOKENS = 65_536
+"""Places for held-out tokens of each source, or one micro-batch if that has more; fewer where there
+are not enough samples."""
 
 COUNTED = 20_000
 """Training samples of each source in which a modality's neighbouring tokens are counted."""
@@ -70,7 +71,8 @@ class Subject:
 
     def held_out(self, sources: list[str]) -> list[PretrainingBatch]:
         """Return held-out micro-batches of some sources."""
-        wanted = held_out_micro_batches(self.prepared.corpus, self.recipe, sources, MICRO_BATCHES)
+        most = max(1, HELD_OUT_TOKENS // self.recipe.order.tokens_per_micro_batch)
+        wanted = held_out_micro_batches(self.prepared.corpus, self.recipe, sources, most)
         return [self.prepared.data.batch(one, VALID) for one in wanted]
 
 

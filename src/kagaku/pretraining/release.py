@@ -22,6 +22,7 @@ from kagaku.models.pretraining.stored import HEADS_FILE, OBJECTIVES_FILE, load_p
 from kagaku.outputs import check_writable
 from kagaku.pretraining.card import write_pretrain_card
 from kagaku.pretraining.figures import SVG_FILE, draw_losses
+from kagaku.pretraining.machines import MACHINES_FILE
 from kagaku.pretraining.recipe import load_pretrain_recipe
 from kagaku.pretraining.verb import CONFIG_FILE, PROVENANCE_FILE, START_FILE, SUMMARY_FILE
 from kagaku.provenance import sha256
@@ -174,7 +175,7 @@ def _fill(run: Path, folder: Path) -> None:
     """Write all of a release but what was measured on it."""
     for name in (WEIGHTS_FILE, HEADS_FILE):
         write_tensors(halved(load_file(str(run / name)), run / name), folder / name)
-    for name in (*REQUIRED, START_FILE, LOSSES_FILE, VALID_FILE, TRAINED_ON_FILE):
+    for name in (*REQUIRED, START_FILE, MACHINES_FILE, LOSSES_FILE, VALID_FILE, TRAINED_ON_FILE):
         if (run / name).is_file():
             shutil.copyfile(run / name, folder / name)
     _write_recipe(run, folder)

@@ -31,13 +31,14 @@ from kagaku.models.pretraining.logs import LOSSES_FILE
 from kagaku.models.pretraining.network import PretrainingNetwork
 from kagaku.models.pretraining.planning import PLANNING_VERSION
 from kagaku.models.pretraining.starting import start_from
-from kagaku.models.pretraining.state import latest_state
+from kagaku.models.pretraining.state import latest_state, load_counters
 from kagaku.models.pretraining.stored import load_pretrained, save_pretrained
 from kagaku.models.pretraining.summaries import Summary, fit_summaries
 from kagaku.models.pretraining.training import Outcome, pretrain
 from kagaku.models.pretraining.validation import total_loss, valid_micro_batches
 from kagaku.outputs import check_job_folder
 from kagaku.pretraining.figures import draw_losses
+from kagaku.pretraining.machines import note_machine
 from kagaku.pretraining.progress import watching
 from kagaku.pretraining.recipe import PretrainRecipe, load_pretrain_recipe, save_pretrain_recipe
 from kagaku.pretraining.summaries import SUMMARIES
@@ -129,6 +130,10 @@ def run_pretraining(
             keep_fingerprints(prepared.corpus.folder, folder, recipe.start)
             if start is not None:
                 write_json(start, folder / START_FILE)
+        state = latest_state(folder)
+        done = 0 if state is None else load_counters(state).step
+        if done < recipe.training.max_steps:
+            note_machine(folder, done)
     with watching(shown) as watcher:
         outcome = pretrain(
             network,
