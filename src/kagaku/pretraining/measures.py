@@ -1,7 +1,7 @@
 """What can be measured of pretrained weights: one function per part of an evaluation."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,9 @@ from kagaku.terminal import Terminal
 Figures = dict[str, Any]
 """By what they are called, numbers, or figures of their own."""
 
-HELD_OUT_TOKENS = 65_536
-"""Places for held-out tokens of each source, or one micro-batch if that has more; fewer where there
-are not enough samples."""
+MICRO_BATCHES, ROWS = 16, 16
+"""Held-out micro-batches of each source, and rows of each; fewer where there are not enough
+samples. A recipe for a GPU has more rows, which a small source would fill by repeating itself."""
 
 COUNTED = 20_000
 """Training samples of each source in which a modality's neighbouring tokens are counted."""
@@ -71,8 +71,9 @@ class Subject:
 
     def held_out(self, sources: list[str]) -> list[PretrainingBatch]:
         """Return held-out micro-batches of some sources."""
-        most = max(1, HELD_OUT_TOKENS // self.recipe.order.tokens_per_micro_batch)
-        wanted = held_out_micro_batches(self.prepared.corpus, self.recipe, sources, most)
+        order = replace(self.recipe.order, n_rows=min(self.recipe.order.n_rows, ROWS))
+        recipe = replace(self.recipe, order=order)
+        wanted = held_out_micro_batches(self.prepared.corpus, recipe, sources, MICRO_BATCHES)
         return [self.prepared.data.batch(one, VALID) for one in wanted]
 
 
