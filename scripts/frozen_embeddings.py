@@ -29,17 +29,18 @@ from kagaku.data.grids import grid_from_dataset
 from kagaku.data.records import TargetValues
 from kagaku.data.schema import Input, Target
 from kagaku.data.table import table_from_frame
+from kagaku.datasets import source
 from kagaku.modalities.checking import check_records, fit_modalities, make_modalities
 from kagaku.models import Encoder, untrained_encoder
 from kagaku.models.checkpoint import WEIGHTS_FILE
 from kagaku.pretraining.card import TRANSFER_FILE
 from kagaku.provenance import sha256
+from kagaku.science_tasks.benchmark.cases import PropertyCase
 from kagaku.science_tasks.candidates import row_weights
 from kagaku.science_tasks.embeddings import EmbeddingFeatures
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
-from kagaku.science_tasks.genomes.enhancers import FILES as ENHANCER_FILES
-from kagaku.science_tasks.genomes.enhancers import fasta
+from kagaku.science_tasks.genomes.enhancers import Load as Enhancers
 from kagaku.science_tasks.metrics import score_prediction
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.readouts.field_readout import FieldReadout
@@ -154,24 +155,9 @@ def _wild_type(variants: pd.Series) -> dict[int, str]:
 
 def ienhancer(data: Path) -> Task:
     """Return iEnhancer's stretches of human DNA; training ones that are test ones are left out."""
-    rows = [
-        {"sequence": sequence, "y": label, "part": part}
-        for file, (part, label) in ENHANCER_FILES.items()
-        for _, sequence in fasta(_plain_or_packed(data / file))
-    ]
-    frame = pd.DataFrame(rows)
-    tested = set(frame.loc[frame["part"] == "test", "sequence"])
-    is_copy = (frame["part"] == "train") & frame["sequence"].isin(tested)
-    frame = frame[~is_copy].reset_index(drop=True)
-    train, test = (np.flatnonzero(frame["part"] == one) for one in ("train", "test"))
-    return from_frame(frame[["sequence", "y"]], "y: binary", train, test, "accuracy")
-
-
-def _plain_or_packed(path: Path) -> str:
-    if path.is_file():
-        return path.read_text(encoding="utf-8")
-    with gzip.open(path.with_name(path.name + ".gz"), "rt", encoding="utf-8") as stream:
-        return stream.read()
+    case = Enhancers(without_copies=True)(source({"KAGAKU_DATA": str(data)}))["test"]
+    assert isinstance(case, PropertyCase)
+    return Task(case.records, case.rows.learnt(), case.rows.test, "accuracy")
 
 
 def glass(data: Path) -> Task:
