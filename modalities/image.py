@@ -15,20 +15,14 @@ from kagaku.errors import InputError
 from kagaku.modalities.base import MODALITIES, Modality, Tokens
 from kagaku.modalities.cropping import region
 from kagaku.modalities.image_files import CHANNELS_PER_GROUP, check_size, read_image
+from kagaku.modalities.image_pixels import resized, standardise, unit_range, varied
 from kagaku.modalities.stored_config import restore_config
 
 N_STATISTICS = 2 * CHANNELS_PER_GROUP
 """Reals of a token after its pixels: mean and spread of each channel in the whole image."""
 
-FLAT = 1e-7
-"""Spread, relative to the mean, below which a channel counts as flat: float32 ends there."""
-
-
 VARIED_ACROSS = 12
 """Most patches along the longer side of a varied image, so that it is seen as a whole."""
-
-VARIED = 0.5
-"""How often focus, and how often exposure, is another in a varied image."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +148,7 @@ class Image(Modality[Path | np.ndarray]):
         count, rows, columns = channels.shape
         if (longer := max(rows, columns)) < self.config.least_across:
             grown = [round(one * self.config.least_across / longer) for one in (columns, rows)]
-            channels = _resized(channels, (grown[0], grown[1]), PIL.Image.Resampling.BILINEAR)
+            channels = resized(channels, (grown[0], grown[1]), PIL.Image.Resampling.BILINEAR)
             count, rows, columns = channels.shape
         groups = -(-count // CHANNELS_PER_GROUP)
         most = self.config.max_tokens // groups
@@ -168,7 +162,7 @@ class Image(Modality[Path | np.ndarray]):
         )
         scale = min(scale, 1.0)
         size = (int(columns * scale), int(rows * scale))
-        return _resized(channels, size, PIL.Image.Resampling.BOX)
+        return resized(channels, size, PIL.Image.Resampling.BOX)
 
     def _patches(
         self,
@@ -234,21 +228,8 @@ class Image(Modality[Path | np.ndarray]):
             if isinstance(value, np.ndarray)
             else read_image(Path(value), self.config.max_pixels)
         )
-        channels = unit_range(stored)
-        _, rows, columns = channels.shape
-        down, across = (max(1, round(one * rng.uniform(0.6, 1.0))) for one in (rows, columns))
-        top, left = rng.integers(rows - down + 1), rng.integers(columns - across + 1)
-        channels = channels[:, top : top + down, left : left + across]
-        if rng.random() < VARIED:
-            coarse = rng.uniform(0.5, 1.0)
-            size = (round(across * coarse), round(down * coarse))
-            channels = _resized(channels, size, PIL.Image.Resampling.BOX)
-        scale = min(1.0, VARIED_ACROSS * self.config.patch_size / max(rows, columns))
-        size = (round(columns * scale), round(rows * scale))
-        method = PIL.Image.Resampling.BILINEAR if scale == 1 else PIL.Image.Resampling.BOX
-        channels = _resized(channels, size, method)
-        if rng.random() < VARIED and channels.min() >= 0 and channels.max() <= 1:
-            channels = channels ** np.float32(np.exp(rng.uniform(-0.5, 0.5)))
+        longest = VARIED_ACROSS * self.config.patch_size
+        channels = varied(unit_range(stored), longest, rng)
         return np.ascontiguousarray(channels.transpose(1, 2, 0))
 
     def crop(self, tokens: Tokens, most: int, rng: np.random.Generator) -> Tokens:
@@ -266,51 +247,6 @@ class Image(Modality[Path | np.ndarray]):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore the settings."""
         self._configure(restore_config(ImageConfig, state, self.name))
-
-
-def _resized(
-    channels: Float[np.ndarray, "channel row column"],
-    size: tuple[int, int],
-    method: PIL.Image.Resampling,
-) -> Float[np.ndarray, "channel new_row new_column"]:
-    """Return every channel with ``size`` columns and rows, at least one of each."""
-    columns, rows = (max(1, one) for one in size)
-    return np.stack(
-        [np.asarray(PIL.Image.fromarray(one).resize((columns, rows), method)) for one in channels]
-    )
-
-
-def unit_range(pixels: np.ndarray) -> Float[np.ndarray, "channel row column"]:
-    """Return (row, column, channel) pixels as float32, integers divided by their type's maximum.
-
-    Non-finite pixels become the mean of their channel (0 where a channel has no finite pixel).
-    """
-    most = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1
-    if pixels.dtype.kind in "biu":
-        scaled = pixels.transpose(2, 0, 1).astype(np.float32) / np.float32(most)
-        return np.ascontiguousarray(scaled)
-    scaled = pixels.transpose(2, 0, 1).astype(np.float64)
-    for channel in scaled:
-        finite = np.isfinite(channel)
-        channel[~finite] = channel[finite].mean() if finite.any() else 0.0
-    limit = np.finfo(np.float32).max
-    return np.ascontiguousarray(scaled.clip(-limit, limit).astype(np.float32))
-
-
-def standardise(
-    channels: Float[np.ndarray, "channel row column"],
-) -> tuple[Float[np.ndarray, "channel row column"], Float[np.ndarray, "channel 2"]]:
-    """Return each channel with mean 0 and spread 1, and its mean and spread as sign * log(1 + |x|).
-
-    A flat channel becomes 0.
-    """
-    mean = channels.mean(axis=(1, 2), dtype=np.float64)
-    std = channels.std(axis=(1, 2), dtype=np.float64)
-    is_flat = std <= FLAT * np.abs(mean)
-    divisor = np.where(is_flat, np.inf, std)[:, None, None]
-    standardised = ((channels - mean[:, None, None]) / divisor).astype(np.float32)
-    statistics = np.stack([np.sign(mean) * np.log1p(np.abs(mean)), np.log1p(std)], axis=1)
-    return standardised, statistics.astype(np.float32)
 
 
 class PatchEmbedder(nn.Module):

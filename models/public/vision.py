@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from kagaku.errors import InputError
-from kagaku.modalities.image import ImageConfig, unit_range
+from kagaku.modalities.image import ImageConfig
 from kagaku.modalities.image_files import read_image
+from kagaku.modalities.image_pixels import unit_range
 from kagaku.models.public.encoder import Origin, Progress, PublicEncoder
 from kagaku.models.public.vision_network import VisionNetwork, from_timm
 from kagaku.models.public.weights import read_weights

@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
 
-from kagaku.modalities.image import ImageConfig, unit_range
+from kagaku.modalities.image import ImageConfig
 from kagaku.modalities.image_files import read_image
+from kagaku.modalities.image_pixels import unit_range
 from kagaku.science_tasks.features import FEATURIZERS, FeatureBlock, Featurizer, spread_rows
 from kagaku.science_tasks.microscopy.texture import (
     N_ORIENTATIONS,

@@ -9,8 +9,9 @@ import torch
 
 from kagaku.errors import InputError
 from kagaku.modalities import Image
-from kagaku.modalities.image import N_STATISTICS, ImageConfig, standardise, unit_range
+from kagaku.modalities.image import N_STATISTICS, ImageConfig
 from kagaku.modalities.image_files import read_image
+from kagaku.modalities.image_pixels import standardise, unit_range
 
 LIMIT = 64_000_000
 AS_IT_IS = ImageConfig(least_across=1)
