@@ -108,7 +108,7 @@ def test_a_run_without_an_encoder_says_so(made: Make) -> None:
 def test_bad_cells_are_told_with_their_row() -> None:
     with pytest.raises(kagaku.InputError, match=r"row 1, column 'smiles'"):
         kagaku.embed(pd.DataFrame({"smiles": ["CCO", "C1CC"]}), inputs=["smiles: molecule"])
-    with pytest.raises(kagaku.InputError, match="a list to embed must hold strings only"):
+    with pytest.raises(kagaku.InputError, match="a list of values must hold strings only"):
         kagaku.embed(["CCO", None])  # type: ignore[list-item]
     with pytest.raises(kagaku.InputError, match="the table has no rows"):
         kagaku.embed([])

@@ -1,6 +1,8 @@
 """The manifest of a corpus: what is in it, where it came from, and what was left out."""
 
-from dataclasses import dataclass, field
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
 
 TRAIN, VALID = "train", "valid"
 """The two parts of each source; validation samples are never trained on."""
@@ -108,3 +110,8 @@ class Manifest:
 
     notes: tuple[str, ...] = ()
     """What a reader of the numbers should know, such as that no held-out folder was given."""
+
+    def digest(self) -> str:
+        """Return what stands for the corpus: equal if, and only if, all of this is."""
+        told = json.dumps(asdict(self), sort_keys=True, default=str)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]

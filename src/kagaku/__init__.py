@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from kagaku.api import embed as embed
     from kagaku.api import finetune as finetune
     from kagaku.api import load as load
+    from kagaku.api import trace as trace
     from kagaku.errors import InputError as InputError
     from kagaku.errors import KagakuError as KagakuError
     from kagaku.run import Run as Run
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "KagakuError", "Run", "__version__", "embed", "finetune", "load"]
+__all__ = ["InputError", "KagakuError", "Run", "__version__", "embed", "finetune", "load", "trace"]
 
 
 def __getattr__(name: str) -> object:

@@ -244,3 +244,52 @@ def embed_to_file(
     if done.speed:
         peak = bulk_embedding.peak_memory() / 1e6
         terminal.say(f"{done.speed}; this process held {peak:,.0f} MB at most.")
+
+
+def trace(
+    data: "str | Path | Sequence[str] | pd.DataFrame",
+    *,
+    corpus: str | Path | None = None,
+    index: str | Path | None = None,
+    inputs: Sequence[str] | None = None,
+    weights: str | Path | None = None,
+    most: int = 5,
+    quiet: bool = True,
+) -> "pd.DataFrame":
+    """Return the training samples near each value: source, licence, and the steps that showed them.
+
+    Molecules, proteins, nucleotides, texts, materials and images can be traced.
+
+    Args:
+        data: A file as in `finetune`, a DataFrame, or a list of SMILES, sequences, formulas or
+            texts.
+        corpus: A corpus that `kagaku corpus index` has made searchable; None asks only whether
+            the weights were trained on each value, which their fingerprints tell.
+        index: Where its index lies; None: inside the corpus.
+        inputs: Columns to trace; None takes all that can be traced. For a list, what it holds, such
+            as ``["molecule"]``: a few short values may be taken for words.
+        weights: Whose training is asked for: a weights name, a release or a run folder; None takes
+            the default.
+        most: Most training samples for each value.
+        quiet: Print nothing.
+
+    Returns:
+        One row per sample found: ``row``, ``column``, ``modality`` and ``value`` of what was asked;
+        ``trained_on`` (yes, a near-duplicate, no, or None where the weights have no fingerprints);
+        ``rank``, ``is_same``, ``share`` (0 to 1), ``likeness`` in words; ``found``, ``source``,
+        ``id``, ``input``, ``licence``, ``origin``, and ``steps``, counted from 1.
+
+    Raises:
+        InputError: A value cannot be read, nothing can be traced, or there is no index or no such
+            weights.
+    """
+    from kagaku.tracing.verb import Wishes, to_frame, trace_source
+
+    wishes = Wishes(
+        None if corpus is None else Path(corpus),
+        None if index is None else Path(index),
+        None if weights is None else str(weights),
+        most,
+        inputs,
+    )
+    return to_frame(trace_source(data, wishes, Terminal(quiet=quiet)))

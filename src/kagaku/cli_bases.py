@@ -198,3 +198,77 @@ def corpus_show(
     from kagaku.corpus.verbs import show
 
     show(folder, verify=verify)
+
+
+@corpus.command("index")
+def corpus_index(
+    folder: Annotated[Path, typer.Argument(help="A corpus folder.")],
+    index: Annotated[
+        Path | None, typer.Option(help="Where the index goes. Default: inside the corpus.")
+    ] = None,
+    n_workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=0, help="Processes. Default: one a core; 0: none beside."),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a running Dask scheduler to work on.")
+    ] = None,
+    slurm: Annotated[
+        int | None, typer.Option(min=1, help="SLURM jobs to work on, through dask-jobqueue.")
+    ] = None,
+) -> None:
+    """Make a corpus searchable for `kagaku trace`; stopped, it goes on."""
+    from kagaku.tracing.indexing import index_corpus
+
+    index_corpus(folder, index, n_workers=n_workers, scheduler=scheduler, slurm=slurm)
+
+
+@app.command()
+def trace(
+    values: Annotated[
+        list[str], typer.Argument(help="SMILES, sequences, formulas or texts; or one table.")
+    ],
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            help="A corpus with an index. Default: only whether the weights were trained on them."
+        ),
+    ] = None,
+    index: Annotated[
+        Path | None, typer.Option(help="Where the index lies, if not inside the corpus.")
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            help='What is traced: columns of a table, such as "name: molecule"; of plain values, '
+            "what they are, such as molecule.",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--base", "--weights", help="Whose training: a weights name or a folder."),
+    ] = None,
+    number: Annotated[int, typer.Option(min=1, help="Most training samples for each value.")] = 5,
+    output: Annotated[
+        Path | None, typer.Option(help="Write every match: .csv or .parquet.")
+    ] = None,
+) -> None:
+    """Trace values back to the training data near them: source, licence, and step."""
+    from kagaku.terminal import Terminal
+    from kagaku.tracing.verb import (
+        Wishes,
+        check_traces_output,
+        show_traces,
+        trace_source,
+        write_traces,
+    )
+
+    terminal = Terminal()
+    check_traces_output(output)
+    data = Path(values[0]) if len(values) == 1 and Path(values[0]).exists() else values
+    traced = trace_source(data, Wishes(corpus, index, weights, number, inputs), terminal)
+    show_traces(traced, weights, terminal)
+    if output is not None:
+        write_traces(traced, output)
+        terminal.say(f"Wrote the matches of {len(traced):,} values to", path=output)

@@ -168,7 +168,7 @@ def test_finished_parts_are_kept_and_the_files_are_written(tmp_path: Path) -> No
     assert "embed proteins of 40 residues" in text
     assert "Not measured yet" not in text
     assert text.endswith("after\n")
-    assert "not run: there is no such command yet" in (output / "speed.md").read_text()
+    assert "not run: compared by the tests marked slow" in (output / "speed.md").read_text()
 
 
 def test_other_parts_stay_in_the_table_until_code_or_machine_change(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def embed_source(
     """Return one vector for each record; see `kagaku.embed`."""
     computing = (computing or Computing()).settled()
     computing.check()
-    source = _source(data)
+    source = source_of(data)
     if inputs is not None and list(source.columns if isinstance(source, Table) else ()) == [LISTED]:
         # The one column of a list has no name that its owner could know.
         inputs = [f"{LISTED}: {one}" if one in CELL_MODALITIES else one for one in inputs]
@@ -308,7 +308,12 @@ def with_bad_rows(
     return Embedded(records.rows, records.ids, filled, is_bad, tuple(bad), tokens)
 
 
-def _source(data: "str | Path | Sequence[object] | pd.DataFrame") -> Table | Grid:
+def source_of(data: "str | Path | Sequence[object] | pd.DataFrame") -> Table | Grid:
+    """Return the table or grid that a user gave: a file, a DataFrame, or a list of strings.
+
+    Raises:
+        InputError: It cannot be read, or a list holds something else.
+    """
     if isinstance(data, str | Path):
         return read(data)
     if isinstance(data, pd.DataFrame):
@@ -316,7 +321,7 @@ def _source(data: "str | Path | Sequence[object] | pd.DataFrame") -> Table | Gri
     values = list(data)
     if not all(isinstance(value, str) for value in values):
         raise InputError(
-            "a list to embed must hold strings only",
+            "a list of values must hold strings only",
             fix="Give SMILES, sequences or texts, or a DataFrame with named columns.",
         )
     return table_from_frame(pd.DataFrame({LISTED: values}), source="list")

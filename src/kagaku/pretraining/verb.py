@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +159,7 @@ def prepare(recipe: PretrainRecipe) -> Prepared:
         InputError: The corpus is damaged, or a weight names no source of it.
     """
     corpus = Corpus.open(Path(recipe.corpus))
-    order = CorpusOrder(_lengths(corpus, recipe, TRAIN), recipe.order)
+    order = CorpusOrder(row_lengths(corpus, recipe, TRAIN), recipe.order)
     inputs = {one.name: one.inputs for one in corpus.manifest.sources}
     samples = _some_samples(corpus, order.sources, recipe.seed)
     inputs = {name: inputs[name] for name in order.sources}
@@ -172,11 +172,10 @@ def prepare(recipe: PretrainRecipe) -> Prepared:
         modalities, inputs, corpus.manifest.descriptors, recipe.objectives, summaries
     )
     valid = held_out_micro_batches(corpus, recipe, order.sources)
-    manifest = json.dumps(asdict(corpus.manifest), sort_keys=True, default=str)
     identity = recipe.identity() | {
         "corpus": {
             "name": corpus.manifest.name,
-            "manifest": hashlib.sha256(manifest.encode()).hexdigest()[:16],
+            "manifest": corpus.manifest.digest(),
             "order": order.fingerprint()[:16],
         },
         "planning": PLANNING_VERSION,
@@ -205,7 +204,7 @@ def held_out_micro_batches(
     """
     if most is None:
         most = recipe.training.valid_micro_batches
-    return valid_micro_batches(_lengths(corpus, recipe, VALID), sources, recipe.order, most)
+    return valid_micro_batches(row_lengths(corpus, recipe, VALID), sources, recipe.order, most)
 
 
 def make_network(recipe: PretrainRecipe, prepared: Prepared) -> PretrainingNetwork:
@@ -362,7 +361,7 @@ def show_outcome(
     terminal.command(f"kagaku finetune lab.csv --target NAME --base {folder}")
 
 
-def _lengths(
+def row_lengths(
     corpus: Corpus, recipe: PretrainRecipe, part: str
 ) -> dict[str, Int[np.ndarray, " sample"]]:
     """Return by source the tokens of each sample of a part, cropped to a row."""

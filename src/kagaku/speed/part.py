@@ -62,6 +62,9 @@ class Sizes:
     loaded_batches: int = 40
     """Micro-batches that are composed."""
 
+    n_traced: int = 100
+    """Values of each modality that are traced."""
+
     recipe: Path | None = None
     """The pretraining recipe; None takes the shipped one of kagaku-tiny."""
 

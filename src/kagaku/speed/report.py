@@ -14,11 +14,6 @@ MARKS = Marks("<!-- measured speed: begin -->", "<!-- measured speed: end -->")
 COLUMNS = ["what", "ours", "reference", "times better [least to most]", "target", "result"]
 
 ELSEWHERE = (
-    NotRun(
-        "trace over a million corpus entries",
-        "there is no such command yet",
-        "p50 < 20 ms, p99 < 100 ms",
-    ),
     NotRun("fresh machine to first prediction", "measured by hand with `make demo`", "< 6 minutes"),
     NotRun("two processes beside one", "compared by the tests marked slow", "equal losses"),
 )

@@ -19,6 +19,7 @@ from kagaku.speed import (
     predicting,
     profile,
     starting,
+    tracing,
     training,
 )
 from kagaku.speed.figures import draw_lengths
@@ -37,6 +38,7 @@ PARTS = {
         Part("lengths", "speed against length", lengths.measure),
         Part("loading", "reading, tokenising, featurising", loading.measure),
         Part("training", "a pretraining step", training.measure),
+        Part("tracing", "from a value to training data", tracing.measure),
         Part("predicting", "memory on long files", predicting.measure),
         Part("finetuning", "ESOL beside chemprop", finetuning.measure),
     )

@@ -1,0 +1,1 @@
+"""Tracing values back to the training data near them."""

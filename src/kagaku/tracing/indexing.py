@@ -1,0 +1,111 @@
+"""`kagaku corpus index`, and the steps at which a pretraining showed each sample of a corpus."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kagaku.bases import weights_folder
+from kagaku.corpus.cluster import workers
+from kagaku.data.corpora import TRAIN, Corpus
+from kagaku.data.corpora.order import CorpusOrder
+from kagaku.data.corpora.tracing import TraceIndex
+from kagaku.data.corpora.tracing.seen import STEPS_FILE, SeenSteps, write_steps
+from kagaku.errors import InputError
+from kagaku.pretraining.recipe import load_pretrain_recipe
+from kagaku.pretraining.verb import (
+    CONFIG_FILE,
+    PROVENANCE_FILE,
+    SUMMARY_FILE,
+    row_lengths,
+)
+from kagaku.terminal import Terminal
+
+
+def index_corpus(
+    folder: Path,
+    output: Path | None = None,
+    *,
+    n_workers: int | None = None,
+    scheduler: str | None = None,
+    slurm: int | None = None,
+    terminal: Terminal | None = None,
+) -> TraceIndex:
+    """Make a corpus searchable; stopped, the same call goes on.
+
+    Args:
+        folder: The corpus.
+        output: Where the index goes; None takes ``trace`` inside the corpus.
+        n_workers: As in `workers`.
+        scheduler: As in `workers`; its workers must see the same files.
+        slurm: As in `workers`.
+        terminal: Where to tell what happens.
+
+    Raises:
+        InputError: It is no corpus, or its index is of another version.
+    """
+    terminal = terminal or Terminal()
+    corpus = Corpus.open(folder)
+    with (
+        workers(n_workers, scheduler=scheduler, slurm=slurm) as run,
+        terminal.progress(f"Indexing {folder}") as progress,
+    ):
+        index = TraceIndex.build(corpus, output, run=run, progress=progress)
+    rows = [
+        [modality, f"{len(one):,}", ", ".join(dict.fromkeys(s.source for s in one.stretches))]
+        for modality, one in index.entries.items()
+    ]
+    terminal.table("Values that can be traced", ["modality", "values", "sources"], rows)
+    n_bytes = sum(path.stat().st_size for path in index.folder.iterdir() if path.is_file())
+    terminal.say(f"The index takes {n_bytes / 1e6:,.0f} MB:", path=index.folder)
+    return index
+
+
+def steps_of(
+    index: TraceIndex, weights: str | None, terminal: Terminal
+) -> tuple[SeenSteps | None, str]:
+    """Return when weights were shown each sample of a corpus, or why that cannot be told.
+
+    The order of samples is computed once for each pair of weights and corpus, and kept beside the
+    index.
+
+    Args:
+        index: Of the corpus.
+        weights: A weights name, a release or a run folder; None takes the default.
+        terminal: Where to tell what happens.
+
+    Raises:
+        InputError: There are no such weights.
+    """
+    folder = weights_folder(weights)
+    needed = (CONFIG_FILE, PROVENANCE_FILE, SUMMARY_FILE)
+    if missing := [name for name in needed if not (folder / name).is_file()]:
+        return None, f"the weights have no {missing[0]} beside them"
+    identity = _read(folder / PROVENANCE_FILE).get("identity", {}).get("corpus", {})
+    if identity.get("manifest") != index.corpus.manifest.digest():
+        return None, "the weights were trained on another corpus"
+    n_steps = int(_read(folder / SUMMARY_FILE)["steps"])
+    kept = index.folder / f"steps-{identity['order']}-{n_steps}"
+    if not (kept / STEPS_FILE).is_file():
+        recipe = load_pretrain_recipe(folder / CONFIG_FILE, {"corpus": index.corpus.folder})
+        terminal.say("Computing once at which step each sample was shown.")
+        order = CorpusOrder(row_lengths(index.corpus, recipe, TRAIN), recipe.order)
+        if order.fingerprint()[:16] != identity["order"]:
+            return None, "this version of NumPy draws another order than the one trained in"
+        n_samples = {name: index.corpus.n_samples(name) for name in order.sources}
+        try:
+            with terminal.progress("Steps") as progress:
+                write_steps(
+                    order, n_samples, n_steps, kept, lambda done, all_: progress(done, all_, "")
+                )
+        except OSError as error:
+            raise InputError(
+                f"the steps cannot be kept ({error.strerror})",
+                fix="Make the folder of the index writable, or build it elsewhere with --index.",
+                where=str(kept),
+            ) from None
+    return SeenSteps(kept), ""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return stored
