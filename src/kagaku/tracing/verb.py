@@ -34,7 +34,7 @@ TOLD_IN_FULL = 3
 SHOWN_VALUES = 40
 """Most values that are printed at all."""
 
-SHOWN_STEPS = 6
+SHOWN_STEPS = 3
 """Most steps of one sample that are printed."""
 
 SAME, NEAR, NO = "yes", "a near-duplicate", "no"
