@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from kagaku.data.whole_files import written_whole
 from kagaku.errors import InputError
 
 SHOWN = 20
@@ -64,9 +65,7 @@ class BadRowsError(InputError):
 def write_rejected(cells: Sequence[BadCell], path: Path) -> None:
     """Write every bad cell to a CSV file, through a temporary name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="", encoding="utf-8") as stream:
+    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["file", "row", "column", "value", "reason", "fix"])
         writer.writerows(astuple(cell) for cell in cells)
-    partial.replace(path)

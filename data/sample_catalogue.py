@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from kagaku.data.whole_files import written_whole
 from kagaku.errors import InputError
 from kagaku.registry import did_you_mean
 
@@ -103,6 +104,5 @@ def _copy(source: Path, target: Path) -> None:
     if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".partial")
-    shutil.copyfile(source, partial)
-    partial.replace(target)
+    with written_whole(target) as partial:
+        shutil.copyfile(source, partial)

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from kagaku.data.whole_files import write_whole, written_whole
 from kagaku.errors import InputError
 from kagaku.models.encoder import Encoder, EncoderConfig
 
@@ -56,12 +57,11 @@ def upgrade(
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Write named tensors as safetensors, through a temporary name."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.touch()
-    mode = partial.stat().st_mode
-    save_file({name: one.detach().contiguous() for name, one in tensors.items()}, str(partial))
-    partial.chmod(mode)  # safetensors lets only the owner read it, whatever the umask says
-    partial.replace(path)
+    with written_whole(path) as partial:
+        partial.touch()
+        mode = partial.stat().st_mode
+        save_file({name: one.detach().contiguous() for name, one in tensors.items()}, str(partial))
+        partial.chmod(mode)  # safetensors lets only the owner read it, whatever the umask says
 
 
 def read_stored(path: Path) -> Any:
@@ -82,11 +82,8 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
     """Write an encoder's weights and configuration into a folder, through temporary names."""
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(encoder.state_dict(), folder / WEIGHTS_FILE)
-    partial = folder / f"{CONFIG_FILE}.partial"
-    partial.write_text(
-        json.dumps({"format_version": FORMAT_VERSION, **encoder.config.to_json()}, indent=1)
-    )
-    partial.replace(folder / CONFIG_FILE)
+    stored = {"format_version": FORMAT_VERSION, **encoder.config.to_json()}
+    write_whole(json.dumps(stored, indent=1), folder / CONFIG_FILE)
 
 
 def load_encoder(folder: Path) -> Encoder:

@@ -10,6 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from kagaku.data.whole_files import written_whole
+
 STATE_FILE = "training_state.safetensors"
 
 
@@ -49,14 +51,13 @@ def save_training_state(
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{key}": torch.as_tensor(v) for key, v in state.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{STATE_FILE}.partial"
-    # Copies, since safetensors refuses tensors that share memory.
-    save_file(
-        {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()},
-        str(partial),
-        metadata={"progress": json.dumps(asdict(progress))},
-    )
-    partial.replace(folder / STATE_FILE)
+    with written_whole(folder / STATE_FILE) as partial:
+        # Copies, since safetensors refuses tensors that share memory.
+        save_file(
+            {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()},
+            str(partial),
+            metadata={"progress": json.dumps(asdict(progress))},
+        )
 
 
 def load_progress(folder: Path) -> Progress | None:

@@ -9,6 +9,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from kagaku.data.whole_files import written_whole
 from kagaku.errors import InputError
 
 FORMAT = "kagaku-state"
@@ -37,16 +38,14 @@ def save_state(state: Mapping[str, Any], path: Path) -> None:
         "format_version": str(FORMAT_VERSION),
         "state": json.dumps(tree, allow_nan=True),
     }
-    partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()
-        mode = partial.stat().st_mode
-        save_file(arrays, partial, metadata=metadata)
-        partial.chmod(mode)  # safetensors lets only the owner read it, whatever the umask says
-        partial.replace(path)
+        with written_whole(path) as partial:
+            partial.touch()
+            mode = partial.stat().st_mode
+            save_file(arrays, partial, metadata=metadata)
+            partial.chmod(mode)  # safetensors lets only the owner read it, whatever the umask says
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
         raise InputError(
             f"the fitted model cannot be written ({error})",
             fix="Free some disk space or choose another output folder.",

@@ -25,6 +25,8 @@ from xml.etree import ElementTree as ET
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from kagaku.data.whole_files import write_whole
+
 SPECIALS = ["<start>", "<end>", "<mask>"]
 VOCABULARY_SIZE = 8_192
 MAX_TOKEN_BYTES = 16
@@ -138,11 +140,7 @@ def write(tokenizer: Tokenizer, output: Path) -> None:
     stored = json.loads(tokenizer.to_str())
     # As "added tokens" they would be found in a user's text that happens to contain "<mask>".
     stored["added_tokens"] = []
-    partial = output.with_name(output.name + ".partial")
-    partial.write_text(
-        json.dumps(stored, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8"
-    )
-    partial.replace(output)
+    write_whole(json.dumps(stored, ensure_ascii=False, separators=(",", ":")) + "\n", output)
 
 
 def main() -> None:

@@ -24,11 +24,11 @@ import xarray as xr
 
 from kagaku.bases import load_base, weights_folder
 from kagaku.data import Records, Schema, grid_records, infer_schema, parse_records
-from kagaku.data.corpora.storage import write_json
 from kagaku.data.grids import grid_from_dataset
 from kagaku.data.records import TargetValues
 from kagaku.data.schema import Input, Target
 from kagaku.data.table import table_from_frame
+from kagaku.data.whole_files import write_json
 from kagaku.datasets import source
 from kagaku.modalities.checking import check_records, fit_modalities, make_modalities
 from kagaku.models import Encoder, untrained_encoder

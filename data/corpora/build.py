@@ -43,8 +43,9 @@ from kagaku.data.corpora.selection import (
     select,
 )
 from kagaku.data.corpora.shards import EncodedSample, write_shards
-from kagaku.data.corpora.storage import HELD_OUT, MANIFEST, load_manifest, save_manifest, write_json
+from kagaku.data.corpora.storage import HELD_OUT, MANIFEST, load_manifest, save_manifest
 from kagaku.data.corpora.trained_on import TRAINED_ON_FILE, Collector
+from kagaku.data.whole_files import write_json
 from kagaku.errors import InputError
 
 PARTITION_BYTES = 4_000_000

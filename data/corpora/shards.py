@@ -10,6 +10,7 @@ import numpy as np
 from kagaku.data.corpora.corpus import DESCRIPTORS, LENGTHS, OFFSETS, beside
 from kagaku.data.corpora.encoding import END_OF_TAR
 from kagaku.data.corpora.manifest import ShardInfo
+from kagaku.data.whole_files import written_whole
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def write_shards(
     while pending is not None:
         file = f"{name}-{len(shards):06d}.tar"
         offsets, lengths, descriptors = [0], [], []
-        with (folder / f"{file}.partial").open("wb") as stream:
+        with written_whole(folder / file) as partial, partial.open("wb") as stream:
             while pending is not None and offsets[-1] < shard_bytes:
                 stream.write(pending.members)
                 offsets.append(offsets[-1] + len(pending.members))
@@ -59,7 +60,6 @@ def write_shards(
             arrays[DESCRIPTORS] = np.stack(descriptors).astype(np.float32)
         for kind, array in arrays.items():
             np.save(folder / beside(file, kind), array, allow_pickle=False)
-        (folder / f"{file}.partial").replace(folder / file)
         shards.append(_info(folder, file, len(lengths), [beside(file, kind) for kind in arrays]))
     return tuple(shards)
 

@@ -13,6 +13,7 @@ from kagaku.data.corpora.manifest import (
     SourceInfo,
     StepCount,
 )
+from kagaku.data.whole_files import write_json
 from kagaku.errors import InputError
 
 MANIFEST = "manifest.json"
@@ -75,13 +76,6 @@ def source_from_json(stored: Mapping[str, Any]) -> SourceInfo:
         train=tuple(_made(ShardInfo, shard) for shard in stored["train"]),
         valid=tuple(_made(ShardInfo, shard) for shard in stored["valid"]),
     )
-
-
-def write_json(values: Mapping[str, Any], path: Path) -> None:
-    """Write plain values through a temporary name."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
 
 
 def _manifest(stored: Mapping[str, Any]) -> Manifest:

@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 
 from kagaku.data.corpora.signatures import PERMUTATIONS
 from kagaku.data.records import Field
+from kagaku.data.whole_files import written_whole
 from kagaku.errors import InputError
 
 TRAINED_ON_FILE = "trained_on.safetensors"
@@ -114,10 +115,9 @@ class TrainedOn:
         for modality, sketches in self.sketches.items():
             tensors[f"sketches.{modality}"] = sketches
         told = {"format_version": FORMAT_VERSION, "spans": [asdict(one) for one in self.spans]}
-        partial = path.with_suffix(".partial")
-        # One entry only: safetensors writes several in no fixed order.
-        save_file(tensors, partial, metadata={"kagaku": json.dumps(told)})
-        partial.replace(path)
+        with written_whole(path) as partial:
+            # One entry only: safetensors writes several in no fixed order.
+            save_file(tensors, partial, metadata={"kagaku": json.dumps(told)})
 
     @classmethod
     def load(cls, path: Path) -> "TrainedOn":

@@ -9,6 +9,8 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kagaku.data.whole_files import write_whole
+
 STEPS_FILE, LOSSES_FILE, VALID_FILE = "steps.csv", "losses.csv", "valid.csv"
 TENSORBOARD_FOLDER = "tensorboard"
 
@@ -128,6 +130,4 @@ def _keep_until(path: Path, columns: Sequence[str], step: int) -> None:
         kept = [row for row in rows if len(row) == len(columns) and int(row[0]) <= step]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([columns, *kept])
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text.getvalue(), encoding="utf-8")
-    partial.replace(path)
+    write_whole(text.getvalue(), path)

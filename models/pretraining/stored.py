@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from kagaku.data.corpora.manifest import DescriptorScale
+from kagaku.data.whole_files import write_whole
 from kagaku.errors import InputError
 from kagaku.modalities import Modality
 from kagaku.models.checkpoint import (
@@ -85,9 +86,7 @@ def save_pretrained(
         "summaries": network.n_summaries,
         "modalities": {key: modality.state() for key, modality in sorted(modalities.items())},
     }
-    partial = folder / f"{OBJECTIVES_FILE}.partial"
-    partial.write_text(json.dumps(stored, indent=1), encoding="utf-8")
-    partial.replace(folder / OBJECTIVES_FILE)
+    write_whole(json.dumps(stored, indent=1), folder / OBJECTIVES_FILE)
 
 
 def load_pretrained(folder: Path) -> Pretrained:

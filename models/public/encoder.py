@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from kagaku.data.whole_files import written_whole
 from kagaku.errors import InputError
 from kagaku.models.public.weights import CONFIG_FILE, INDEXED, weights_files
 
@@ -71,9 +72,8 @@ class Origin:
         for name in self.files:
             place = folder / name
             place.parent.mkdir(parents=True, exist_ok=True)
-            partial = place.with_name(f"{place.name}.partial")
-            shutil.copyfile(self.folder / name, partial)
-            partial.replace(place)
+            with written_whole(place) as partial:
+                shutil.copyfile(self.folder / name, partial)
 
 
 class PublicEncoder(ABC):

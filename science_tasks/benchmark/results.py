@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from kagaku.data.whole_files import write_json, written_whole
+
 FORMAT_VERSION = 1
 """Version of the files of a result."""
 
@@ -76,19 +78,16 @@ def save_result(result: Result, path: Path) -> None:
     """Write the answers as Parquet and, when they are whole, the rest as JSON beside them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     table = path.with_suffix(".parquet")
-    partial = table.with_suffix(".partial")
     answers = result.answers.copy()
     answers.attrs = {}
-    answers.to_parquet(partial, index=False)
-    partial.replace(table)
+    with written_whole(table) as partial:
+        answers.to_parquet(partial, index=False)
     stored = {
         name: value
         for name, value in asdict(replace(result, answers=pd.DataFrame())).items()
         if name != "answers"
     }
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({"format_version": FORMAT_VERSION, **stored}, indent=1))
-    partial.replace(path)
+    write_json({"format_version": FORMAT_VERSION, **stored}, path)
 
 
 def load_facts(path: Path) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import yaml
 
 from kagaku.config_rules import boolean, choice, integer, number, optional, text, texts
+from kagaku.data.whole_files import write_whole
 from kagaku.errors import InputError
 from kagaku.recipe_files import read_recipe_text, syntax_error
 from kagaku.registry import did_you_mean
@@ -217,12 +218,8 @@ def save_recipe(config: FinetuneConfig, path: Path | str) -> None:
             value = _relative(Path(value), folder)
         values[name] = list(value) if isinstance(value, tuple) else value
     body = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1_000)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(
-        "# Replays this run: kagaku finetune --recipe config.yaml --output again/\n" + body,
-        encoding="utf-8",
-    )
-    partial.replace(path)
+    head = "# Replays this run: kagaku finetune --recipe config.yaml --output again/\n"
+    write_whole(head + body, path)
 
 
 def _given(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from kagaku.data import Grid, Records, Schema, Table, Target
+from kagaku.data.whole_files import written_whole
 from kagaku.prediction_fields import predictions_dataset
 from kagaku.prediction_table import LABEL_SEPARATOR, target_columns
 from kagaku.science_tasks.evaluation import Evaluation
@@ -29,9 +30,8 @@ def save_held_out(
         columns[f"{target.name}_distance"] = predicted.distance
         if target.kind == "regression":
             columns[f"{target.name}_censoring"] = held_out.targets[target.name].censoring
-    partial = folder / f"{PREDICTIONS_FILE}.partial"
-    pd.DataFrame(columns).to_parquet(partial, index=False)
-    partial.replace(folder / PREDICTIONS_FILE)
+    with written_whole(folder / PREDICTIONS_FILE) as partial:
+        pd.DataFrame(columns).to_parquet(partial, index=False)
     if any(target.kind == "field" for target in schema.targets):
         assert isinstance(source, Grid)
         dataset = predictions_dataset(schema, source, held_out, evaluation.predictions)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kagaku.data.whole_files import write_whole
 from kagaku.errors import InputError
 from kagaku.outputs import check_job_folder
 from kagaku.run import read_json
@@ -54,9 +55,7 @@ class JobFolder:
     def begin(self, found: Mapping[str, Any]) -> None:
         """Make the folder and keep what was found out before the first part."""
         self.path.mkdir(parents=True, exist_ok=True)
-        partial = self.path / f"{self._mark}.partial"
-        partial.write_text(json.dumps({**self._identity, **found}, indent=1), encoding="utf-8")
-        partial.replace(self.path / self._mark)
+        write_whole(json.dumps({**self._identity, **found}, indent=1), self.path / self._mark)
 
     def remove(self) -> None:
         """Remove the folder, what it is of last: stopped half-way, the next call goes on."""

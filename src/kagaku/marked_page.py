@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from kagaku.data.whole_files import write_whole
 from kagaku.errors import InputError
 from kagaku.outputs import check_writable
 
@@ -39,11 +40,4 @@ class Marks:
         text = page.read_text(encoding="utf-8")
         before, rest = text.split(self.begin, 1)
         _, after = rest.split(self.end, 1)
-        write_whole(page, f"{before}{self.begin}\n\n{body}\n\n{self.end}{after}")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file through a temporary name."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+        write_whole(f"{before}{self.begin}\n\n{body}\n\n{self.end}{after}", page)

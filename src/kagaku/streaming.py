@@ -12,6 +12,7 @@ import xarray as xr
 
 from kagaku.bad_cells import BadCells
 from kagaku.data import Table, read_tables
+from kagaku.data.whole_files import written_whole
 from kagaku.errors import InputError
 from kagaku.frames import storable
 from kagaku.job_folder import JobFolder, input_state
@@ -129,9 +130,8 @@ def _finished_chunks(
         part = parts / f"{number:06d}.parquet"
         if not part.exists():
             frame = _predict_chunk(run, chunk, abstain=abstain)
-            partial = part.with_suffix(".partial")
-            storable(frame, with_lists=with_lists).to_parquet(partial, index=False)
-            partial.replace(part)
+            with written_whole(part) as partial:
+                storable(frame, with_lists=with_lists).to_parquet(partial, index=False)
         yield len(chunk)
 
 
@@ -165,15 +165,17 @@ def write_prediction(predicted: "pd.DataFrame | xr.Dataset", output: Path) -> in
     Raises:
         InputError: It cannot be written.
     """
-    partial = output.with_name(f"{output.stem}.partial{output.suffix}")
-    with writing_alone(output), writing_told(output, "predictions"):
+    with (
+        writing_alone(output),
+        writing_told(output, "predictions"),
+        written_whole(output) as partial,
+    ):
         if isinstance(predicted, xr.Dataset):
             predicted.to_netcdf(partial)
         elif output.suffix == ".csv":
             predicted.to_csv(partial, index=False)
         else:
             storable(predicted).to_parquet(partial, index=False)
-        partial.replace(output)
     if isinstance(predicted, pd.DataFrame):
         return len(predicted)
     return max(len(one) for one in predicted.data_vars.values())
@@ -181,19 +183,18 @@ def write_prediction(predicted: "pd.DataFrame | xr.Dataset", output: Path) -> in
 
 def _join(parts: list[Path], output: Path) -> None:
     """Write the pieces as one file, through a temporary name, one piece in memory at a time."""
-    partial = output.with_name(f"{output.name}.partial")
     schema = pa.unify_schemas(
         [pa.parquet.read_schema(part) for part in parts], promote_options="permissive"
     )
-    if output.suffix == ".parquet":
-        with pa.parquet.ParquetWriter(partial, schema) as writer:
-            for table in _tables(parts, schema):
-                writer.write_table(table)
-    else:
-        with pa.csv.CSVWriter(partial, schema) as writer:
-            for table in _tables(parts, schema):
-                writer.write_table(table)
-    partial.replace(output)
+    with written_whole(output) as partial:
+        if output.suffix == ".parquet":
+            with pa.parquet.ParquetWriter(partial, schema) as writer:
+                for table in _tables(parts, schema):
+                    writer.write_table(table)
+        else:
+            with pa.csv.CSVWriter(partial, schema) as writer:
+                for table in _tables(parts, schema):
+                    writer.write_table(table)
 
 
 def _tables(parts: list[Path], schema: pa.Schema) -> Iterator[pa.Table]:

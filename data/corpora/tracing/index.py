@@ -13,13 +13,13 @@ from kagaku.data.corpora.build import Runner, run_here
 from kagaku.data.corpora.corpus import Corpus
 from kagaku.data.corpora.keys import value_key
 from kagaku.data.corpora.sample import CorpusSample
-from kagaku.data.corpora.storage import write_json
 from kagaku.data.corpora.tracing.bits import BitColumns
 from kagaku.data.corpora.tracing.entries import Entries, entries_of
 from kagaku.data.corpora.tracing.features import BITS, GRAMS, N_BITS
 from kagaku.data.corpora.tracing.likeness import COMPARE, Compare, Likeness
 from kagaku.data.corpora.tracing.pieces import Piece, compute_piece, pieces_of, stored
 from kagaku.data.corpora.tracing.postings import Postings
+from kagaku.data.whole_files import write_json
 from kagaku.errors import InputError
 
 FOLDER = "trace"

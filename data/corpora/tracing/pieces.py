@@ -11,6 +11,7 @@ import numpy as np
 from kagaku.data.corpora.corpus import Corpus
 from kagaku.data.corpora.keys import value_key
 from kagaku.data.corpora.tracing.features import BITS, GRAMS, N_BITS
+from kagaku.data.whole_files import written_whole
 
 SAMPLES_PER_PIECE = 4_000
 """Some seconds of work."""
@@ -63,10 +64,8 @@ def compute_piece(piece: Piece) -> None:
             values = [one.get(name) for one in samples]
             for kind, array in _features(modality, values).items():
                 arrays[f"{number}.{kind}"] = array
-    partial = piece.file.with_suffix(".partial")
-    with partial.open("wb") as stream:
+    with written_whole(piece.file) as partial, partial.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
-    partial.replace(piece.file)
 
 
 def _features(modality: str, values: list[Any]) -> dict[str, np.ndarray]:

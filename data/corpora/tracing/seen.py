@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int
 
 from kagaku.data.corpora.order import CorpusOrder
-from kagaku.data.corpora.storage import write_json
+from kagaku.data.whole_files import write_json
 
 STEPS_FILE = "steps.json"
 """What the steps of a folder are of; written last."""

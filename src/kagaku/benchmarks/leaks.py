@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from kagaku.bases import DEFAULT, UNTRAINED, weights_folder
-from kagaku.data.corpora.storage import write_json
 from kagaku.data.corpora.trained_on import TRAINED_ON_FILE, TrainedOn
+from kagaku.data.whole_files import write_json
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.leaks import Leaks, audit
 from kagaku.science_tasks.benchmark.running import Cases, Plan

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from kagaku.data.whole_files import write_whole
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.results import Quick, load_facts
 
@@ -115,9 +116,7 @@ def write_minutes(rows: Iterable[Minutes], path: Path = TABLE) -> None:
     """Write a table of minutes, in order of task, method and base."""
     lines = ["\t".join(COLUMNS)]
     lines += ["\t".join(str(cell) for cell in astuple(one)) for one in sorted(rows, key=_key)]
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole("\n".join(lines) + "\n", path)
 
 
 def newest(old: Iterable[Minutes], new: Iterable[Minutes]) -> list[Minutes]:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from kagaku.benchmarks.scoreboard_figures import draw_scores
 from kagaku.benchmarks.tables import cell, heading, leak_sentences, mark, published_rows
+from kagaku.data.whole_files import write_whole
 from kagaku.reporting.figures import to_svg
 from kagaku.reporting.tables import Table
 
@@ -73,9 +74,7 @@ def write_scoreboard(stored: dict[str, Any], folder: Path) -> Path:
         machine=_machine(stored),
     )
     path = folder / PAGE_FILE
-    partial = path.with_suffix(".partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
+    write_whole(page, path)
     return path
 
 

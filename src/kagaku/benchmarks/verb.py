@@ -13,7 +13,7 @@ from kagaku.benchmarks.scoreboard import write_scoreboard
 from kagaku.benchmarks.scores import task_scores
 from kagaku.benchmarks.tables import show_task
 from kagaku.data.catalogue import DOMAINS, Source
-from kagaku.data.corpora.storage import write_json
+from kagaku.data.whole_files import write_json
 from kagaku.datasets import source as dataset_source
 from kagaku.errors import InputError
 from kagaku.models.pretraining.stored import load_pretrained

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kagaku.data import Schema, write_rejected
+from kagaku.data.whole_files import written_whole
 from kagaku.embedding import pieces as embedding_pieces
 from kagaku.embedding.output import EMBEDDING, vectors_table, write_vectors
 from kagaku.embedding.survey import Survey
@@ -69,9 +70,8 @@ class Parts:
         part = self._part(number)
         if embedded.bad:
             write_rejected(embedded.bad, part.with_suffix(".csv"))
-        partial = part.with_suffix(".partial")
-        pq.write_table(vectors_table(embedded), partial, use_dictionary=False)
-        partial.replace(part)
+        with written_whole(part) as partial:
+            pq.write_table(vectors_table(embedded), partial, use_dictionary=False)
 
     def join(self, survey: Survey) -> tuple[int, int]:
         """Write the output from all parts, remove them, and return (its width, rows left empty)."""
@@ -98,14 +98,12 @@ class Parts:
         if not files:
             rejected.unlink(missing_ok=True)
             return
-        partial = rejected.with_name(f"{rejected.name}.partial")
-        with partial.open("wb") as joined:
+        with written_whole(rejected) as partial, partial.open("wb") as joined:
             for place, one in enumerate(files):
                 with one.open("rb") as stream:
                     heading = stream.readline()
                     joined.write(heading if place == 0 else b"")
                     shutil.copyfileobj(stream, joined)
-        partial.replace(rejected)
 
     def _part(self, number: int) -> Path:
         return self.folder / f"{number:06d}.parquet"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kagaku.data.corpora.storage import write_json
+from kagaku.data.whole_files import write_json
 from kagaku.errors import InputError
 from kagaku.experiment import FinetuneConfig, save_recipe
 from kagaku.held_out import FIELDS_FILE, PREDICTIONS_FILE

@@ -28,8 +28,8 @@ from kagaku.data import (
     write_rejected,
 )
 from kagaku.data.bad_rows import SHOWN
-from kagaku.data.corpora.storage import write_json
 from kagaku.data.table import table_from_frame
+from kagaku.data.whole_files import write_json
 from kagaku.errors import InputError
 from kagaku.experiment import FinetuneConfig
 from kagaku.finetuning.folder import (

@@ -11,6 +11,7 @@ import yaml
 from kagaku.bases import SHIPPED
 from kagaku.data.corpora.manifest import Manifest
 from kagaku.data.corpora.storage import load_manifest
+from kagaku.data.whole_files import write_whole
 from kagaku.errors import InputError
 from kagaku.models.checkpoint import WEIGHTS_FILE
 from kagaku.models.pretraining.logs import VALID_FILE
@@ -75,9 +76,7 @@ def write_pretrain_card(folder: Path) -> Path:
         _again(recipe, manifest, evaluation),
     ]
     path = folder / CARD_FILE
-    partial = path.with_name(f"{CARD_FILE}.partial")
-    partial.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole("\n\n".join(part for part in parts if part) + "\n", path)
     return path
 
 

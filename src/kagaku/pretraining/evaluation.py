@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kagaku.bases import weights_folder
-from kagaku.data.corpora.storage import write_json
+from kagaku.data.whole_files import write_json
 from kagaku.errors import InputError
 from kagaku.models.checkpoint import WEIGHTS_FILE
 from kagaku.models.pretraining.stored import load_pretrained

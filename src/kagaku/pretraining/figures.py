@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from kagaku.data.whole_files import written_whole
 from kagaku.errors import InputError
 from kagaku.models.pretraining.logs import LOSSES_FILE, VALID_FILE
 from kagaku.pretraining.recipe import load_pretrain_recipe
@@ -42,9 +43,8 @@ def draw_losses(folder: Path) -> list[Path]:
     figure = losses_figure(train, valid)
     written = []
     for name in (PNG_FILE, SVG_FILE):
-        partial = folder / f"{name}.partial"
-        figure.savefig(partial, format=name.rpartition(".")[2], dpi=150, facecolor="white")
-        partial.replace(folder / name)
+        with written_whole(folder / name) as partial:
+            figure.savefig(partial, format=name.rpartition(".")[2], dpi=150, facecolor="white")
         written.append(folder / name)
     plt.close(figure)
     return written

@@ -5,7 +5,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from kagaku.data.corpora.storage import write_json
+from kagaku.data.whole_files import write_json
 from kagaku.provenance import machine, package_versions
 
 MACHINES_FILE = "machines.json"

@@ -10,6 +10,7 @@ import yaml
 
 from kagaku.bases import SHIPPED
 from kagaku.data.corpora.order import OrderConfig
+from kagaku.data.whole_files import write_whole
 from kagaku.errors import InputError
 from kagaku.models import BackboneConfig
 from kagaku.models.pretraining.objectives import ObjectiveConfig
@@ -132,10 +133,5 @@ def save_pretrain_recipe(recipe: PretrainRecipe, path: Path) -> None:
         stored["start"] = Path(os.path.relpath(start, folder)).as_posix()
     stored["objectives"] = recipe.objectives.to_json()
     del stored["order"]["seed"]
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(
-        "# Starts this run again: kagaku pretrain config.yaml\n"
-        + yaml.safe_dump(stored, sort_keys=False, allow_unicode=True, width=1_000),
-        encoding="utf-8",
-    )
-    partial.replace(path)
+    body = yaml.safe_dump(stored, sort_keys=False, allow_unicode=True, width=1_000)
+    write_whole(f"# Starts this run again: kagaku pretrain config.yaml\n{body}", path)

@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from kagaku.bases import SHIPPED
-from kagaku.data.corpora.storage import MANIFEST, load_manifest, save_manifest, write_json
+from kagaku.data.corpora.storage import MANIFEST, load_manifest, save_manifest
 from kagaku.data.corpora.trained_on import TRAINED_ON_FILE
+from kagaku.data.whole_files import write_json
 from kagaku.errors import InputError
 from kagaku.models.checkpoint import CONFIG_FILE as ENCODER_FILE
 from kagaku.models.checkpoint import WEIGHTS_FILE, write_tensors

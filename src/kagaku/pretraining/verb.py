@@ -19,8 +19,9 @@ from kagaku.data.corpora.corpus import Corpus
 from kagaku.data.corpora.manifest import TRAIN, VALID
 from kagaku.data.corpora.order import CorpusOrder, MicroBatch
 from kagaku.data.corpora.sample import CorpusSample
-from kagaku.data.corpora.storage import MANIFEST, write_json
+from kagaku.data.corpora.storage import MANIFEST
 from kagaku.data.corpora.trained_on import TRAINED_ON_FILE, TrainedOn
+from kagaku.data.whole_files import write_json
 from kagaku.modalities import Modality
 from kagaku.models import Encoder, EncoderConfig, load_encoder
 from kagaku.models.checkpoint import WEIGHTS_FILE

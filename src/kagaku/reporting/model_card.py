@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from kagaku.data.schema import Target
+from kagaku.data.whole_files import write_whole
 from kagaku.reporting.results import Results, is_number, read_results
 from kagaku.reporting.tables import package_line
 from kagaku.reporting.verdict import (
@@ -41,9 +42,7 @@ def write_card(folder: Path | str) -> Path:
     """
     results = read_results(folder)
     path = results.folder / "card.md"
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(card(results), encoding="utf-8")
-    partial.replace(path)
+    write_whole(card(results), path)
     return path
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from kagaku.data.schema import Target
+from kagaku.data.whole_files import write_whole
 from kagaku.reporting.panel import Panel
 from kagaku.reporting.panels import target_panels
 from kagaku.reporting.results import Results, read_results
@@ -85,9 +86,7 @@ def write_report(folder: Path | str) -> Path:
     results = read_results(folder)
     page = render(results)
     path = results.folder / "report.html"
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
+    write_whole(page, path)
     return path
 
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from kagaku.data.whole_files import written_whole
 from kagaku.reporting.figures import BLUE, GRID, INK, VERMILION, new_axes, styled
 from kagaku.scaling.ladder import TOTAL, RunEnd
 from kagaku.scaling.results import Scaling
@@ -28,9 +29,8 @@ BEYOND = 3.0
 def draw_scaling(found: Scaling, folder: Path) -> Path:
     """Draw the figure of a ladder into a folder and return the file."""
     figure = scaling_figure(found)
-    partial = folder / f"{PNG_FILE}.partial"
-    figure.savefig(partial, format="png", dpi=150, facecolor="white")
-    partial.replace(folder / PNG_FILE)
+    with written_whole(folder / PNG_FILE) as partial:
+        figure.savefig(partial, format="png", dpi=150, facecolor="white")
     plt.close(figure)
     return folder / PNG_FILE
 

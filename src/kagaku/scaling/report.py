@@ -1,11 +1,11 @@
 """What `kagaku scaling` writes and shows: JSON, a Markdown report, and tables on screen."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kagaku.marked_page import Marks, write_whole
+from kagaku.data.whole_files import write_json, write_whole
+from kagaku.marked_page import Marks
 from kagaku.models.pretraining.scaling_fit import MIN_FRONTIER, Estimate, Exponent, LawFit
 from kagaku.models.pretraining.scaling_plan import FAR, Plan
 from kagaku.scaling.figures import PNG_FILE
@@ -51,9 +51,9 @@ def show_results(found: Scaling, folder: Path, terminal: Terminal) -> None:
 def write_results(found: Scaling, folder: Path) -> None:
     """Write the JSON file and the report, through temporary names."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / JSON_FILE, json.dumps(found.to_json(), indent=1, ensure_ascii=False))
+    write_json(found.to_json(), folder / JSON_FILE)
     text = f"# {found.recipe.name}\n\n{body(found)}\n\n![Loss against computing]({PNG_FILE})\n"
-    write_whole(folder / REPORT_FILE, text)
+    write_whole(text, folder / REPORT_FILE)
 
 
 def check_page(page: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from kagaku.data.whole_files import written_whole
 from kagaku.reporting.figures import BLUE, VERMILION, new_axes, styled
 from kagaku.speed.timing import Comparison
 
@@ -22,9 +23,9 @@ def draw_lengths(lengths: Sequence[int], found: Sequence[Comparison], folder: Pa
     figure = lengths_figure(lengths, found)
     written = []
     for name in (PNG_FILE, SVG_FILE):
-        partial = folder / f"{name}.partial"
-        figure.savefig(partial, format=name.rpartition(".")[2], dpi=150, facecolor="white")
-        written.append(partial.replace(folder / name))
+        with written_whole(folder / name) as partial:
+            figure.savefig(partial, format=name.rpartition(".")[2], dpi=150, facecolor="white")
+        written.append(folder / name)
     plt.close(figure)
     return written
 

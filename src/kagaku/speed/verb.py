@@ -5,9 +5,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from kagaku.data.corpora.storage import write_json
+from kagaku.data.whole_files import write_json, write_whole
 from kagaku.errors import InputError
-from kagaku.marked_page import write_whole
 from kagaku.outputs import check_job_folder
 from kagaku.provenance import code_fingerprint, machine, package_versions
 from kagaku.registry import did_you_mean
@@ -86,7 +85,7 @@ def run_speed(
         output / JSON_FILE,
     )
     text = body(found, machine())
-    write_whole(output / REPORT_FILE, f"# Speed and memory\n\n{text}\n")
+    write_whole(f"# Speed and memory\n\n{text}\n", output / REPORT_FILE)
     if "lengths" in found:
         measured = found["lengths"]
         draw_lengths(measured.details["lengths"], measured.comparisons, output)

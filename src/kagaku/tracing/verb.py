@@ -15,6 +15,7 @@ from kagaku.data.corpora.keys import kin_key
 from kagaku.data.corpora.signatures import SIGNED, signature
 from kagaku.data.corpora.tracing import Match, TraceIndex, indexed_modalities
 from kagaku.data.corpora.trained_on import TRAINED_ON_FILE, TrainedOn, sketch
+from kagaku.data.whole_files import written_whole
 from kagaku.embedding.verb import LISTED, source_of
 from kagaku.errors import InputError
 from kagaku.frames import storable
@@ -262,14 +263,13 @@ def to_frame(traced: Sequence[Traced]) -> pd.DataFrame:
 
 def write_traces(traced: Sequence[Traced], output: Path) -> None:
     """Write the rows of `to_frame` through a temporary name."""
-    partial = output.with_name(f"{output.name}.partial")
     frame = to_frame(traced)
-    if output.suffix == ".csv":
-        frame["steps"] = [_listed(one) for one in frame["steps"]]
-        storable(frame, with_lists=False).to_csv(partial, index=False)
-    else:
-        storable(frame).to_parquet(partial, index=False)
-    partial.replace(output)
+    with written_whole(output) as partial:
+        if output.suffix == ".csv":
+            frame["steps"] = [_listed(one) for one in frame["steps"]]
+            storable(frame, with_lists=False).to_csv(partial, index=False)
+        else:
+            storable(frame).to_parquet(partial, index=False)
 
 
 def show_traces(traced: Sequence[Traced], weights: str | None, terminal: Terminal) -> None:
