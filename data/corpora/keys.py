@@ -50,6 +50,7 @@ def value_key(modality: str, value: Any) -> int:
         parts = (value.values, value.latitudes, value.longitudes)
         content = b"".join(np.ascontiguousarray(one, dtype=np.float32).tobytes() for one in parts)
         return hashed(modality, "|".join((*value.names, *value.units)).encode() + content)
+    assert isinstance(value, np.ndarray), "a path has no content: read it first"
     pixels = np.ascontiguousarray(value)
     return hashed(modality, f"{pixels.shape}{pixels.dtype}".encode() + pixels.tobytes())
 

@@ -254,6 +254,7 @@ def trace(
     inputs: Sequence[str] | None = None,
     weights: str | Path | None = None,
     most: int = 5,
+    skip_bad_rows: bool = False,
     quiet: bool = True,
 ) -> "pd.DataFrame":
     """Return the training samples near each value: source, licence, and the steps that showed them.
@@ -271,6 +272,7 @@ def trace(
         weights: Whose training is asked for: a weights name, a release or a run folder; None takes
             the default.
         most: Most training samples for each value.
+        skip_bad_rows: Leave out rows that cannot be read, instead of stopping.
         quiet: Print nothing.
 
     Returns:
@@ -291,5 +293,6 @@ def trace(
         None if weights is None else str(weights),
         most,
         inputs,
+        skip_bad_rows,
     )
     return to_frame(trace_source(data, wishes, Terminal(quiet=quiet)))

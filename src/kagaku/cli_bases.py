@@ -203,7 +203,7 @@ def corpus_show(
 @corpus.command("index")
 def corpus_index(
     folder: Annotated[Path, typer.Argument(help="A corpus folder.")],
-    index: Annotated[
+    output: Annotated[
         Path | None, typer.Option(help="Where the index goes. Default: inside the corpus.")
     ] = None,
     n_workers: Annotated[
@@ -220,7 +220,7 @@ def corpus_index(
     """Make a corpus searchable for `kagaku trace`; stopped, it goes on."""
     from kagaku.tracing.indexing import index_corpus
 
-    index_corpus(folder, index, n_workers=n_workers, scheduler=scheduler, slurm=slurm)
+    index_corpus(folder, output, n_workers=n_workers, scheduler=scheduler, slurm=slurm)
 
 
 @app.command()
@@ -253,6 +253,9 @@ def trace(
     output: Annotated[
         Path | None, typer.Option(help="Write every match: .csv or .parquet.")
     ] = None,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Go on without rows that cannot be read.")
+    ] = False,
 ) -> None:
     """Trace values back to the training data near them: source, licence, and step."""
     from kagaku.terminal import Terminal
@@ -260,14 +263,15 @@ def trace(
         Wishes,
         check_traces_output,
         show_traces,
+        source_given,
         trace_source,
         write_traces,
     )
 
     terminal = Terminal()
     check_traces_output(output)
-    data = Path(values[0]) if len(values) == 1 and Path(values[0]).exists() else values
-    traced = trace_source(data, Wishes(corpus, index, weights, number, inputs), terminal)
+    wishes = Wishes(corpus, index, weights, number, inputs, skip_bad_rows)
+    traced = trace_source(source_given(values), wishes, terminal)
     show_traces(traced, weights, terminal)
     if output is not None:
         write_traces(traced, output)

@@ -1,6 +1,7 @@
 """From a value to the training samples near it: exactly as comparing with all of them finds."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,21 @@ from kagaku.data.corpora.encoding import encode_sample
 from kagaku.data.corpora.order import CorpusOrder, OrderConfig
 from kagaku.data.corpora.shards import EncodedSample, write_shards
 from kagaku.data.corpora.storage import save_manifest
-from kagaku.data.corpora.tracing import TraceIndex, indexed_modalities, postings
+from kagaku.data.corpora.tracing import TraceIndex, build_index, indexed_modalities, postings
 from kagaku.data.corpora.tracing import pieces as tracing_pieces
 from kagaku.data.corpora.tracing.bits import BitColumns
-from kagaku.data.corpora.tracing.features import BITS, GRAMS, image_bits, protein_grams
-from kagaku.data.corpora.tracing.likeness import COMPARE, MOST_CELLS
+from kagaku.data.corpora.tracing.features import (
+    BITS,
+    GRAMS,
+    SHARES,
+    image_bits,
+    material_shares,
+    protein_grams,
+)
+from kagaku.data.corpora.tracing.likeness import COMPARE, MOST_CELLS, SAME
 from kagaku.data.corpora.tracing.postings import Postings
 from kagaku.data.corpora.tracing.seen import SeenSteps, write_steps
+from kagaku.data.corpora.tracing.shares import ShareColumns
 from kagaku.errors import InputError
 from kagaku.modalities import MODALITIES
 
@@ -95,7 +104,7 @@ def corpus(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 @pytest.fixture(scope="module")
 def index(corpus: Corpus) -> TraceIndex:
-    return TraceIndex.build(corpus)
+    return build_index(corpus)
 
 
 def test_every_training_value_finds_itself_first(corpus: Corpus, index: TraceIndex) -> None:
@@ -105,7 +114,7 @@ def test_every_training_value_finds_itself_first(corpus: Corpus, index: TraceInd
             for name, modality in source.inputs.items():
                 best = index.find(modality, sample.inputs[name], most=1)[0]
                 assert best.is_same
-                assert best.likeness.share == pytest.approx(1.0)
+                assert best.likeness == SAME
                 there = corpus.read(source.name, best.index).inputs[name]
                 assert np.array_equal(there, sample.inputs[name])
 
@@ -200,10 +209,10 @@ def test_a_stopped_index_goes_on(corpus: Corpus, tmp_path: Path) -> None:
             yield function(task)
 
     with pytest.raises(KeyboardInterrupt):
-        TraceIndex.build(copy, run=stopped)
+        build_index(copy, run=stopped)
     with pytest.raises(InputError, match=r"has no index.*kagaku corpus index"):
         TraceIndex.open(copy)
-    index = TraceIndex.build(copy, run=counted)
+    index = build_index(copy, run=counted)
     assert computed == ["genes", "alloys", "photos"]
     assert index.find("molecule", copy.read("pairs", 0).inputs["molecule"], 1)[0].is_same
     assert not list(index.folder.glob("*.npz"))
@@ -219,7 +228,7 @@ def test_an_index_of_another_corpus_is_refused(
     )
     with pytest.raises(InputError, match="the index is of another corpus"):
         TraceIndex.open(other, index.folder)
-    mine = TraceIndex.build(other)
+    mine = build_index(other)
     with pytest.raises(InputError, match=r"no protein that could be traced.*molecule, text"):
         mine.find("protein", "MKTAYIAKQR")
 
@@ -239,12 +248,12 @@ def test_bit_columns_give_the_tanimoto_coefficient(tmp_path: Path) -> None:
 
 def test_postings_weigh_rare_grams(tmp_path: Path) -> None:
     # 0 and 1 share a gram with everybody; only 3 has the rare one.
-    grams = np.array([7] * 50 + [900, 2**32 - 1], dtype=np.uint32)
+    grams = np.array([7] * 50 + [900, 2**30 - 1], dtype=np.uint32)
     owners = np.array([*range(50), 3, 4], dtype=np.uint32)
     Postings.write(tmp_path / "some", [(grams[:20], owners[:20]), (grams[20:], owners[20:])])
     found = Postings.open(tmp_path / "some", 50)
     assert found.nearest(np.array([7, 900], dtype=np.uint32), 2)[0] == 3
-    assert found.nearest(np.array([2**32 - 1], dtype=np.uint32), 5).tolist() == [4]
+    assert found.nearest(np.array([2**30 - 1], dtype=np.uint32), 5).tolist() == [4]
     assert found.nearest(np.array([8], dtype=np.uint32), 5).tolist() == []
     assert len(found.nearest(np.array([7], dtype=np.uint32), 100)) == 50
 
@@ -258,10 +267,81 @@ def test_what_everyone_has_is_not_read(tmp_path: Path, monkeypatch: pytest.Monke
     assert sorted(found.nearest(np.array([7, 900], dtype=np.uint32), 50).tolist()) == [0, 1, 2, 3]
 
 
+def test_columns_of_shares_give_what_compositions_have_in_common(tmp_path: Path) -> None:
+    formulas = [
+        f"{a}{n}{b}{m}"
+        for a in ("Li", "Fe", "Ti", "Na")
+        for b in ("O", "S", "Cl")
+        for n in range(1, 9)
+        for m in (1, 2, 7)
+    ]
+    rows = np.stack([material_shares(one) for one in formulas])
+    ShareColumns.write(tmp_path / "some", [rows[:100], rows[100:]], len(rows), rows.shape[1])
+    columns = ShareColumns.open(tmp_path / "some")
+    for asked in ("Li5Fe1O4", "NaCl0.9Br0.1", "Al0.98Cu0.02", "C60H1"):
+        expected = np.array([COMPARE["material"](asked)(one).share for one in formulas])
+        np.testing.assert_allclose(columns.common(material_shares(asked)), expected, atol=1e-4)
+        found = columns.nearest(material_shares(asked), 3)
+        assert expected[found].tolist() == pytest.approx(sorted(expected[found])[::-1])
+        if expected.max() > 0:
+            assert expected[found[0]] == pytest.approx(expected.max(), abs=1e-4)
+        else:
+            assert len(found) == 0
+
+
+def test_short_texts_are_found_whole() -> None:
+    assert COMPARE["text"]("ascorbic acid")("It is ascorbic acid.").share == 1.0
+    assert (
+        COMPARE["text"]("acid")("It is ascorbic acid.").told
+        == '1 of 1 words verbatim, such as "acid"'
+    )
+    assert COMPARE["text"]("")("It is ascorbic acid.").share == 0.0
+
+
+def test_repeated_words_do_not_take_long() -> None:
+    start = time.perf_counter()
+    told = COMPARE["text"]("the cat sat " * 1_500)("the cat sat " * 1_500).told
+    assert time.perf_counter() - start < 5
+    assert told.startswith("4500 of 4500 words verbatim")
+
+
+def test_a_folder_with_other_things_is_refused_before_any_work(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="this is no index, and holds something else"):
+        build_index(corpus, tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_damaged_index_says_so(corpus: Corpus, tmp_path: Path) -> None:
+    build_index(corpus, tmp_path / "index")
+    (tmp_path / "index" / "protein.postings.npy").unlink()
+    (tmp_path / "index" / "text.keys.npy").write_bytes(b"no array")
+    index = TraceIndex.open(corpus, tmp_path / "index")
+    for modality, value in (("protein", "MKTAYIAKQR"), ("text", "some words")):
+        with pytest.raises(InputError, match="the index is damaged"):
+            index.find(modality, value)
+    (tmp_path / "index" / "index.json").write_text("{")
+    with pytest.raises(InputError, match=r"the index is damaged.*kagaku corpus index"):
+        TraceIndex.open(corpus, tmp_path / "index")
+
+
 def test_long_proteins_are_compared_by_words() -> None:
     long = "".join(RNG.choice(list("ACDEFGHIKLMNPQRSTVWY"), int(MOST_CELLS**0.5) + 10))
-    assert COMPARE["protein"](long)(long).told == "100% of its words of 6 residues"
-    assert COMPARE["protein"]("MKUOJX")("MKCKLX").told.startswith("100% identical")
+    n = len(long)
+    told = f"about 100% identical over {n:,} of {n:,} residues"
+    assert COMPARE["protein"](long)(long).told == told
+    changed = list(long)
+    for place in RNG.choice(n, n // 10, replace=False):
+        changed[place] = "A" if long[place] != "A" else "C"
+    longer = "".join(changed) + "G" * 40
+    assert COMPARE["protein"](long)(longer).share == pytest.approx(0.9, abs=0.03)
+    # The same pair cut to what is aligned has about the same share.
+    half = n // 2
+    assert COMPARE["protein"](long[:half])(longer[:half]).share == pytest.approx(0.9, abs=0.03)
+    assert COMPARE["protein"](long)("W" * n).told == "no 6 residues in common"
+    assert COMPARE["protein"]("MKUOJX")("MKCKLX").told == "50% identical over 6 of 6 residues"
     assert COMPARE["protein"]("WWWW")("GGGG").share == 0.0
 
 
@@ -271,19 +351,19 @@ def test_odd_values_have_features() -> None:
     assert image_bits(np.zeros((3, 4), dtype=np.uint8)).sum() == 2 * 16 * 16
     assert len(BITS["molecule"]("not a molecule")) == 1024
     assert len(GRAMS["nucleotide"]("ACGT")) == 0
-    assert COMPARE["nucleotide"]("ACGT")("ACGT").share == 0.0
+    assert COMPARE["nucleotide"]("ACGT")("ACGTA").share == 0.0
 
 
 def test_every_modality_with_features_can_be_compared() -> None:
-    assert set(indexed_modalities()) == set(COMPARE) == set(BITS) | set(GRAMS)
-    assert not set(BITS) & set(GRAMS)
+    assert sorted(indexed_modalities()) == sorted([*BITS, *SHARES, *GRAMS])  # each only once
+    assert set(indexed_modalities()) == set(COMPARE)
 
 
 def test_pieces_are_computed_one_by_one(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracing_pieces, "SAMPLES_PER_PIECE", 10)
-    index = TraceIndex.build(corpus, tmp_path / "index")
+    index = build_index(corpus, tmp_path / "index")
     for one in corpus.folder.joinpath("trace").glob("*.npy"):
         assert one.read_bytes() == (index.folder / one.name).read_bytes()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
@@ -14,6 +15,7 @@ import kagaku
 from kagaku.cli import app
 from kagaku.data.corpora import TRAIN, Corpus
 from kagaku.data.corpora.order import CorpusOrder
+from kagaku.data.corpora.sources.images import Digits
 from kagaku.errors import InputError
 from kagaku.pretraining.recipe import load_pretrain_recipe
 from kagaku.pretraining.verb import row_lengths
@@ -113,6 +115,16 @@ def test_what_cannot_be_traced_is_refused(corpus: Corpus, tmp_path: Path, sample
         kagaku.trace(samples / "climate.nc")
     with pytest.raises(InputError, match="'C1CC'"):
         kagaku.trace(["CCO", "C1CC"], inputs=["molecule"], corpus=corpus.folder)
+    left = kagaku.trace(
+        ["CCO", "C1CC"], inputs=["molecule"], corpus=corpus.folder, skip_bad_rows=True
+    )
+    assert set(left["value"]) == {"CCO"}
+    with pytest.raises(InputError, match="at least 1 training sample must be asked for, got 0"):
+        kagaku.trace(["CCO"], most=0)
+    for words, what in (("", "a value is empty"), ("nothere.csv", "there is no such file")):
+        result = CliRunner().invoke(app, ["trace", words])
+        assert isinstance(result.exception, InputError)
+        assert what in str(result.exception)
     result = CliRunner().invoke(app, ["trace", "CCO", "--output", str(tmp_path / "some.txt")])
     assert isinstance(result.exception, InputError)
 
@@ -123,12 +135,29 @@ def test_a_corpus_without_an_index_says_how_to_make_one(bench: Any, tmp_path: Pa
         kagaku.trace(["CCCO"], inputs=["molecule"], corpus=tmp_path / "corpus")
     said = told("corpus", "index", str(tmp_path / "corpus"), "--workers", "0")
     assert "Values that can be traced" in said
-    again = told("corpus", "index", str(tmp_path / "corpus"), "--index", str(tmp_path / "apart"))
+    again = told("corpus", "index", str(tmp_path / "corpus"), "--output", str(tmp_path / "apart"))
     assert "apart" in again
     table = kagaku.trace(
         ["CCCO"], inputs=["molecule"], corpus=tmp_path / "corpus", index=tmp_path / "apart"
     )
     assert table["source"].iloc[0] == "named"
+
+
+def test_a_picture_on_disk_is_known_by_its_pixels(tmp_path: Path) -> None:
+    # The corpus that kagaku-tiny learnt from has scikit-learn's digits, in grey.
+    values = [one.inputs["image"] for one in Digits({}).read()]
+    for number, one in enumerate(values[:40]):
+        PIL.Image.fromarray(one.squeeze()).save(tmp_path / f"{number}.png")
+    PIL.Image.fromarray(255 - values[0].squeeze()).save(tmp_path / "inverted.png")
+    names = [*(f"{number}.png" for number in range(40)), "inverted.png"]
+    pd.DataFrame({"image": names}).to_csv(tmp_path / "pictures.csv", index=False)
+    *told, inverted = kagaku.trace(tmp_path / "pictures.csv")["trained_on"].tolist()
+    assert told.count("yes") > 30  # the others are held out
+    assert inverted == "no"
+
+
+def test_long_sequences_are_values_and_no_files() -> None:
+    assert re.search(r"MKTAYIAKQR\S* protein no", told("trace", "MKTAYIAKQRWW" * 40))
 
 
 def test_tracing_is_timed_on_held_out_values(corpus: Corpus, bench: Any, tmp_path: Path) -> None:

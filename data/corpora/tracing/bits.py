@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt
 
+from kagaku.data.corpora.tracing.shares import largest
+
 ROWS_AT_ONCE = 8_192
 """Values that are turned into columns together; a multiple of eight, so that bytes are filled."""
 
@@ -68,15 +70,7 @@ class BitColumns:
 
     def nearest(self, bits: Bool[np.ndarray, " bit"], most: int) -> Int[np.ndarray, " found"]:
         """Return the values that are most alike, the nearest first; none that share nothing."""
-        likeness = self.likeness(bits)
-        if not len(likeness):
-            return np.zeros(0, dtype=np.int64)
-        most = min(most, len(likeness))
-        least = np.partition(likeness, len(likeness) - most)[len(likeness) - most]
-        found = np.flatnonzero((likeness >= least) & (likeness > 0))
-        order = np.argsort(-likeness[found], kind="stable")[:most]
-        nearest: np.ndarray = found[order].astype(np.int64)
-        return nearest
+        return largest(self.likeness(bits), most)
 
 
 def _put(columns: np.ndarray, sizes: np.ndarray, start: int, rows: np.ndarray) -> int:

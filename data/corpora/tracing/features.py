@@ -1,20 +1,19 @@
-"""What values are found by: sets of common bits, or grams that few values share."""
+"""What values are found by: common bits, shares of components, or grams that few values have."""
 
 import zlib
 from collections.abc import Callable, Mapping
 from functools import cache
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import PIL.Image
-from jaxtyping import Bool, UInt
+from jaxtyping import Bool, Float, UInt
 
 from kagaku.data.compositions import Composition
 from kagaku.data.corpora.keys import words
 from kagaku.data.corpora.signatures import BASES_PER_SHINGLE, WORDS_PER_SHINGLE
 from kagaku.data.crystals import Crystal
-from kagaku.data.elements import INDEX
+from kagaku.data.elements import INDEX, SYMBOLS
 from kagaku.data.formulas import parse_formula
 from kagaku.data.nucleotides import canonical_words
 from kagaku.errors import InputError
@@ -33,7 +32,9 @@ _LETTER_BITS = 5
 """Bits of a residue's letter in the number of a gram: 6 x 5 = 30."""
 
 Bits = Bool[np.ndarray, " bit"]
+Shares = Float[np.ndarray, " component"]
 Grams = UInt[np.ndarray, " gram"]
+"""Numbers below 2^30."""
 
 
 def molecule_bits(smiles: str) -> Bits:
@@ -84,15 +85,20 @@ def protein_grams(residues: str) -> Grams:
         >>> len(protein_grams("MKTAYIAKQR"))
         5
     """
+    return np.unique(protein_words(residues))
+
+
+def protein_words(residues: str) -> Grams:
+    """Return the words of six residues in their order; of a shorter sequence, all of it."""
     codes = np.frombuffer(residues.upper().encode("ascii", "replace"), dtype=np.uint8)
     codes = (codes & 31).astype(np.uint32)
     size = min(RESIDUES_PER_GRAM, len(codes))
     if not size:
         return np.zeros(0, dtype=np.uint32)
-    grams = np.zeros(len(codes) - size + 1, dtype=np.uint32)
+    found = np.zeros(len(codes) - size + 1, dtype=np.uint32)
     for place in range(size):
-        grams = (grams << np.uint32(_LETTER_BITS)) | codes[place : place + len(grams)]
-    return np.unique(grams)
+        found = (found << np.uint32(_LETTER_BITS)) | codes[place : place + len(found)]
+    return found
 
 
 def nucleotide_grams(sequence: str) -> Grams:
@@ -109,23 +115,23 @@ def text_grams(text: str) -> Grams:
     """
     found = words(text)
     runs = zip(*(found[place:] for place in range(WORDS_PER_SHINGLE)), strict=False)
-    several = {zlib.crc32(" ".join(run).encode()) for run in runs}
-    return np.array(sorted(several | {zlib.crc32(one.encode()) for one in found}), dtype=np.uint32)
+    several = {*found, *(" ".join(run) for run in runs)}
+    return np.array(sorted({zlib.crc32(one.encode()) >> 2 for one in several}), dtype=np.uint32)
 
 
-def material_grams(value: str | Crystal) -> Grams:
-    """Return a material's elements, and all pairs of them, each as one number.
+def material_shares(value: str | Crystal) -> Shares:
+    """Return the share of the atoms that each element has, in the order of the periodic table.
 
     Example:
-        >>> len(material_grams("LiFePO4"))
-        10
+        >>> material_shares("NaCl").sum()
+        1.0
     """
+    shares = np.zeros(len(SYMBOLS))
     composition = composition_of(value)
-    if composition is None:
-        return np.zeros(0, dtype=np.uint32)
-    numbers = sorted(INDEX[symbol] + 1 for symbol in composition.amounts)
-    pairs = [one * 256 + other for one, other in combinations(numbers, 2)]
-    return np.array(sorted({*numbers, *pairs}), dtype=np.uint32)
+    if composition is not None:
+        for symbol, share in composition.fractions.items():
+            shares[INDEX[symbol]] = share
+    return shares
 
 
 def composition_of(value: str | Crystal) -> Composition | None:
@@ -144,10 +150,15 @@ BITS: Mapping[str, Callable[[Any], Bits]] = {"molecule": molecule_bits, "image":
 N_BITS = {"molecule": MOLECULE_BITS, "image": 4 * IMAGE_SIDE * IMAGE_SIDE}
 """How many bits each has."""
 
+SHARES: Mapping[str, Callable[[Any], Shares]] = {"material": material_shares}
+"""By modality, what is found by the shares of its components."""
+
+N_SHARES = {"material": len(SYMBOLS)}
+"""How many components each has."""
+
 GRAMS: Mapping[str, Callable[[Any], Grams]] = {
     "protein": protein_grams,
     "nucleotide": nucleotide_grams,
     "text": text_grams,
-    "material": material_grams,
 }
 """By modality, what is found by rare grams."""

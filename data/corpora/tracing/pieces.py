@@ -10,7 +10,7 @@ import numpy as np
 
 from kagaku.data.corpora.corpus import Corpus
 from kagaku.data.corpora.keys import value_key
-from kagaku.data.corpora.tracing.features import BITS, GRAMS, N_BITS
+from kagaku.data.corpora.tracing.features import BITS, GRAMS, N_BITS, N_SHARES, SHARES
 from kagaku.data.whole_files import written_whole
 
 SAMPLES_PER_PIECE = 4_000
@@ -60,7 +60,7 @@ def compute_piece(piece: Piece) -> None:
     samples = [corpus.read(piece.source, index).inputs for index in range(piece.start, piece.stop)]
     arrays: dict[str, np.ndarray] = {}
     for number, (name, modality) in enumerate(inputs.items()):
-        if modality in BITS or modality in GRAMS:
+        if modality in {*BITS, *SHARES, *GRAMS}:
             values = [one.get(name) for one in samples]
             for kind, array in _features(modality, values).items():
                 arrays[f"{number}.{kind}"] = array
@@ -69,7 +69,7 @@ def compute_piece(piece: Piece) -> None:
 
 
 def _features(modality: str, values: list[Any]) -> dict[str, np.ndarray]:
-    """Return the keys (0 where a value is missing), and either the bits or the grams of values."""
+    """Return the keys of values (0 where one is missing), and what they are found by."""
     keys = [0 if one is None else value_key(modality, one) for one in values]
     found = {"keys": np.array(keys, dtype=np.uint64)}
     if modality in BITS:
@@ -78,6 +78,12 @@ def _features(modality: str, values: list[Any]) -> dict[str, np.ndarray]:
             if one is not None:
                 row[:] = BITS[modality](one)
         return found | {"bits": np.packbits(rows, axis=1)}
+    if modality in SHARES:
+        shares = np.zeros((len(values), N_SHARES[modality]), dtype=np.float32)
+        for row, one in zip(shares, values, strict=True):
+            if one is not None:
+                row[:] = SHARES[modality](one)
+        return found | {"shares": shares}
     grams = [
         np.zeros(0, dtype=np.uint32) if one is None else GRAMS[modality](one) for one in values
     ]
@@ -94,7 +100,7 @@ def stored(
         pieces: All of them, computed.
         corpus: What they are of.
         modality: Which values.
-        kinds: ``keys``, ``bits``, or ``grams`` and ``owners``.
+        kinds: ``keys``, ``bits``, ``shares``, or ``grams`` and ``owners``.
     """
     for source in corpus.manifest.sources:
         for number, kind in enumerate(source.inputs.values()):

@@ -12,12 +12,15 @@ from typing import BinaryIO
 import numpy as np
 from jaxtyping import Int, UInt
 
-BUCKETS = 256
-"""Slices of the grams, by their highest byte: each is sorted in memory alone."""
+BUCKETS = 64
+"""Slices of the grams, by the highest six of their thirty bits: each is sorted in memory alone."""
+
+_SLICE_BITS = np.uint64(32 + 24)
+"""Bits of a pair below those that name its slice."""
 
 MOST_READ = 50_000
 """Owners that one search looks at, those of the rarest grams first: what everyone has tells
-nothing."""
+nothing. Where even the rarest gram has more, only so many of its owners."""
 
 _OWNER_BITS = np.uint64(32)
 _OWNER = np.uint64(2**32 - 1)
@@ -77,6 +80,7 @@ class Postings:
         kept = order[np.cumsum(counts[order]) <= MOST_READ]
         if not len(kept):
             kept = order[:1]
+            ends = np.minimum(ends, starts + MOST_READ)
         if not len(kept):
             return np.zeros(0, dtype=np.int64)
         weights = np.log1p(self._n_owners / counts[kept]) * _STEPS_PER_NAT
@@ -91,7 +95,7 @@ class Postings:
 def _scatter(grams: np.ndarray, owners: np.ndarray, streams: Sequence[BinaryIO]) -> int:
     """Append pairs to the slice of their gram and return how many there were."""
     pairs = np.sort((grams.astype(np.uint64) << _OWNER_BITS) | owners.astype(np.uint64))
-    edges = np.searchsorted(pairs >> np.uint64(56), np.arange(BUCKETS + 1, dtype=np.uint64))
+    edges = np.searchsorted(pairs >> _SLICE_BITS, np.arange(BUCKETS + 1, dtype=np.uint64))
     for stream, start, end in zip(streams, edges[:-1], edges[1:], strict=True):
         pairs[start:end].tofile(stream)
     return len(pairs)

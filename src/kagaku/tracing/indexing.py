@@ -8,9 +8,9 @@ from kagaku.bases import weights_folder
 from kagaku.corpus.cluster import workers
 from kagaku.data.corpora import TRAIN, Corpus
 from kagaku.data.corpora.order import CorpusOrder
-from kagaku.data.corpora.tracing import TraceIndex
+from kagaku.data.corpora.tracing import FOLDER, TraceIndex, build_index
 from kagaku.data.corpora.tracing.seen import STEPS_FILE, SeenSteps, write_steps
-from kagaku.errors import InputError
+from kagaku.outputs import writing_alone, writing_told
 from kagaku.pretraining.recipe import load_pretrain_recipe
 from kagaku.pretraining.verb import (
     CONFIG_FILE,
@@ -41,15 +41,19 @@ def index_corpus(
         terminal: Where to tell what happens.
 
     Raises:
-        InputError: It is no corpus, or its index is of another version.
+        InputError: It is no corpus, its index is of another version, or another process is making
+            it.
     """
     terminal = terminal or Terminal()
-    corpus = Corpus.open(folder)
+    corpus = Corpus.open(folder.expanduser().resolve())  # workers may stand elsewhere
+    place = (output or corpus.folder / FOLDER).expanduser().resolve()
     with (
+        writing_alone(place),
+        writing_told(place, "index"),
         workers(n_workers, scheduler=scheduler, slurm=slurm) as run,
         terminal.progress(f"Indexing {folder}") as progress,
     ):
-        index = TraceIndex.build(corpus, output, run=run, progress=progress)
+        index = build_index(corpus, place, run=run, progress=progress)
     rows = [
         [modality, f"{len(one):,}", ", ".join(dict.fromkeys(s.source for s in one.stretches))]
         for modality, one in index.entries.items()
@@ -98,11 +102,7 @@ def steps_of(
                     order, n_samples, n_steps, kept, lambda done, all_: progress(done, all_, "")
                 )
         except OSError as error:
-            raise InputError(
-                f"the steps cannot be kept ({error.strerror})",
-                fix="Make the folder of the index writable, or build it elsewhere with --index.",
-                where=str(kept),
-            ) from None
+            return None, f"they cannot be kept beside the index ({error.strerror})"
     return SeenSteps(kept), ""
 
 

@@ -1,7 +1,7 @@
 """`kagaku trace`: from a value to the training data near it, with source, licence and step."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,20 @@ import pandas as pd
 
 from kagaku.bases import DEFAULT, weights_folder
 from kagaku.data import BadRowsError, Grid, infer_schema, parse_records, without_bad_rows
+from kagaku.data.columns import GRID_SUFFIXES
 from kagaku.data.corpora import Corpus
 from kagaku.data.corpora.keys import kin_key
 from kagaku.data.corpora.signatures import SIGNED, signature
 from kagaku.data.corpora.tracing import Match, TraceIndex, indexed_modalities
+from kagaku.data.corpora.tracing.seen import SeenSteps
 from kagaku.data.corpora.trained_on import TRAINED_ON_FILE, TrainedOn, sketch
+from kagaku.data.tables import IMAGE_SUFFIXES, TABLE_SUFFIXES
 from kagaku.data.whole_files import written_whole
 from kagaku.embedding.verb import LISTED, source_of
 from kagaku.errors import InputError
 from kagaku.frames import storable
 from kagaku.modalities.checking import check_records, make_modalities, shown
+from kagaku.modalities.image import Image, ImageConfig
 from kagaku.modalities.image_files import read_image
 from kagaku.modalities.text import ANY_LENGTH, Text, TextConfig
 from kagaku.outputs import check_ending
@@ -47,7 +51,7 @@ class Asked:
     """One value to be traced."""
 
     row: int
-    """Where it stands in its file or list, from 1."""
+    """Where it stands: the line of a file, the place in a list or DataFrame from 0."""
 
     column: str
     """The column of a table."""
@@ -56,7 +60,7 @@ class Asked:
     """Its modality."""
 
     value: Any
-    """Checked."""
+    """Checked; of an image, its path or pixels."""
 
     text: str
     """The value as a person would recognise it."""
@@ -109,8 +113,23 @@ class Wishes:
     most: int = 5
     """Most samples for each value."""
 
-    inputs: Sequence[str] | None = field(default=None)
+    inputs: Sequence[str] | None = None
     """Columns to trace, as in `kagaku.embed`; None takes all that can be traced."""
+
+    skip_bad_rows: bool = False
+    """Leave out rows that cannot be read, instead of stopping."""
+
+    def __post_init__(self) -> None:
+        """Check the number of samples.
+
+        Raises:
+            InputError: It is less than 1.
+        """
+        if self.most < 1:
+            raise InputError(
+                f"at least 1 training sample must be asked for, got {self.most}",
+                fix="Ask for 1 or more.",
+            )
 
 
 def trace_source(
@@ -127,63 +146,78 @@ def trace_source(
         InputError: A value cannot be read, there is no index or no such weights, or nothing in the
             table can be traced.
     """
-    asked = list(read_asked(data, wishes.inputs))
-    known = _known(asked, wishes.weights, terminal)
-    if wishes.corpus is None:
-        return [Traced(one, told) for one, told in zip(asked, known, strict=True)]
-    index = TraceIndex.open(Corpus.open(wishes.corpus), wishes.index)
-    steps, why_not = steps_of(index, wishes.weights, terminal)
-    if why_not:
-        terminal.say(f"At which steps samples were shown cannot be told: {why_not}.")
-    sources = {one.name: one for one in index.corpus.manifest.sources}
+    trained_on = fingerprints(wishes.weights, terminal)
+    asked = read_asked(data, wishes, terminal)
+    index, steps = None, None
+    if wishes.corpus is not None:
+        index = TraceIndex.open(Corpus.open(wishes.corpus), wishes.index)
+        steps, why_not = steps_of(index, wishes.weights, terminal)
+        if why_not:
+            terminal.say(f"At which steps samples were shown cannot be told: {why_not}.")
     traced = []
     with terminal.progress("Tracing") as progress:
-        for number, (one, told) in enumerate(zip(asked, known, strict=True)):
+        for number, one in enumerate(asked):
             progress(number, len(asked), "")
-            found = []
-            for match in index.find(one.modality, one.value, wishes.most):
-                source = sources[match.sample.source]
-                seen = None if steps is None else steps.of(source.name, match.index)
-                found.append(
-                    Found(
-                        match,
-                        source.licence,
-                        f"{source.origin} {source.version}",
-                        None if seen is None else tuple(seen.tolist()),
-                    )
-                )
-            traced.append(Traced(one, told, tuple(found)))
+            value = _content(one)
+            told = None if trained_on is None else _told(trained_on, one.modality, value)
+            matches = [] if index is None else index.find(one.modality, value, wishes.most)
+            found = tuple(_found(match, index, steps) for match in matches)
+            traced.append(Traced(one, told, found))
     return traced
 
 
+def source_given(values: Sequence[str]) -> Path | Sequence[str]:
+    """Return the table that a command's words name, or the words themselves.
+
+    Raises:
+        InputError: A word is empty, or looks like a file that is not there.
+    """
+    if any(not one.strip() for one in values):
+        raise InputError("a value is empty", fix="Give something to trace.")
+    if len(values) > 1:
+        return values
+    path = Path(values[0]).expanduser()
+    try:
+        if path.exists():
+            return values if path.suffix.lower() in IMAGE_SUFFIXES else path
+    except OSError:  # too long for the name of a file
+        return values
+    if path.suffix.lower() in (*TABLE_SUFFIXES, *IMAGE_SUFFIXES, *GRID_SUFFIXES):
+        raise InputError("there is no such file", fix="Check the path.", where=values[0])
+    return values
+
+
+def fingerprints(weights: str | None, terminal: Terminal) -> TrainedOn | None:
+    """Return what weights were trained on, as fingerprints; None where none lie beside them.
+
+    Raises:
+        InputError: There are no such weights.
+    """
+    path = weights_folder(weights) / TRAINED_ON_FILE
+    if path.is_file():
+        return TrainedOn.load(path)
+    terminal.say(f"{weights or DEFAULT} has no {TRAINED_ON_FILE} beside it.")
+    return None
+
+
 def read_asked(
-    data: "str | Path | Sequence[str] | pd.DataFrame", inputs: Sequence[str] | None
-) -> Iterator[Asked]:
-    """Yield the checked values of all columns that can be traced, row by row.
+    data: "str | Path | Sequence[str] | pd.DataFrame", wishes: Wishes, terminal: Terminal
+) -> list[Asked]:
+    """Return the checked values of all columns that can be traced, row by row.
 
     Raises:
         InputError: A value cannot be read, or no column can be traced.
     """
-    source = source_of(data)
+    source, inputs = source_of(data), wishes.inputs
     can = indexed_modalities()
     if isinstance(source, Grid):
         raise InputError(
-            "fields cannot be traced",
-            fix=f"What can: {', '.join(can)}.",
-            where=source.source,
+            "fields cannot be traced", fix=f"What can: {', '.join(can)}.", where=source.source
         )
     if inputs is not None and list(source.columns) == [LISTED]:
         inputs = [f"{LISTED}: {one}" if one in can else one for one in inputs]
     schema = infer_schema(source, targets=[], inputs=inputs)
-    records, bad = parse_records(source, schema, with_targets=False)
-    modalities = make_modalities(schema)
-    if Text.name in modalities:
-        modalities[Text.name] = Text(TextConfig(max_tokens=ANY_LENGTH))
-    checked, more = check_records(records, modalities)
-    if bad or more:
-        raise BadRowsError([*bad, *more], len(records))
-    good = without_bad_rows(checked, [])
-    columns = [one for one in schema.inputs if one.modality in can]
+    columns = tuple(one for one in schema.inputs if one.modality in can)
     if not columns:
         told = ", ".join(f"{one.column!r} is read as {one.modality}" for one in schema.inputs)
         raise InputError(
@@ -192,34 +226,50 @@ def read_asked(
             '--input "name: molecule".',
             where=source.source,
         )
-    for record, row in enumerate(good.rows.tolist()):
-        for one in columns:
-            value = good.inputs[one.name][record]
-            if value is not None:
-                text = shown(value)
-                if one.modality == "image" and isinstance(value, str):
-                    value = read_image(Path(value), 10**9)
-                yield Asked(int(row), one.column, one.modality, value, text)
+    schema = replace(schema, inputs=columns)
+    records, bad = parse_records(source, schema, with_targets=False)
+    modalities = make_modalities(schema)
+    if Text.name in modalities:
+        modalities[Text.name] = Text(TextConfig(max_tokens=ANY_LENGTH))
+    checked, more = check_records(records, modalities)
+    bad = [*bad, *more]
+    if bad and not wishes.skip_bad_rows:
+        raise BadRowsError(bad, len(records))
+    if bad:
+        n_bad = len({cell.row for cell in bad})
+        terminal.say(f"{n_bad:,} of {len(records):,} rows cannot be read and are left out.")
+    good = without_bad_rows(checked, bad)
+    return [
+        Asked(int(row), one.column, one.modality, value, shown(value))
+        for record, row in enumerate(good.rows.tolist())
+        for one in columns
+        if (value := good.inputs[one.name][record]) is not None
+    ]
 
 
-def _known(asked: Sequence[Asked], weights: str | None, terminal: Terminal) -> list[str | None]:
-    """Return what the weights' fingerprints say of each value."""
-    path = weights_folder(weights) / TRAINED_ON_FILE
-    if not path.is_file():
-        terminal.say(f"{weights or DEFAULT} has no {TRAINED_ON_FILE} beside it.")
-        return [None] * len(asked)
-    trained_on = TrainedOn.load(path)
-    return [_told(trained_on, one) for one in asked]
+def _content(asked: Asked) -> Any:
+    """Return what is compared: the pixels of a picture on disk, else the value itself."""
+    if asked.modality == Image.name and isinstance(asked.value, str | Path):
+        return read_image(Path(asked.value), ImageConfig().max_pixels)
+    return asked.value
 
 
-def _told(trained_on: TrainedOn, asked: Asked) -> str | None:
-    modality = asked.modality
+def _found(match: Match, index: TraceIndex | None, steps: SeenSteps | None) -> Found:
+    """Return a match with what the manifest and the order say of its sample."""
+    assert index is not None
+    source = index.corpus.source(match.sample.source)
+    seen = None if steps is None else tuple(steps.of(source.name, match.index).tolist())
+    return Found(match, source.licence, f"{source.origin} {source.version}", seen)
+
+
+def _told(trained_on: TrainedOn, modality: str, value: Any) -> str | None:
+    """Return what fingerprints say of a value; None where they have none of its modality."""
     if modality not in trained_on.keys:
         return None
-    if trained_on.knows(modality, [kin_key(modality, asked.value)])[0]:
+    if trained_on.knows(modality, [kin_key(modality, value)])[0]:
         return SAME
     if modality in SIGNED:
-        sketches = sketch(signature(modality, asked.value)[None])
+        sketches = sketch(signature(modality, value)[None])
         if trained_on.resembles(modality, sketches)[0]:
             return NEAR
     return NO
@@ -310,9 +360,8 @@ def check_traces_output(output: Path | None) -> None:
 
 def _row(found: Found) -> list[str]:
     match = found.match
-    how = "the same" if match.is_same else match.likeness.told
     sample = f"{match.sample.id}: {_text_of(match)}"
-    return [how, sample, found.origin, found.licence, _steps(found.steps)]
+    return [match.likeness.told, sample, found.origin, found.licence, _steps(found.steps)]
 
 
 def _short(found: Sequence[Found]) -> list[str]:
