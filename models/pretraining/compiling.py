@@ -30,8 +30,10 @@ def compile_blocks(network: nn.Module) -> int:
     """Compile each block of the backbone in place, for shapes that never change.
 
     Blocks are compiled one by one: they are alike, so their code is built once, and parameters
-    keep their names. Returns how many there are.
+    keep their names. What was compiled in this process before is forgotten, since torch stops
+    compiling a function that it has compiled for eight shapes. Returns how many there are.
     """
+    torch.compiler.reset()
     # It warns of a missing GPU each time a CPU's compiler is started.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     blocks = [module for module in network.modules() if isinstance(module, Block)]

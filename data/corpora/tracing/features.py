@@ -123,7 +123,7 @@ def material_shares(value: str | Crystal) -> Shares:
     """Return the share of the atoms that each element has, in the order of the periodic table.
 
     Example:
-        >>> material_shares("NaCl").sum()
+        >>> float(material_shares("NaCl").sum())
         1.0
     """
     shares = np.zeros(len(SYMBOLS))
