@@ -285,7 +285,8 @@ def trace(
         InputError: A value cannot be read, nothing can be traced, or there is no index or no such
             weights.
     """
-    from kagaku.tracing.verb import Wishes, to_frame, trace_source
+    from kagaku.tracing.output import to_frame
+    from kagaku.tracing.verb import Wishes, trace_source
 
     wishes = Wishes(
         None if corpus is None else Path(corpus),

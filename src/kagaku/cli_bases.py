@@ -259,14 +259,9 @@ def trace(
 ) -> None:
     """Trace values back to the training data near them: source, licence, and step."""
     from kagaku.terminal import Terminal
-    from kagaku.tracing.verb import (
-        Wishes,
-        check_traces_output,
-        show_traces,
-        source_given,
-        trace_source,
-        write_traces,
-    )
+    from kagaku.tracing.asked import source_given
+    from kagaku.tracing.output import check_traces_output, show_traces, write_traces
+    from kagaku.tracing.verb import Wishes, trace_source
 
     terminal = Terminal()
     check_traces_output(output)
