@@ -4,20 +4,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import yaml
 
 from kagaku.config_rules import boolean, choice, integer, number, optional, text, texts
+from kagaku.data.folds import SplitKind
 from kagaku.data.whole_files import write_whole
 from kagaku.errors import InputError
 from kagaku.recipe_files import read_recipe_text, syntax_error
 from kagaku.registry import did_you_mean
-
-Method = Literal["auto", "readout", "full"]
-SplitKind = Literal[
-    "auto", "random", "scaffold", "sequence", "chemical-system", "group", "time", "file"
-]
+from kagaku.science_tasks.fitting import Method
 
 DATA_INSTEAD = "Name a YAML recipe; the data file goes into its setting 'data'."
 """What to do with a file that is too large for a recipe."""
