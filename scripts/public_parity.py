@@ -14,13 +14,14 @@ from kagaku.models.public.names import token_network
 from kagaku.models.public.running import packed_ids
 
 # Blocks, width, heads and inner width. The first is whole; of the others one block each.
-# https://huggingface.co/facebook/esm2_t36_3B_UR50D/blob/main/config.json
+# https://huggingface.co/facebook/esm2_t48_15B_UR50D/blob/main/config.json
 SHAPES = {
     "ESM-2 8M": (6, 320, 20, 1280),
     "ESM-2 35M, one block": (1, 480, 20, 1920),
     "ESM-2 150M, one block": (1, 640, 20, 2560),
     "ESM-2 650M, one block": (1, 1280, 20, 5120),
     "ESM-2 3B, one block": (1, 2560, 40, 10240),
+    "ESM-2 15B, one block": (1, 5120, 40, 20480),
     "ESM-1b, one block": (1, 1280, 20, 5120),
 }
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -208,6 +210,33 @@ def test_slurm_without_its_package_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     told = r"need the package dask-jobqueue. .*kagaku\[cluster\]"
     with pytest.raises(InputError, match=told), workers(slurm=2):
         pass
+
+
+def test_slurm_jobs_are_asked_for_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    import distributed
+
+    asked: list[int] = []
+
+    class Jobs:
+        """Stands for dask-jobqueue's cluster: workers in this process in place of SLURM's jobs."""
+
+        def __enter__(self) -> "distributed.LocalCluster":
+            local: Any = distributed.LocalCluster
+            self.local = local(n_workers=0, processes=False, dashboard_address=":0")
+            self.local.scale = self.scale
+            return self.local
+
+        def scale(self, jobs: int) -> None:
+            asked.append(jobs)
+            type(self.local).scale(self.local, jobs)
+
+        def __exit__(self, *_: object) -> None:
+            self.local.close()
+
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", SimpleNamespace(SLURMCluster=Jobs))
+    with workers(slurm=3) as run:
+        assert asked == [3]
+        assert sorted(run(abs, [-1, 2, -3])) == [1, 2, 3]
 
 
 def test_packages_are_kept_in_the_users_cache(

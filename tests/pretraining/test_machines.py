@@ -15,6 +15,7 @@ CLUSTER = {"cpu": "a server's processor", "cores": 16, "memory_bytes": 2, "gpus"
 
 @pytest.fixture
 def on(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(machines, "package_versions", lambda _: {"torch": "2.9"})
     return lambda known: monkeypatch.setattr(machines, "machine", lambda: known)
 
 
@@ -28,7 +29,7 @@ def test_a_run_on_one_machine_names_it_once(on: Any, tmp_path: Path) -> None:
     for step in (0, 10, 20):
         note_machine(tmp_path, step)
     assert first_steps(tmp_path) == [0]
-    assert where_trained(tmp_path, 30) == "2 cores of a laptop's processor"
+    assert where_trained(tmp_path, 30) == "2 cores of a laptop's processor with torch 2.9"
 
 
 def test_a_run_that_moved_names_the_steps_of_each(on: Any, tmp_path: Path) -> None:
@@ -38,7 +39,8 @@ def test_a_run_that_moved_names_the_steps_of_each(on: Any, tmp_path: Path) -> No
     note_machine(tmp_path, 948)
     assert first_steps(tmp_path) == [0, 948]
     assert where_trained(tmp_path, 950) == (
-        "NVIDIA H100 (948 steps) and 2 cores of a laptop's processor (2 steps)"
+        "NVIDIA H100 with torch 2.9 (948 steps) and "
+        "2 cores of a laptop's processor with torch 2.9 (2 steps)"
     )
 
 
@@ -47,7 +49,7 @@ def test_a_call_without_a_step_is_forgotten(on: Any, tmp_path: Path) -> None:
         on(known)
         note_machine(tmp_path, 0)
     assert first_steps(tmp_path) == [0]
-    assert where_trained(tmp_path, 5) == "NVIDIA H100"
+    assert where_trained(tmp_path, 5) == "NVIDIA H100 with torch 2.9"
 
 
 def test_a_run_of_an_older_version_tells_nothing(tmp_path: Path) -> None:

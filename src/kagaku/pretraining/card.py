@@ -95,12 +95,13 @@ def _opening(
 ) -> str:
     sizes, last = recipe.backbone, provenance["machine"]
     # Runs of an older kagaku tell the last machine only.
-    device = where or ", ".join(last["gpus"]) or f"{last['cores']} cores of {last['cpu']}"
+    device = ", ".join(last["gpus"]) or f"{last['cores']} cores of {last['cpu']}"
+    place = where or f"{device} with torch {provenance['packages'].get('torch')}"
     return (
         f"One Transformer of {sizes.depth} layers and width {sizes.dim} for all modalities: "
         f"{summary['encoder_parameters']:,} parameters in the encoder, "
         f"{summary['parameters']:,} with the heads. Pretrained for {summary['steps']:,} steps on "
-        f"{summary['tokens']:,} tokens in {summary['seconds'] / 3600:.1f} hours on {device}."
+        f"{summary['tokens']:,} tokens in {summary['seconds'] / 3600:.1f} hours on {place}."
     )
 
 
@@ -171,14 +172,14 @@ def _before(folder: Path) -> str:
 def _training(
     recipe: PretrainRecipe, summary: Mapping[str, Any], provenance: Mapping[str, Any]
 ) -> str:
-    order, packages = recipe.order, provenance["packages"]
+    order = recipe.order
     tokens = order.micro_batches * order.tokens_per_micro_batch
     started = "random weights" if recipe.start is None else f"the weights of {recipe.start}"
     return (
         f"From {started}, with {recipe.optimiser.name}, {recipe.training.precision}, steps of "
         f"{tokens:,} places for tokens in rows of {order.row_length}; "
-        f"{summary['skipped_steps']} steps were skipped for their gradient. torch "
-        f"{packages.get('torch')}, rdkit {packages.get('rdkit')}. The recipe is `{CONFIG_FILE}`."
+        f"{summary['skipped_steps']} steps were skipped for their gradient. rdkit "
+        f"{provenance['packages'].get('rdkit')}. The recipe is `{CONFIG_FILE}`."
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,9 @@ def note_machine(folder: Path, first_step: int) -> None:
 
 
 def where_trained(folder: Path, steps: int) -> str:
-    """Return on what a run was trained, and how many steps on each; empty if nothing tells.
+    """Return on what and with which torch a run was trained, and how many steps on each.
+
+    Empty if nothing tells.
 
     Args:
         folder: Of the run, or of its release.
@@ -40,13 +43,15 @@ def where_trained(folder: Path, steps: int) -> str:
     """
     told = _told(folder)
     ends = [*(one["first_step"] for one in told[1:]), steps]
-    places = [
-        (", ".join(one["gpus"]) or f"{one['cores']} cores of {one['cpu']}", end - one["first_step"])
-        for one, end in zip(told, ends, strict=False)
-    ]
+    places = [(_place(one), end - one["first_step"]) for one, end in zip(told, ends, strict=False)]
     if len({place for place, _ in places}) == 1:
         return places[0][0]
     return " and ".join(f"{place} ({count:,} steps)" for place, count in places)
+
+
+def _place(told: Mapping[str, Any]) -> str:
+    device = ", ".join(told["gpus"]) or f"{told['cores']} cores of {told['cpu']}"
+    return f"{device} with torch {told['torch']}"
 
 
 def _told(folder: Path) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from kagaku.speed.timing import Comparison, spread
 MARKS = Marks("<!-- measured speed: begin -->", "<!-- measured speed: end -->")
 """Around the part of a page that the command writes."""
 
-COLUMNS = ["what", "ours", "reference", "times better [least to most]", "target", "result"]
+COLUMNS = ["part", "what", "ours", "reference", "times better [least to most]", "target", "result"]
 
 ELSEWHERE = (
     NotRun("fresh machine to first prediction", "measured by hand with `make demo`", "< 6 minutes"),
@@ -21,11 +21,14 @@ ELSEWHERE = (
 
 
 def table(found: Mapping[str, Measured]) -> Table:
-    """Return the table of all parts."""
-    rows = [comparison_row(one) for part in found.values() for one in part.comparisons]
-    missing = [one for part in found.values() for one in part.not_run]
+    """Return the table of all parts; ``--only PART`` measures the rows of one."""
+    rows = [
+        [name, *comparison_row(one)] for name, part in found.items() for one in part.comparisons
+    ]
+    missing = [(name, one) for name, part in found.items() for one in part.not_run]
     rows += [
-        [one.name, "", "", "", one.target, f"not run: {one.why}"] for one in (*missing, *ELSEWHERE)
+        [name, one.name, "", "", "", one.target, f"not run: {one.why}"]
+        for name, one in (*missing, *(("", one) for one in ELSEWHERE))
     ]
     return Table("Speed and memory", COLUMNS, rows)
 
