@@ -362,6 +362,43 @@ def test_a_killed_process_and_a_restart_give_the_same_losses(
 
 
 @pytest.mark.slow
+def test_compiled_blocks_give_the_same_losses(bench: Any, run: Path, start: Start) -> None:
+    recipe = bench.changed(compile="always")
+    process = start(recipe)  # of its own: torch's compiler raises and hides warnings
+    told = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, told
+    found = steps(Path(load_pretrain_recipe(recipe).output))
+    # Fused sums in another order, over six steps in float32.
+    pd.testing.assert_frame_equal(found, steps(run), rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_one_killed_process_ends_the_others_and_a_restart_goes_on(
+    bench: Any, run: Path, start: Start, strategy: str
+) -> None:
+    recipe = bench.changed(strategy=strategy, devices=2, save_minutes=0.0, valid_minutes=99.0)
+    folder = Path(load_pretrain_recipe(recipe).output)
+    process = start(recipe)
+    deadline = time.monotonic() + 240
+    while latest_state(folder) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    ranks = [
+        one
+        for one in psutil.Process(process.pid).children()
+        if one.environ().get("LOCAL_RANK") == "1"
+    ]
+    assert len(ranks) == 1
+    ranks[0].send_signal(signal.SIGKILL)
+    process.communicate(timeout=120)  # it must not wait for the dead one
+    assert process.returncode != 0
+    again = start(recipe)
+    told = again.communicate(timeout=300)[1]
+    assert again.returncode == 0, told
+    pd.testing.assert_frame_equal(steps(folder), steps(run), rtol=5e-4)
+
+
+@pytest.mark.slow
 def test_a_run_of_two_processes_goes_on_in_one(bench: Any, run: Path, start: Start) -> None:
     values = bench.settings()
     values["output"] = "run-shrunk"
