@@ -90,6 +90,15 @@ def test_a_benchmark_leaves_scores_answers_and_a_page(tmp_path: Path) -> None:
     assert toy["best_baseline"] == "plain"
     assert toy["methods"][2]["base"] == UNTRAINED
     assert toy["methods"][2]["versus_baseline"]["sentence"].startswith("linear-embeddings is ")
+    versus = toy["methods"][2]["versus_baselines"]
+    assert list(versus) == ["constant", "plain"]
+    assert versus["plain"] == toy["methods"][2]["versus_baseline"]
+    for name, one in versus.items():
+        scores = {method["name"]: method["scores"]["RMSE"]["mean"] for method in toy["methods"]}
+        expected = scores["linear-embeddings"] - scores[name]
+        assert one["difference"] == pytest.approx(expected)
+        assert one["low"] <= one["difference"] <= one["high"]
+    assert toy["methods"][1]["versus_baselines"]["constant"]["verdict"] == "better"
     assert toy["leaks"]["only"]["within"] == 0
     assert "was pretrained on nothing" in toy["leaks"]["only"]["note"]
     stored = json.loads((tmp_path / "bench" / "scores.json").read_text())
@@ -97,6 +106,8 @@ def test_a_benchmark_leaves_scores_answers_and_a_page(tmp_path: Path) -> None:
     page = (tmp_path / "bench" / "scoreboard.html").read_text()
     assert "How well does a &lt;b&gt;chain&lt;/b&gt; dissolve?" in page
     assert "not comparable: other data" in page
+    assert "Beside each plain baseline, on the same items: RMSE" in page
+    assert f"{versus['constant']['difference']:+.3f}" in page
     assert "Chains are made up." in page
     assert page.count("<svg") == 1
 

@@ -34,6 +34,9 @@ by chance once in 10^11 pairs. One-bit MinHash: https://doi.org/10.1145/1772690.
 
 FORMAT_VERSION = 1
 
+_SAME_QUANTITY = {"surface_temperature": "sea_surface_temperature"}
+"""Names of fields that other names of the same quantity stand for."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -62,7 +65,8 @@ class Span:
 
     def holds(self, one: Field) -> bool:
         """Return whether a field shows the same variable at the same time in the same latitudes."""
-        if self.is_simulated or one.time is None or not set(one.names) & set(self.variables):
+        both = ({_quantity(name) for name in names} for names in (one.names, self.variables))
+        if self.is_simulated or one.time is None or not set.intersection(*both):
             return False
         inside = (one.latitudes >= self.south) & (one.latitudes <= self.north)
         return bool(inside.any()) and self.first <= one.time <= self.last
@@ -230,6 +234,12 @@ def _whole(array: np.ndarray) -> np.ndarray:
     padded[:, :KEY_BYTES] = array
     keys: np.ndarray = padded.view("<u8")[:, 0].astype(np.uint64)
     return keys
+
+
+def _quantity(name: str) -> str:
+    """Return the quantity that a field's name speaks of; an anomaly tells of it as well."""
+    bare = name.removesuffix("_anomaly")
+    return _SAME_QUANTITY.get(bare, bare)
 
 
 def _span(stored: Mapping[str, Any]) -> Span:

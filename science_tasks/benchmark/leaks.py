@@ -16,12 +16,15 @@ from PIL import Image
 from kagaku.data.corpora.keys import kin_key
 from kagaku.data.corpora.signatures import SIGNED, signature
 from kagaku.data.corpora.trained_on import TrainedOn, near, sketch
-from kagaku.data.records import Field
+from kagaku.data.records import Field, Quantity
 from kagaku.science_tasks.benchmark.task import Case
 
 MOST_SIGNED = 20_000
 """Values of a part that are compared for near matches at most; of a larger part, so many that are
 spread evenly over it. A signature costs half a millisecond."""
+
+NOT_COMPARABLE = "Not compared: numbers alone, or fields without a real time, cannot be looked for."
+"""Said in place of a share."""
 
 Flags = Bool[np.ndarray, " item"]
 
@@ -84,8 +87,10 @@ def audit(case: Case, trained_on: TrainedOn | None, why_not: str = "") -> Leaks:
             learnt = _sketches(modality, _spread(train.get(column, ())))
             all_near &= _near_there(sketches[column], learnt)
         within_near |= all_near
-    if trained_on is None:
-        return Leaks(within, within_near, note=why_not)
+    if trained_on is None or not any(
+        value_is_comparable(one) for values in test.values() for one in values
+    ):
+        return Leaks(within, within_near, note=why_not or NOT_COMPARABLE)
     corpus = np.zeros(case.n_test, dtype=bool)
     close = np.zeros(case.n_test, dtype=bool)
     for column, keys in asked.items():
@@ -100,6 +105,17 @@ def audit(case: Case, trained_on: TrainedOn | None, why_not: str = "") -> Leaks:
             own = _sketches(modality, test[column]) if own is None else own
             close |= _near_there(own, trained_on.sketches.get(modality))
     return Leaks(within, within_near, corpus, corpus | close)
+
+
+def value_is_comparable(value: Any) -> bool:
+    """Return whether a value can be looked for in a corpus.
+
+    Fields are looked for by variable, place and time, so one without a time cannot be; numbers
+    alone are no identity.
+    """
+    if isinstance(value, Field):
+        return value.time is not None
+    return value is not None and not isinstance(value, Quantity)
 
 
 def _modality(column: str) -> str:

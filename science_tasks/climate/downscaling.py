@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from kagaku.science_tasks.climate.field_learning import FieldProcess, FineTuned
 from kagaku.science_tasks.climate.field_ridge import FieldRidge
 from kagaku.science_tasks.climate.forecasting import Reference, spread_of
 from kagaku.science_tasks.climate.netcdf import dataset
-from kagaku.science_tasks.climate.temperature import KEY, TRAIN_HOURS, VALID_HOURS
+from kagaku.science_tasks.climate.temperature import KEY, TRAIN_HOURS, VALID_HOURS, days_of
 from kagaku.science_tasks.climate.verification import BLOCK, field_answers, field_measures
 
 GLOBE = "climate/eraint_uvz/eraint_uvz.nc"
@@ -174,16 +174,13 @@ def read_region(source: Source) -> Mapping[str, Case]:
     with np.load(io.BytesIO(source(KEY)), allow_pickle=False) as stored:
         fields = stored["t2m"][:, :-1, :-1].astype(np.float64)
         latitudes, longitudes = stored["lat"][:-1], stored["lon"][:-1]
-        hours = stored["time_yyyymmddhh"].astype(np.int64) % 100
+        stamps = stored["time_yyyymmddhh"].astype(np.int64)
     every = np.arange(len(fields))
     first_test = TRAIN_HOURS + VALID_HOURS
     rows = Rows(every[:TRAIN_HOURS], every[first_test:], every[TRAIN_HOURS:first_test])
     what = ("air_temperature", "K")
-    return {
-        "2 m temperature": downscaling_case(
-            fields, latitudes, longitudes, hours, every // 24, rows, what
-        )
-    }
+    case = downscaling_case(fields, latitudes, longitudes, stamps % 100, every // 24, rows, what)
+    return {"2 m temperature": replace(case, times=days_of(stamps))}
 
 
 @dataclass(frozen=True)

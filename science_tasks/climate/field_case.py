@@ -65,6 +65,10 @@ class FieldCase:
     day_of_year: Float[np.ndarray, " item"] | None = None
     """Position of each item in the year, 0 to 1; None where the fields are means over years."""
 
+    times: Float[np.ndarray, " item"] | None = None
+    """When each item is, in days since 1970-01-01; None where its days are a model's own, or where
+    it is a mean over many years."""
+
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
     """By name, one value per item that goes into the answers."""
 
@@ -92,7 +96,7 @@ class FieldCase:
             (self.unit,),
             _coarser(self.latitudes, cells.shape[0]),
             _coarser(self.longitudes, cells.shape[1]),
-            None,
+            None if self.times is None else float(self.times[item]),
             season,
         )
 

@@ -71,6 +71,8 @@ class ReadOcean:
                 longitudes=ocean["TLONG"].to_numpy()[0],
                 variable="sea_surface_temperature",
                 unit="degC",
+                # The middle of each year.
+                times=(years - 1970) * 365.2425 + 182.6,
                 extra={"year": years},
             )
         return found

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from kagaku.data import area_weights
 from kagaku.data.catalogue import Source
@@ -40,16 +41,16 @@ class ReadTemperature:
         with np.load(io.BytesIO(source(KEY)), allow_pickle=False) as stored:
             fields = stored["t2m"].astype(np.float64)
             latitudes, longitudes = stored["lat"], stored["lon"]
-            hours = stored["time_yyyymmddhh"].astype(np.int64) % 100
+            stamps = stored["time_yyyymmddhh"].astype(np.int64)
         return {
-            f"{lead} h": temperature_case(fields, hours, latitudes, longitudes, lead)
+            f"{lead} h": temperature_case(fields, stamps, latitudes, longitudes, lead)
             for lead in self.leads
         }
 
 
 def temperature_case(
     fields: np.ndarray,
-    hours: np.ndarray,
+    stamps: np.ndarray,
     latitudes: np.ndarray,
     longitudes: np.ndarray,
     lead: int,
@@ -58,12 +59,12 @@ def temperature_case(
 
     Args:
         fields: Shape (time, lat, lon), K, one each hour.
-        hours: Hour of the day of each.
+        stamps: When each is, as a number of the digits yyyymmddhh.
         latitudes: Degrees north.
         longitudes: Degrees east.
         lead: In hours.
     """
-    every = np.arange(len(fields))
+    every, hours = np.arange(len(fields)), stamps % 100
     weights = np.repeat(area_weights(latitudes)[:, None], len(longitudes), axis=1)
     first_test = TRAIN_HOURS + VALID_HOURS
     rows = Rows(every[:TRAIN_HOURS], every[first_test:], every[TRAIN_HOURS:first_test])
@@ -84,7 +85,22 @@ def temperature_case(
         variable="air_temperature",
         unit="K",
         day_of_year=(58 + every / 24) / 365,  # from the first of March, which is day 59
+        times=days_of(stamps),
     )
+
+
+def days_of(stamps: np.ndarray) -> Float[np.ndarray, " item"]:
+    """Return numbers of the digits yyyymmddhh as days since 1970-01-01.
+
+    Example:
+        >>> days_of(np.array([1970010206])).tolist()
+        [1.25]
+    """
+    written = [f"{one:010d}" for one in stamps.tolist()]
+    times = [f"{one[:4]}-{one[4:6]}-{one[6:8]}T{one[8:]}" for one in written]
+    hours = np.array(times, dtype="datetime64[h]").astype(np.int64)
+    days: np.ndarray = hours / 24
+    return days
 
 
 def before(fields: np.ndarray, phase: np.ndarray, steps: int) -> FieldInput:

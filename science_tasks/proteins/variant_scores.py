@@ -6,6 +6,7 @@ has this form.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from kagaku.modalities import Modality, Tokens, pack
 from kagaku.modalities.protein import RESIDUES, Protein
 from kagaku.modalities.sequence import N_SPECIALS
 from kagaku.models.pretraining.network import MASKED, PretrainingNetwork
+from kagaku.models.public.proteins import ProteinLanguageModel
 from kagaku.science_tasks.benchmark.task import Context
 from kagaku.science_tasks.proteins.global_epistasis import BLOSUM
 from kagaku.science_tasks.proteins.residue_scales import HYDROPATHY, STANDARD, VOLUME
@@ -170,20 +172,19 @@ def window_start(length: int, position: int) -> int:
 
 
 def language_scorer(context: Context) -> Scorer:
-    """Return the scorer of the base: its own, or masked marginals of its language head.
+    """Return masked marginals of the base's language head: a public protein model's, or its own.
 
     Raises:
         InputError: The base is an encoder alone, or was not pretrained on proteins.
     """
-    base: Any = context.pretrained()
-    if hasattr(base, "score_variants"):
-        scores: Scorer = base.score_variants
-        return scores
+    told = context.reporter("hiding residues")
+    encoder = context.encoder()
+    if isinstance(encoder, ProteinLanguageModel):
+        return partial(encoder.score_variants, progress=told)
+    base = context.pretrained()
     if "protein" not in base.network.vocabularies:
         raise InputError(
             "the base was not pretrained on proteins",
             fix="Choose one that was, such as kagaku-tiny.",
         )
-    report = context.report
-    told = None if report is None else (lambda done, total: report(done, total, "hiding residues"))
     return MaskedMarginals(base.network, base.modalities["protein"], told)

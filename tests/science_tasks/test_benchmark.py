@@ -1,6 +1,7 @@
 """Benchmarks: tasks, answers that are kept, paired comparisons and the leak audit."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from sklearn.metrics import f1_score
 
 from kagaku.bases import UNTRAINED, load_base
 from kagaku.data.corpora.keys import kin_key
-from kagaku.data.corpora.trained_on import Collector, TrainedOn
+from kagaku.data.corpora.signatures import signature
+from kagaku.data.corpora.trained_on import Collector, Span, TrainedOn
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.cases import PropertyCase, labels_case, table_case
@@ -39,6 +41,7 @@ from kagaku.science_tasks.benchmark.summary import (
     summarise,
 )
 from kagaku.science_tasks.benchmark.task import Case, Context, Rows, Task, Tasks
+from kagaku.science_tasks.climate.field_case import FieldCase
 from kagaku.science_tasks.tasks import TASKS
 
 RNG = np.random.default_rng(0)
@@ -366,6 +369,54 @@ def test_near_duplicates_of_texts_are_found() -> None:
     assert np.flatnonzero(leaks.within_near).tolist() == [5]
     assert leaks.corpus is not None
     assert not leaks.corpus.any()
+
+
+def test_fields_are_found_by_variable_place_and_time() -> None:
+    years = np.arange(1980, 2000)
+    case = FieldCase(
+        truth=np.zeros((20, 2, 3)),
+        phase=np.zeros(20, dtype=np.int64),
+        inputs={},
+        weights=np.ones((2, 3)),
+        rows=Rows(np.arange(10), np.arange(10, 20)),
+        blocks=np.arange(20),
+        latitudes=np.array([0.0, 5.0]),
+        longitudes=np.array([200.0, 205.0, 210.0]),
+        variable="sea_surface_temperature",
+        unit="degC",
+        times=(years - 1970) * 365.25,
+    )
+    # A corpus with anomalies of the same quantity up to 1994.
+    span = Span("ocean", ("surface_temperature_anomaly",), -60.0, 60.0, 0.0, 24.9 * 365.25)
+    leaks = audit(case, TrainedOn({}, {}, (span,)))
+    assert leaks.corpus is not None
+    assert np.flatnonzero(leaks.corpus).tolist() == [0, 1, 2, 3, 4]  # 1990 to 1994
+    north = replace(span, south=50.0)
+    assert audit(case, TrainedOn({}, {}, (north,))).shares()["corpus"] == 0.0
+    timeless = audit(replace(case, times=None), TrainedOn({}, {}, (span,)))
+    assert timeless.corpus is None
+    assert timeless.note.startswith("Not compared: numbers alone, or fields without a real time")
+
+
+def test_near_duplicates_in_the_corpus_are_found() -> None:
+    words = np.array([f"word{i}" for i in range(400)])
+    texts = [" ".join(RNG.choice(words, 60)) for _ in range(30)]
+    bases = ["".join(RNG.choice(list("ACGT"), 400)) for _ in range(30)]
+    for modality, values, changed in (
+        ("text", texts, texts[23].replace(texts[23].split()[-1], "other")),
+        ("nucleotide", bases, bases[23][:-1] + ("A" if bases[23][-1] != "A" else "C")),
+    ):
+        table = pd.DataFrame({"x": values, "y": RNG.normal(size=30)})
+        rows = Rows(np.arange(20), np.arange(20, 30))
+        case = table_case(table, [f"x: {modality}"], "y [dimensionless]: regression", rows)
+        collector = Collector()
+        kin = np.array([[kin_key(modality, changed)]], dtype=np.uint64)
+        collector.add([modality], kin, [signature(modality, changed)[None]])
+        leaks = audit(case, collector.trained_on())
+        assert leaks.corpus is not None
+        assert leaks.corpus_near is not None
+        assert not leaks.corpus.any()
+        assert np.flatnonzero(leaks.corpus_near).tolist() == [3]
 
 
 def test_without_fingerprints_the_corpus_is_not_judged() -> None:

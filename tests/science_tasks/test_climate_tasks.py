@@ -333,9 +333,12 @@ def test_hindcasts_are_found_by_the_year_they_start_in() -> None:
 
 def test_temperature_forecasts_read_the_field_of_the_lead_before_and_a_day_before() -> None:
     fields = np.arange(744.0)[:, None, None] + np.zeros((1, 2, 2))
-    case = temperature_case(
-        fields, np.arange(744) % 24, np.array([58.0, 57.0]), np.array([0.0, 1.0]), 6
-    )
+    hours = np.arange(744)
+    stamps = 2000010100 + hours // 24 * 100 + hours % 24  # the whole of January
+    case = temperature_case(fields, stamps, np.array([58.0, 57.0]), np.array([0.0, 1.0]), 6)
+    assert case.times is not None
+    np.testing.assert_allclose(case.times - case.times[0], hours / 24, atol=1e-9)
+    assert case.times[0] == 10957  # days from 1970 to 2000
     target = int(case.rows.test[0])
     assert target == 600
     assert case.inputs["now"].values[target, 0, 0] == 594

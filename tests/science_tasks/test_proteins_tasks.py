@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from kagaku.bases import load_base, weights_folder
+from kagaku.bases import UNTRAINED, load_base, weights_folder
 from kagaku.data.catalogue import FolderSource, Source
 from kagaku.data.catalogue.own_files import NotBroughtError
 from kagaku.errors import InputError
@@ -61,9 +60,7 @@ from kagaku.science_tasks.proteins.pair_process import PairSolver, Product, prof
 from kagaku.science_tasks.proteins.proteingym import (
     ASSAYS,
     BROUGHT,
-    VariantCase,
     load_assays,
-    masked_marginals,
     read_assay,
 )
 from kagaku.science_tasks.proteins.residue_labels import (
@@ -329,16 +326,9 @@ def test_a_window_holds_the_position_and_stays_inside() -> None:
         assert start == 0 or start + 1_022 <= length
 
 
-def test_any_scorer_with_score_variants_takes_the_place_of_the_base() -> None:
-    public: Any = SimpleNamespace(score_variants=lambda _, variants: np.arange(len(variants)) * 1.0)
-    case = VariantCase(WILD_TYPE, ("K2R", "A4W"), np.array([0.1, 0.9]))
-    found = masked_marginals(case, Context(nothing, pretrained=lambda: public))
-    assert found["given"].tolist() == [0.0, 1.0]
-
-
 def test_an_encoder_alone_cannot_score_variants() -> None:
     with pytest.raises(InputError, match="the base has no heads"):
-        language_scorer(CONTEXT)
+        language_scorer(Context(lambda: load_base(UNTRAINED)))
 
 
 def reference(*assays: str) -> bytes:

@@ -8,7 +8,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from kagaku.benchmarks.scoreboard_figures import draw_scores
-from kagaku.benchmarks.tables import cell, heading, leak_sentences, mark, published_rows
+from kagaku.benchmarks.tables import (
+    PAIRED_COLUMNS,
+    cell,
+    heading,
+    leak_sentences,
+    mark,
+    paired_rows,
+    published_rows,
+)
 from kagaku.data.whole_files import write_whole
 from kagaku.reporting.figures import to_svg
 from kagaku.reporting.tables import Table
@@ -40,6 +48,9 @@ class TaskSection:
 
     scores: Table
     """Methods and measures."""
+
+    paired: Table
+    """Differences from each plain baseline on the same items."""
 
     published: Table
     """Scores of others; no rows if there are none."""
@@ -116,6 +127,11 @@ def _section(found: dict[str, Any]) -> TaskSection:
             frozenset(
                 place for place, one in enumerate(found["methods"]) if not one["is_baseline"]
             ),
+        ),
+        paired=Table(
+            tuple(PAIRED_COLUMNS),
+            tuple(tuple(row) for row in paired_rows(found)),
+            words=frozenset({0, 1, 4}),
         ),
         published=Table(
             ("model", "measure", "score", "where, and whether it is comparable"),

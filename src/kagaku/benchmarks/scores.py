@@ -44,6 +44,7 @@ def task_scores(
     methods = []
     for name in dict.fromkeys(one.method for one in summaries):
         own = [one for one in results if one.method == name]
+        versus = _versus(task, results, name)
         methods.append(
             {
                 "name": name,
@@ -58,7 +59,8 @@ def task_scores(
                 "base": own[0].base_name,
                 "chosen": sorted({one.chosen for one in own if one.chosen}),
                 "without_matches": _without(task, own, leaks),
-                "versus_baseline": _versus(task, results, name, baseline),
+                "versus_baseline": None if baseline is None else versus.get(baseline),
+                "versus_baselines": versus,
             }
         )
     return {
@@ -88,22 +90,24 @@ def task_scores(
     }
 
 
-def _versus(
-    task: Task, results: Sequence[Result], name: str, baseline: str | None
-) -> dict[str, Any] | None:
-    """Return the paired comparison with the best plain baseline by the leading measure."""
-    if baseline is None or name == baseline:
-        return None
-    found = compare_runs(
-        task.leading,
-        runs_of(results, name),
-        runs_of(results, baseline),
-        (name, baseline),
-        group=task.group,
-    )
-    if found is None:
-        return None
-    return _plain({**asdict(found), "sentence": found.sentence(task.leading.unit)})
+def _versus(task: Task, results: Sequence[Result], name: str) -> dict[str, dict[str, Any]]:
+    """Return by plain baseline the paired comparison with it, by the leading measure."""
+    ran = {one.method for one in results}
+    compared = {}
+    for baseline in task.baselines:
+        if baseline not in ran or baseline == name:
+            continue
+        found = compare_runs(
+            task.leading,
+            runs_of(results, name),
+            runs_of(results, baseline),
+            (name, baseline),
+            group=task.group,
+        )
+        if found is not None:
+            told = {**asdict(found), "sentence": found.sentence(task.leading.unit)}
+            compared[baseline] = _plain(told)
+    return compared
 
 
 def _without(

@@ -12,6 +12,9 @@ MOST_MEASURES = 3
 MOST_SPLITS = 4
 """Splits whose leaks are told one by one; of more the worst is told."""
 
+PAIRED_COLUMNS = ["method", "baseline", "difference", "95%", "method is"]
+"""Of the table of paired differences."""
+
 MOST_PUBLISHED = 6
 """Published rows that are shown; all stand in the JSON and on the page."""
 
@@ -24,7 +27,7 @@ def show_task(found: dict[str, Any], terminal: Terminal) -> None:
         title += " (a quick look at a part of the data: comparable with nothing)"
     terminal.table(
         title,
-        ["method", arrow(first), "95%", *(arrow(one) for one in others), "s"],
+        ["method", arrow(first), "95%", *(arrow(one) for one in others), "s", "MB"],
         [
             [
                 method["name"],
@@ -32,6 +35,7 @@ def show_task(found: dict[str, Any], terminal: Terminal) -> None:
                 interval(method["scores"].get(first["name"])),
                 *(mean(method["scores"].get(one["name"])) for one in others),
                 f"{method['seconds']:.1f}",
+                f"{method['peak_megabytes']:,.0f}",
             ]
             for method in found["methods"]
         ],
@@ -41,6 +45,9 @@ def show_task(found: dict[str, Any], terminal: Terminal) -> None:
         terminal.say(f"Errors are in {' and '.join(sorted(units))}.")
     for line in sentences(found):
         terminal.say(line)
+    paired = paired_rows(found)
+    if len({row[1] for row in paired}) > 1:
+        terminal.table(f"Beside each plain baseline, {first['name']}", PAIRED_COLUMNS, paired)
     published = published_rows(found)
     if published:
         terminal.table(
@@ -145,6 +152,22 @@ def _leak_words(leak: dict[str, Any]) -> str:
         if leak["corpus_near"] > leak["corpus"]:
             parts.append(f"{leak['corpus_near']:.1%} with near-duplicates")
     return ", ".join(parts)
+
+
+def paired_rows(found: dict[str, Any]) -> list[list[str]]:
+    """Return how each method that is no plain baseline differs from each that is."""
+    return [
+        [
+            method["name"],
+            baseline,
+            f"{versus['difference']:+.3f}",
+            "-" if versus["low"] is None else f"{versus['low']:+.3f} to {versus['high']:+.3f}",
+            versus["verdict"],
+        ]
+        for method in found["methods"]
+        if not method["is_baseline"]
+        for baseline, versus in method["versus_baselines"].items()
+    ]
 
 
 def published_rows(found: dict[str, Any]) -> list[list[str]]:

@@ -19,12 +19,13 @@ from kagaku.errors import InputError
 from kagaku.models.pretraining.stored import load_pretrained
 from kagaku.outputs import check_job_folder
 from kagaku.provenance import code_fingerprint, machine, package_versions
+from kagaku.public_models import public_folder
 from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.families import FAMILIES, Family
 from kagaku.science_tasks.benchmark.leaks import Leaks
 from kagaku.science_tasks.benchmark.results import Quick, Result, load_results
 from kagaku.science_tasks.benchmark.running import Cases, Plan, run_task
-from kagaku.science_tasks.benchmark.task import Task
+from kagaku.science_tasks.benchmark.task import Task, no_heads
 from kagaku.science_tasks.tasks import TASKS
 from kagaku.terminal import Terminal
 
@@ -84,7 +85,10 @@ def benchmark(
     check_job_folder(output, mark=SCORES_FILE, what="benchmark")
     source = source or dataset_source()
     base = BaseUse(
-        lambda: open_base(request.base), lambda: load_pretrained(weights_folder(request.base))
+        lambda: open_base(request.base),
+        no_heads
+        if public_folder(request.base) is not None
+        else lambda: load_pretrained(weights_folder(request.base)),
     )
     plan = Plan(
         request.methods,
