@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,6 +20,7 @@ from kagaku.science_tasks.benchmark.column_measures import share_of_counts
 from kagaku.science_tasks.benchmark.files import frame
 from kagaku.science_tasks.benchmark.measures import Measure
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Published, Task
+from kagaku.science_tasks.chemistry import molecule_sets
 from kagaku.science_tasks.chemistry.fingerprints import fingerprints, likeness
 from kagaku.science_tasks.chemistry.moleculeace_scores import SCORES
 from kagaku.science_tasks.chemistry.solubility import share_of
@@ -97,8 +99,9 @@ def generation_answers(case: GenerationCase, generated: Sequence[str]) -> pd.Dat
     ``is_first`` is 1 for the first of equal molecules, ``is_new`` for such a first one that was not
     learnt from. Of each first one, ``spread`` is 1 minus its mean Tanimoto similarity to all
     distinct ones, itself included, and ``nearest`` that to the nearest molecule of the reference;
-    0 for the others. ``fcd`` is the same in every row, as it belongs to the whole set; NaN where
-    the package ``fcd`` is not installed or too few are valid.
+    0 for the others. ``passes`` is 1 for valid ones without a PAINS alert. What belongs to the
+    whole set is the same in every row: ``fcd`` (NaN where the package ``fcd`` is not installed or
+    too few are valid), ``fragments``, ``scaffolds``, and the distance of each property.
 
     Args:
         case: What was asked.
@@ -119,8 +122,25 @@ def generation_answers(case: GenerationCase, generated: Sequence[str]) -> pd.Dat
     prints, there = fingerprints(distinct, N_BITS), fingerprints(case.reference, N_BITS)
     answers.loc[rows, "spread"] = [1 - likeness(one, prints).mean() for one in prints]
     answers.loc[rows, "nearest"] = [likeness(one, there).max() for one in prints]
-    answers["fcd"] = _distance([one for one in read if one is not None], case.reference)
+    valid = [one for one in read if one is not None]
+    answers["fcd"] = _distance(valid, case.reference)
+    for name, value in _likeness_of_sets(valid, case.reference).items():
+        answers[name] = value
+    answers["passes"] = 0.0
+    answers.loc[answers["is_valid"] > 0, "passes"] = np.array(
+        molecule_sets.without_alerts(molecule_sets.read(valid)), dtype=np.float64
+    )
     return answers
+
+
+def _likeness_of_sets(valid: Sequence[str], reference: Sequence[str]) -> dict[str, float]:
+    """Return by column how alike two sets of molecules are."""
+    both = [molecule_sets.read(one) for one in (valid, reference)]
+    return {
+        "fragments": molecule_sets.cosine(*map(molecule_sets.fragments, both)),
+        "scaffolds": molecule_sets.cosine(*map(molecule_sets.scaffolds, both)),
+        **molecule_sets.property_distances(*both),
+    }
 
 
 def _distance(valid: Sequence[str], reference: Sequence[str]) -> float:
@@ -129,12 +149,26 @@ def _distance(valid: Sequence[str], reference: Sequence[str]) -> float:
     return frechet_chemnet_distance(valid, reference)
 
 
-def _of_set(answers: pd.DataFrame) -> float:
-    return float(answers["fcd"].iloc[0])
+def _of_set(column: str, answers: pd.DataFrame) -> float:
+    return float(answers[column].iloc[0])
 
 
-FCD = Measure("FCD", _of_set, smaller_is_better=True, columns=("fcd",), is_of_set=True)
-"""Fréchet ChemNet distance of the valid ones to the reference; look at its spread over seeds."""
+def set_measure(
+    name: str, column: str, *, smaller_is_better: bool, unit: str | None = None
+) -> Measure:
+    """Return a measure that belongs to the whole set; look at its spread over seeds."""
+    return Measure(
+        name,
+        partial(_of_set, column),
+        unit=unit,
+        smaller_is_better=smaller_is_better,
+        columns=(column,),
+        is_of_set=True,
+    )
+
+
+FCD = set_measure("FCD", "fcd", smaller_is_better=True)
+"""Fréchet ChemNet distance of the valid ones to the reference."""
 
 MEASURES: tuple[Measure, ...] = (
     FCD,
@@ -143,6 +177,18 @@ MEASURES: tuple[Measure, ...] = (
     share_of_counts("novel", "is_new", "is_first"),
     share_of_counts("IntDiv", "spread", "is_first"),
     share_of_counts("SNN", "nearest", "is_first"),
+    set_measure("Frag", "fragments", smaller_is_better=False),
+    set_measure("Scaf", "scaffolds", smaller_is_better=False),
+    share_of_counts("no PAINS", "passes", "is_valid"),
+    *(
+        set_measure(
+            f"{name} distance",
+            name,
+            smaller_is_better=True,
+            unit="g/mol" if name == "weight" else None,
+        )
+        for name in molecule_sets.PROPERTIES
+    ),
 )
 
 
@@ -227,14 +273,15 @@ class Taught:
 
 # The table of MOSES' paper (https://doi.org/10.3389/fphar.2020.565644), of models trained on 1.6
 # million molecules, as in the README of https://github.com/molecularsets/moses at commit ffbc4dba:
-# valid, FCD to the test set, SNN to the test set, IntDiv.
-MOSES: dict[str, tuple[float, float, float, float]] = {
-    "CharRNN": (0.9748, 0.0732, 0.6015, 0.8562),
-    "VAE": (0.9767, 0.0990, 0.6257, 0.8558),
-    "AAE": (0.9368, 0.5555, 0.6081, 0.8557),
-    "JTN-VAE": (1.0, 0.3954, 0.5477, 0.8551),
-    "LatentGAN": (0.8966, 0.2968, 0.5371, 0.8565),
+# valid, and to the test set FCD, SNN, Frag, Scaf; IntDiv.
+MOSES: dict[str, tuple[float, ...]] = {
+    "CharRNN": (0.9748, 0.0732, 0.6015, 0.9998, 0.9242, 0.8562),
+    "VAE": (0.9767, 0.0990, 0.6257, 0.9994, 0.9386, 0.8558),
+    "AAE": (0.9368, 0.5555, 0.6081, 0.9910, 0.9022, 0.8557),
+    "JTN-VAE": (1.0, 0.3954, 0.5477, 0.9965, 0.8964, 0.8551),
+    "LatentGAN": (0.8966, 0.2968, 0.5371, 0.9986, 0.8867, 0.8565),
 }
+MOSES_MEASURES = ("valid", "FCD", "SNN", "Frag", "Scaf", "IntDiv")
 """By model, its scores; novelty there is counted against the 1.6 million."""
 
 MOSES_TABLE = (
@@ -267,7 +314,7 @@ TASKS.register(
                 differs="trained on and compared with MOSES' molecules of ZINC",
             )
             for model, values in MOSES.items()
-            for measure, value in zip(("valid", "FCD", "SNN", "IntDiv"), values, strict=True)
+            for measure, value in zip(MOSES_MEASURES, values, strict=True)
         ),
         traps=(
             "Copies of what was learnt from are the best there is by every measure but novelty: "

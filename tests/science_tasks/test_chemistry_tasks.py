@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from rdkit import Chem
+from scipy.stats import wasserstein_distance
 from torchmetrics.functional.text import bleu_score
 
 from kagaku.bases import load_base, weights_folder
@@ -42,6 +44,7 @@ from kagaku.science_tasks.chemistry.descriptions import (
 )
 from kagaku.science_tasks.chemistry.disconnections import Disconnector, explained
 from kagaku.science_tasks.chemistry.matching import WordRidge, by_chance
+from kagaku.science_tasks.chemistry.molecule_sets import PROPERTIES
 from kagaku.science_tasks.chemistry.molecule_text import Described, DescriptionCase, read_described
 from kagaku.science_tasks.chemistry.moleculeace import ALL_TARGETS, ON_CLIFFS, RMSE, potency_case
 from kagaku.science_tasks.chemistry.moleculeace_scores import MODELS, ROWS, SCORES
@@ -450,12 +453,36 @@ def test_new_molecules_are_counted_once_and_compared() -> None:
     assert found["IntDiv"] == pytest.approx(diversity)
 
 
+def test_sets_of_molecules_are_compared_by_parts_and_properties() -> None:
+    drugs = ("CC(=O)Nc1ccc(OCCN2CCCC2)cc1", "c1ccc2[nH]ccc2c1", "Cc1ccc(-c2ccncc2)cc1")
+    same = scores(
+        generation_answers(GenerationCase(("CCO",), drugs, n_wanted=3), drugs), DENOVO_MEASURES
+    )
+    assert [same["Frag"], same["Scaf"]] == pytest.approx([1, 1])
+    for name in ("logP", "QED", "SA", "weight"):
+        assert same[f"{name} distance"] == 0.0
+    # A rhodanine that reacts with all sorts of proteins, and an oil.
+    other = ("O=C1NC(=S)SC1=Cc1ccccc1", "CCCCCCCCCC")
+    found = scores(
+        generation_answers(GenerationCase(("CCO",), drugs, n_wanted=2), other), DENOVO_MEASURES
+    )
+    assert found["Frag"] < 0.1
+    assert found["Scaf"] == 0.0
+    assert found["no PAINS"] == 0.5
+    mass = PROPERTIES["weight"]
+    weights = [mass(Chem.MolFromSmiles(one)) for one in (*drugs, *other)]
+    assert weights[-1] == pytest.approx(142.28, abs=0.01)  # decane
+    assert found["weight distance"] == pytest.approx(wasserstein_distance(weights[3:], weights[:3]))
+
+
 def test_nothing_valid_gives_no_scores_but_validity() -> None:
     case = GenerationCase(("CCO",), ("CCCO",), n_wanted=2)
     found = scores(generation_answers(case, ["C1", ""]), DENOVO_MEASURES)
     assert found["valid"] == 0.0
     assert math.isnan(found["unique"])
     assert math.isnan(found["FCD"])
+    assert math.isnan(found["Frag"])
+    assert math.isnan(found["logP distance"])
 
 
 def test_counting_tokens_writes_strings_like_those_it_saw() -> None:
