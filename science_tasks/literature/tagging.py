@@ -18,6 +18,7 @@ from kagaku.science_tasks.literature.conll import OUTSIDE, Entity, Sentence, bio
 from kagaku.science_tasks.literature.crf import word_features
 from kagaku.science_tasks.literature.entities import EntityCase, entity_answers
 from kagaku.science_tasks.literature.words import (
+    BertWords,
     WordEncoder,
     batches,
     frozen_vectors,
@@ -49,7 +50,10 @@ class TaggingConfig:
     """Learning rate of the weights of features, each of which is seen seldom."""
 
     encoder_rate: float = 3e-4
-    """Learning rate of the encoder where it is trained; 3e-5 is usual for a BERT."""
+    """Learning rate of the encoder where it is trained."""
+
+    public_rate: float = 3e-5
+    """The same of a public BERT, which is larger and has read more."""
 
     token_budget: int = 1024
     """About how many tokens a batch has."""
@@ -195,7 +199,9 @@ class Training:
         if self.method.is_trained:
             assert self.encoder.network is not None
             inner = list(self.encoder.network.parameters())
-            groups.append({"params": inner, "peak": self.config.encoder_rate})
+            is_public = isinstance(self.encoder, BertWords)
+            rate = self.config.public_rate if is_public else self.config.encoder_rate
+            groups.append({"params": inner, "peak": rate})
         return groups
 
     def _modules(self) -> list[nn.Module]:

@@ -14,6 +14,7 @@ from kagaku.errors import InputError
 from kagaku.modalities import pack
 from kagaku.modalities.text import Text, text_tokenizer
 from kagaku.models import Encoder
+from kagaku.models.public import PublicEncoder
 
 Sentences = Sequence[Sequence[str]]
 """Words, by sentence."""
@@ -231,8 +232,18 @@ class FrozenPieces:
 
     @property
     def network(self) -> None:
-        """Nothing can be trained."""
+        """Nothing can be trained as it is."""
         return
+
+    def trainable(self) -> BertWords:
+        """Return the same weights as transformers reads them, which may be trained.
+
+        Raises:
+            InputError: They are in no folder of transformers' format.
+        """
+        if isinstance(self._encoder, PublicEncoder):
+            return BertWords.from_folder(self._encoder.origin.folder)
+        raise InputError("these weights cannot be trained here", fix="Use them frozen.")
 
     def tokens(self, sentence: Sequence[str]) -> int:
         """Return how many pieces a sentence has, with start and end."""
@@ -282,11 +293,8 @@ def trainable_copy(encoder: WordEncoder) -> WordEncoder:
     Raises:
         InputError: The encoder cannot be trained.
     """
-    if encoder.network is None:
-        raise InputError(
-            "these weights cannot be trained here",
-            fix="Use them frozen, or load them with transformers (`BertWords`).",
-        )
+    if isinstance(encoder, FrozenPieces):
+        encoder = encoder.trainable()
     copied = copy.deepcopy(encoder)
     assert copied.network is not None
     copied.network.train().requires_grad_(requires_grad=True)

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -268,8 +269,12 @@ def test_frozen_public_encoders_give_the_same_vectors(bert: Path) -> None:
     own = frozen_vectors(BertWords.from_folder(bert), SENTENCES)
     for one, other in zip(own, frozen_vectors(frozen, SENTENCES), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
+    trained = trainable_copy(frozen)
+    assert isinstance(trained, BertWords)
+    assert trained.network.training
+    assert all(one.requires_grad for one in trained.network.parameters())
     with pytest.raises(InputError, match="cannot be trained here"):
-        trainable_copy(frozen)
+        trainable_copy(FrozenPieces(SimpleNamespace(dim=4)))
 
 
 def test_a_sentence_longer_than_a_bert_has_seen_is_read_in_windows(bert: Path) -> None:
@@ -282,10 +287,10 @@ def test_a_sentence_longer_than_a_bert_has_seen_is_read_in_windows(bert: Path) -
 
 
 def test_entities_are_found_through_a_bert_frozen_or_trained(bert: Path) -> None:
-    context = Context(lambda: BertWords.from_folder(bert))  # type: ignore[arg-type,return-value]
+    context = Context(lambda: load_public(bert))  # as `--base FOLDER` gives it
     case = toy(56)
     for is_trained in (False, True):
-        config = TaggingConfig(epochs=3, encoder_rate=1e-3, token_budget=128)
+        config = TaggingConfig(epochs=3, public_rate=1e-3, token_budget=128)
         answers = Neural(is_trained=is_trained, config=config)(case, context)
         assert len(answers) == case.n_test
         assert answers["guessed"].sum() > 0
