@@ -85,7 +85,7 @@ class FieldCase:
     def values(self, part: str) -> Mapping[str, Sequence[Any]]:
         """Return the fields that are asked for, or learnt from, as the leak audit reads them."""
         chosen = self.rows.test if part == "test" else self.rows.learnt()
-        return {"climate": [self.as_field(self.truth[i], i) for i in chosen]}
+        return {"climate": [self.as_field(self.truth[i], i) for i in chosen.tolist()]}
 
     def as_field(self, cells: np.ndarray, item: int) -> Field:
         """Return cells at the time of an item, on the case's grid or on a coarser one over it."""

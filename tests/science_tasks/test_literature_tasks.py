@@ -1,8 +1,8 @@
 """Questions about scientific texts: entities, relations, reasons to cite, subjects, answers."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -263,6 +263,18 @@ def test_a_bert_gives_each_word_the_mean_of_its_pieces(bert: Path) -> None:
     np.testing.assert_allclose(vectors[0], wanted, atol=1e-5)  # float32, padded or not
 
 
+class Untrainable:
+    """Gives vectors of pieces, and has no folder."""
+
+    dim = 4
+
+    def encode(self, text: str) -> np.ndarray:
+        return np.zeros(len(text), dtype=np.int64)
+
+    def embed_tokens(self, texts: Sequence[str]) -> list[np.ndarray]:
+        return [np.zeros((len(one), self.dim), dtype=np.float32) for one in texts]
+
+
 def test_frozen_public_encoders_give_the_same_vectors(bert: Path) -> None:
     frozen = words_of(load_public(bert))
     assert isinstance(frozen, FrozenPieces)
@@ -274,7 +286,7 @@ def test_frozen_public_encoders_give_the_same_vectors(bert: Path) -> None:
     assert trained.network.training
     assert all(one.requires_grad for one in trained.network.parameters())
     with pytest.raises(InputError, match="cannot be trained here"):
-        trainable_copy(FrozenPieces(SimpleNamespace(dim=4)))
+        trainable_copy(FrozenPieces(Untrainable()))
 
 
 def test_a_sentence_longer_than_a_bert_has_seen_is_read_in_windows(bert: Path) -> None:

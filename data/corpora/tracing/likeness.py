@@ -6,12 +6,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt
 
 from kagaku.data.corpora.keys import words
 from kagaku.data.corpora.signatures import BASES_PER_SHINGLE, WORDS_PER_SHINGLE
 from kagaku.data.corpora.tracing.features import (
     RESIDUES_PER_GRAM,
-    Grams,
     composition_of,
     image_bits,
     nucleotide_grams,
@@ -114,7 +114,9 @@ def _aligned(own: str, other: str) -> Likeness:
     return Likeness(identities / len(own), told)
 
 
-def _estimated(n_residues: int, own: Grams, other: Grams) -> Likeness:
+def _estimated(
+    n_residues: int, own: UInt[np.ndarray, " own_word"], other: UInt[np.ndarray, " other_word"]
+) -> Likeness:
     shared = np.isin(own, other)
     places = np.flatnonzero(shared)
     if not len(places):
