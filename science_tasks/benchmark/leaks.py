@@ -88,7 +88,7 @@ def audit(case: Case, trained_on: TrainedOn | None, why_not: str = "") -> Leaks:
             all_near &= _near_there(sketches[column], learnt)
         within_near |= all_near
     if trained_on is None or not any(
-        value_is_comparable(one) for values in test.values() for one in values
+        _is_comparable(one) for values in test.values() for one in values
     ):
         return Leaks(within, within_near, note=why_not or NOT_COMPARABLE)
     corpus = np.zeros(case.n_test, dtype=bool)
@@ -107,7 +107,7 @@ def audit(case: Case, trained_on: TrainedOn | None, why_not: str = "") -> Leaks:
     return Leaks(within, within_near, corpus, corpus | close)
 
 
-def value_is_comparable(value: Any) -> bool:
+def _is_comparable(value: Any) -> bool:
     """Return whether a value can be looked for in a corpus.
 
     Fields are looked for by variable, place and time, so one without a time cannot be; numbers

@@ -124,18 +124,19 @@ def generation_answers(case: GenerationCase, generated: Sequence[str]) -> pd.Dat
     answers.loc[rows, "nearest"] = [likeness(one, there).max() for one in prints]
     valid = [one for one in read if one is not None]
     answers["fcd"] = _distance(valid, case.reference)
-    for name, value in _likeness_of_sets(valid, case.reference).items():
+    molecules = molecule_sets.read(valid)
+    for name, value in _likeness_of_sets(molecules, case.reference).items():
         answers[name] = value
     answers["passes"] = 0.0
     answers.loc[answers["is_valid"] > 0, "passes"] = np.array(
-        molecule_sets.without_alerts(molecule_sets.read(valid)), dtype=np.float64
+        molecule_sets.without_alerts(molecules), dtype=np.float64
     )
     return answers
 
 
-def _likeness_of_sets(valid: Sequence[str], reference: Sequence[str]) -> dict[str, float]:
-    """Return by column how alike two sets of molecules are."""
-    both = [molecule_sets.read(one) for one in (valid, reference)]
+def _likeness_of_sets(molecules: Sequence[Any], reference: Sequence[str]) -> dict[str, float]:
+    """Return by column how alike molecules and those of a reference are."""
+    both = [molecules, molecule_sets.read(reference)]
     return {
         "fragments": molecule_sets.cosine(*map(molecule_sets.fragments, both)),
         "scaffolds": molecule_sets.cosine(*map(molecule_sets.scaffolds, both)),
@@ -281,8 +282,10 @@ MOSES: dict[str, tuple[float, ...]] = {
     "JTN-VAE": (1.0, 0.3954, 0.5477, 0.9965, 0.8964, 0.8551),
     "LatentGAN": (0.8966, 0.2968, 0.5371, 0.9986, 0.8867, 0.8565),
 }
-MOSES_MEASURES = ("valid", "FCD", "SNN", "Frag", "Scaf", "IntDiv")
 """By model, its scores; novelty there is counted against the 1.6 million."""
+
+MOSES_MEASURES = ("valid", "FCD", "SNN", "Frag", "Scaf", "IntDiv")
+"""What the scores are, in their order."""
 
 MOSES_TABLE = (
     "https://github.com/molecularsets/moses/blob/ffbc4dbad1afddc38b0bcd0a68801b56524c3ca9/README.md"

@@ -7,6 +7,18 @@ import typer
 
 app = typer.Typer()
 
+Processes = Annotated[
+    int | None,
+    typer.Option("--workers", min=0, help="Processes. Default: one a core; 0: none beside."),
+]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Address of a running Dask scheduler to work on.")
+]
+SlurmJobs = Annotated[
+    int | None, typer.Option(min=1, help="SLURM jobs to work on, through dask-jobqueue.")
+]
+"""On whom corpora are built and indexed."""
+
 
 @app.command()
 def pretrain(
@@ -170,16 +182,9 @@ def corpus_build(
     cache: Annotated[
         Path | None, typer.Option(help="Keeps fetched packages. Default: the user's cache.")
     ] = None,
-    n_workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=0, help="Processes. Default: one a core; 0: none beside."),
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a running Dask scheduler to work on.")
-    ] = None,
-    slurm: Annotated[
-        int | None, typer.Option(min=1, help="SLURM jobs to work on, through dask-jobqueue.")
-    ] = None,
+    n_workers: Processes = None,
+    scheduler: Scheduler = None,
+    slurm: SlurmJobs = None,
 ) -> None:
     """Fetch what a recipe needs, clean it, and write shards; stopped, it goes on."""
     from kagaku.corpus.verbs import build
@@ -206,16 +211,9 @@ def corpus_index(
     output: Annotated[
         Path | None, typer.Option(help="Where the index goes. Default: inside the corpus.")
     ] = None,
-    n_workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=0, help="Processes. Default: one a core; 0: none beside."),
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a running Dask scheduler to work on.")
-    ] = None,
-    slurm: Annotated[
-        int | None, typer.Option(min=1, help="SLURM jobs to work on, through dask-jobqueue.")
-    ] = None,
+    n_workers: Processes = None,
+    scheduler: Scheduler = None,
+    slurm: SlurmJobs = None,
 ) -> None:
     """Make a corpus searchable for `kagaku trace`; stopped, it goes on."""
     from kagaku.tracing.indexing import index_corpus

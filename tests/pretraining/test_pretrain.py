@@ -338,6 +338,20 @@ def test_two_processes_give_the_losses_of_one(
     pd.testing.assert_frame_equal(found, steps(run), rtol=5e-4)
 
 
+def wait_for_a_state(folder: Path) -> None:
+    """Return when a run has saved its first state, or much too late."""
+    deadline = time.monotonic() + 240
+    while latest_state(folder) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def check_that_it_goes_on(again: "subprocess.Popen[str]", folder: Path, run: Path) -> None:
+    """Compare a run that was killed and started again with one that ran through."""
+    told = again.communicate(timeout=300)[1]
+    assert again.returncode == 0, told
+    pd.testing.assert_frame_equal(steps(folder), steps(run), rtol=5e-4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
 def test_a_killed_process_and_a_restart_give_the_same_losses(
@@ -346,19 +360,14 @@ def test_a_killed_process_and_a_restart_give_the_same_losses(
     recipe = bench.changed(strategy=strategy, devices=2, save_minutes=0.0)
     folder = Path(load_pretrain_recipe(recipe).output)
     process = start(recipe)
-    deadline = time.monotonic() + 240
-    while latest_state(folder) is None and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for_a_state(folder)
     for child in psutil.Process(process.pid).children():
         child.send_signal(signal.SIGKILL)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     assert process.returncode != 0
     assert latest_state(folder) is not None
-    again = start(recipe)
-    told = again.communicate(timeout=300)[1]
-    assert again.returncode == 0, told
-    pd.testing.assert_frame_equal(steps(folder), steps(run), rtol=5e-4)
+    check_that_it_goes_on(start(recipe), folder, run)
 
 
 @pytest.mark.slow
@@ -380,9 +389,7 @@ def test_one_killed_process_ends_the_others_and_a_restart_goes_on(
     recipe = bench.changed(strategy=strategy, devices=2, save_minutes=0.0, valid_minutes=99.0)
     folder = Path(load_pretrain_recipe(recipe).output)
     process = start(recipe)
-    deadline = time.monotonic() + 240
-    while latest_state(folder) is None and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for_a_state(folder)
     ranks = [
         one
         for one in psutil.Process(process.pid).children()
@@ -392,10 +399,7 @@ def test_one_killed_process_ends_the_others_and_a_restart_goes_on(
     ranks[0].send_signal(signal.SIGKILL)
     process.communicate(timeout=120)  # it must not wait for the dead one
     assert process.returncode != 0
-    again = start(recipe)
-    told = again.communicate(timeout=300)[1]
-    assert again.returncode == 0, told
-    pd.testing.assert_frame_equal(steps(folder), steps(run), rtol=5e-4)
+    check_that_it_goes_on(start(recipe), folder, run)
 
 
 @pytest.mark.slow

@@ -2,12 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from kagaku.data.corpora.build import Runner, run_here
+from kagaku.data.corpora.build import Progress, Runner, run_here
 from kagaku.data.corpora.corpus import Corpus
 from kagaku.data.corpora.tracing.bits import BitColumns
 from kagaku.data.corpora.tracing.entries import Entries, entries_of
@@ -24,9 +24,6 @@ from kagaku.data.corpora.tracing.postings import Postings
 from kagaku.data.corpora.tracing.shares import ShareColumns
 from kagaku.data.whole_files import write_json
 from kagaku.errors import InputError
-
-Progress = Callable[[int, int, str], None]
-"""Called with pieces done, all pieces, and what is being done."""
 
 
 def build_index(

@@ -1,7 +1,6 @@
 """The index of a corpus: from a value to the training samples near it, in milliseconds."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,8 +29,6 @@ FORMAT_VERSION = 1
 COMPARED = {"molecule": 3, "text": 3, "protein": 2, "nucleotide": 2}
 """Candidates that are read and compared for each sample that is asked for, where the index ranks
 them by something else than what is shown; 1 for the others."""
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

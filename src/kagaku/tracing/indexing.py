@@ -1,8 +1,6 @@
 """`kagaku corpus index`, and the steps at which a pretraining showed each sample of a corpus."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 from kagaku.bases import weights_folder
 from kagaku.corpus.cluster import workers
@@ -18,6 +16,7 @@ from kagaku.pretraining.verb import (
     SUMMARY_FILE,
     row_lengths,
 )
+from kagaku.run import read_json
 from kagaku.terminal import Terminal
 
 
@@ -84,10 +83,10 @@ def steps_of(
     needed = (CONFIG_FILE, PROVENANCE_FILE, SUMMARY_FILE)
     if missing := [name for name in needed if not (folder / name).is_file()]:
         return None, f"the weights have no {missing[0]} beside them"
-    identity = _read(folder / PROVENANCE_FILE).get("identity", {}).get("corpus", {})
+    identity = read_json(folder / PROVENANCE_FILE).get("identity", {}).get("corpus", {})
     if identity.get("manifest") != index.corpus.manifest.digest():
         return None, "the weights were trained on another corpus"
-    n_steps = int(_read(folder / SUMMARY_FILE)["steps"])
+    n_steps = int(read_json(folder / SUMMARY_FILE)["steps"])
     kept = index.folder / f"steps-{identity['order']}-{n_steps}"
     if not (kept / STEPS_FILE).is_file():
         recipe = load_pretrain_recipe(folder / CONFIG_FILE, {"corpus": index.corpus.folder})
@@ -104,8 +103,3 @@ def steps_of(
         except OSError as error:
             return None, f"they cannot be kept beside the index ({error.strerror})"
     return SeenSteps(kept), ""
-
-
-def _read(path: Path) -> dict[str, Any]:
-    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return stored
