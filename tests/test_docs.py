@@ -14,6 +14,7 @@ LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 # What a page names in backticks: a path with a folder, or a file of the front door.
 NAMED = re.compile(r"`(?P<path>[\w./-]+(?:/|\.(?:py|yaml|yml|toml|md|jinja|csv|json)))`")
 MADE_BY_A_RUN = {
+    "steps.csv",
     "machines.json",
     "evaluation.json",
     "predictions.parquet",

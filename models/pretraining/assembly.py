@@ -18,7 +18,7 @@ from kagaku.models.pretraining.batch import (
     ValueTargets,
 )
 from kagaku.models.pretraining.records import PretrainingRecord
-from kagaku.models.pretraining.rows import row_layout
+from kagaku.models.pretraining.rows import fixed_rows
 
 
 def assemble(
@@ -71,7 +71,7 @@ def assemble(
     numbers = np.cumsum([0, *(len(row) for row in rows)])
     return PretrainingBatch(
         packed=replace(packed, ids=ids, values=values),
-        layout=row_layout(
+        rows=fixed_rows(
             packed.record_offsets,
             _long([record.prefix_length for record in records]),
             [range(start, stop) for start, stop in pairwise(numbers)],

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kagaku.modalities import PackedBatch
-from kagaku.models.attention import Run, SegmentLayout
+from kagaku.models.pretraining.rows import FixedRows
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,8 @@ class PretrainingBatch:
     """The tokens, hidden ones already blanked, with prefix lengths: a record that is encoded in
     both directions has its whole length as prefix."""
 
-    layout: SegmentLayout
-    """Where each token stands in the fixed rows; its only run has ``n_rows`` records of
-    ``row_length`` tokens and a mask that keeps records apart."""
+    rows: FixedRows
+    """Where each token stands in the fixed rows."""
 
     masked: dict[str, TokenTargets]
     """By modality, hidden tokens of records that are encoded."""
@@ -126,7 +125,7 @@ class PretrainingBatch:
         return replace(
             self,
             packed=self.packed.to(device),
-            layout=_layout_to(self.layout, device),
+            rows=self.rows.to(device),
             masked={name: tokens(one) for name, one in self.masked.items()},
             generated={name: tokens(one) for name, one in self.generated.items()},
             reconstructed={name: values(one) for name, one in self.reconstructed.items()},
@@ -135,11 +134,3 @@ class PretrainingBatch:
             summaries={name: one.to(device) for name, one in self.summaries.items()},
             pairs=pairs,
         )
-
-
-def _layout_to(layout: SegmentLayout, device: torch.device | str) -> SegmentLayout:
-    runs = tuple(
-        Run(run.start, run.n_records, run.length, None if run.mask is None else run.mask.to(device))
-        for run in layout.runs
-    )
-    return SegmentLayout(layout.order.to(device), layout.inverse.to(device), runs)

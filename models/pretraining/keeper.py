@@ -63,6 +63,9 @@ class Report:
     peak_share: float
     """Share of the measured peak of matrix products; NaN if it is unknown."""
 
+    waiting_share: float
+    """Share of the time of the last steps in which training waited for its data."""
+
     seconds_left: float
     """Until the last step, or until the time is up if that comes first."""
 
@@ -128,6 +131,16 @@ class Keeper(lightning.Callback):
             self._validate(trainer, pl_module)
         self._pace.start()
 
+    def on_train_batch_start(
+        self,
+        trainer: lightning.Trainer,  # noqa: ARG002
+        pl_module: lightning.LightningModule,  # noqa: ARG002
+        batch: object,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Count how long the batch was waited for."""
+        self._pace.has_data()
+
     def on_train_batch_end(
         self,
         trainer: lightning.Trainer,
@@ -139,6 +152,7 @@ class Keeper(lightning.Callback):
         """Count and log a finished step, and do what is due after it."""
         assert isinstance(pl_module, Learner)
         if (outcome := pl_module.outcome) is None:
+            self._pace.wants_data()
             return
         now = time.monotonic()
         minutes = self.config.max_minutes
@@ -163,6 +177,7 @@ class Keeper(lightning.Callback):
                 self._validate(trainer, pl_module)
             self._save(trainer, pl_module)
             self._pace.resume()
+        self._pace.wants_data()
 
     def on_train_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -195,7 +210,15 @@ class Keeper(lightning.Callback):
         loss = total_loss(losses)
         skipped = int(first.is_skipped)
         self._rows.append(
-            (*place, loss, first.gradient_norm, first.learning_rate, skipped, round(speed, 1))
+            (
+                *place,
+                loss,
+                first.gradient_norm,
+                first.learning_rate,
+                skipped,
+                round(speed, 1),
+                round(self._pace.waiting_share, 4),
+            )
         )
         if self.counters.step % self.config.log_steps == 0:
             self._flush()
@@ -211,7 +234,8 @@ class Keeper(lightning.Callback):
         note = ""
         if outcome.is_skipped:
             note = f"step {step} was skipped: its gradient's norm was {outcome.gradient_norm:.3g}"
-        return Report(step, config.max_steps, loss, speed, share, max(left, 0.0), note)
+        waiting = self._pace.waiting_share
+        return Report(step, config.max_steps, loss, speed, share, waiting, max(left, 0.0), note)
 
     def _flush(self) -> None:
         """Write down what was logged since the last time."""
@@ -261,22 +285,31 @@ class Pace:
     """Steps over which the speed is averaged."""
 
     def __init__(self) -> None:
-        self._steps: list[tuple[float, int]] = []
-        self._mark = time.monotonic()
+        self._steps: list[tuple[float, int, float]] = []
+        self._mark = self._wanted = time.monotonic()
+        self._waited = 0.0
 
     def start(self) -> None:
         """Start to count now."""
-        self._mark = time.monotonic()
+        self._mark = self._wanted = time.monotonic()
+
+    def wants_data(self) -> None:
+        """Start to wait for the next batch."""
+        self._wanted = time.monotonic()
+
+    def has_data(self) -> None:
+        """End that: the batch is there, on the device where it is used."""
+        self._waited += time.monotonic() - self._wanted
 
     resume = start
 
     def step(self, n_tokens: int) -> float:
         """Take one step into account, and return tokens per second over the last ones."""
         now = time.monotonic()
-        self._steps = [*self._steps[1 - self.WINDOW :], (now - self._mark, n_tokens)]
-        self._mark = now
-        seconds = sum(one for one, _ in self._steps)
-        return sum(tokens for _, tokens in self._steps) / max(seconds, 1e-9)
+        step = (now - self._mark, n_tokens, self._waited)
+        self._steps = [*self._steps[1 - self.WINDOW :], step]
+        self._mark, self._waited = now, 0.0
+        return sum(tokens for _, tokens, _ in self._steps) / self._seconds
 
     @property
     def last_seconds(self) -> float:
@@ -286,4 +319,13 @@ class Pace:
     @property
     def seconds_per_step(self) -> float:
         """Mean time of the last steps."""
-        return sum(one for one, _ in self._steps) / max(len(self._steps), 1)
+        return self._seconds / max(len(self._steps), 1)
+
+    @property
+    def waiting_share(self) -> float:
+        """Share of the time of the last steps in which data were waited for."""
+        return min(1.0, sum(waited for _, _, waited in self._steps) / self._seconds)
+
+    @property
+    def _seconds(self) -> float:
+        return max(sum(seconds for seconds, _, _ in self._steps), 1e-9)

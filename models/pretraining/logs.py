@@ -19,11 +19,20 @@ LossKey = tuple[str, str]
 
 _PLACE = ("step", "tokens", "seconds")
 COLUMNS = {
-    STEPS_FILE: (*_PLACE, "loss", "gradient_norm", "learning_rate", "skipped", "tokens_per_second"),
+    STEPS_FILE: (
+        *_PLACE,
+        "loss",
+        "gradient_norm",
+        "learning_rate",
+        "skipped",
+        "tokens_per_second",
+        "waiting_share",
+    ),
     LOSSES_FILE: (*_PLACE, "source", "loss", "value", "micro_batches"),
     VALID_FILE: (*_PLACE, "source", "loss", "value", "micro_batches"),
 }
-"""Columns of each file; losses are means over the micro-batches that had them."""
+"""Columns of each file; losses are means over the micro-batches that had them. New columns come
+last, since a run may go on that an older version began: what it did not write is left empty."""
 
 
 class RunLog:
@@ -125,9 +134,11 @@ def _keep_until(path: Path, columns: Sequence[str], step: int) -> None:
     kept: list[list[str]] = []
     if path.is_file():
         with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream))[1:]
+            heading, *rows = list(csv.reader(stream)) or [[]]
+        missing = [""] * (len(columns) - len(heading))
         # A kill may have left half a row at the end.
-        kept = [row for row in rows if len(row) == len(columns) and int(row[0]) <= step]
+        whole = [row for row in rows if len(row) == len(heading)]
+        kept = [[*row, *missing] for row in whole if int(row[0]) <= step]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([columns, *kept])
     write_whole(text.getvalue(), path)

@@ -29,12 +29,12 @@ from kagaku.models.pretraining.prediction import (
 MASKED, GENERATED = "masked", "generated"
 """The two ways of asking for a token of a vocabulary."""
 
+RECONSTRUCTED, RETAINED = "reconstructed", "retained"
+"""The two ways of asking for reals: hidden ones, and such as are shown."""
+
 
 class PretrainingNetwork(nn.Module):
     """Encoder and heads of all objectives.
-
-    Every parameter takes part in every forward pass, if only with nothing to read, so that
-    processes that share a step agree on gradients whatever data each of them has.
 
     Args:
         encoder: What is pretrained; changed in place by training.
@@ -73,6 +73,9 @@ class PretrainingNetwork(nn.Module):
         self.log_scale = nn.Parameter(torch.full((1,), -math.log(config.temperature)))
         # Tells a token that it is to foretell the next one; never added when embeddings are made.
         self.generating = nn.Parameter(0.02 * torch.randn(dim))
+        self.is_shared = False
+        """Whether processes share a step. Then every parameter takes part in every forward pass, if
+        only with nothing to read, so that they agree on gradients whatever data each one has."""
 
     def forward(self, batch: PretrainingBatch) -> dict[str, Tensor]:
         """Return the mean loss of each objective that the batch has, by name.
@@ -84,33 +87,32 @@ class PretrainingNetwork(nn.Module):
         values.
         """
         tokens = self.encode(batch)
-        nothing = tokens[:0]
-        unasked: list[Tensor] = [self._absent(batch.packed)]
         losses: dict[str, Tensor] = {}
         for objective, asked in ((MASKED, batch.masked), (GENERATED, batch.generated)):
-            for name in self.vocabularies:
-                if name in asked:
-                    logits = self.token_logits(objective, name, tokens[asked[name].token])
-                    losses[f"{objective}/{name}"] = cross_entropy(logits, asked[name].label)
-                else:
-                    unasked.append(self.token_logits(objective, name, nothing))
-        unasked += self._reconstruct(batch, tokens, losses)
-        if self.descriptor_head is not None:
-            if batch.descriptors is not None:
-                predicted = self.predict_descriptors(batch.packed, tokens, batch.descriptors)
-                losses["descriptors"] = descriptor_loss(predicted, batch.descriptors.values)
-            else:
-                unasked.append(self.descriptor_head(nothing))
-        for name, summary_head in self.summary_heads.items():
-            if (wanted := batch.summaries.get(name)) is not None:
-                found = self.predict_summaries(name, batch.packed, tokens, wanted)
-                losses[f"summaries/{name}"] = descriptor_loss(found, wanted.values)
-            else:
-                unasked.append(summary_head(nothing))
-        unasked.append(self._align(batch, tokens, losses))
-        if losses:
-            first = next(iter(losses))
-            losses[first] = losses[first] + sum(one.sum() for one in unasked)
+            for name, wanted in asked.items():
+                logits = self.token_logits(objective, name, tokens[wanted.token])
+                losses[f"{objective}/{name}"] = cross_entropy(logits, wanted.label)
+        # A state that still tells what was shown keeps the value's content, not only what helps to
+        # guess at what is hidden beside it.
+        for objective, given in ((RECONSTRUCTED, batch.reconstructed), (RETAINED, batch.retained)):
+            for name, patches in given.items():
+                found = self.value_heads[name](tokens[patches.token])
+                loss = reconstruction_loss(found, patches.values, patches.weights)
+                losses[f"{objective}/{name}"] = loss
+        if batch.descriptors is not None and self.descriptor_head is not None:
+            predicted = self.predict_descriptors(batch.packed, tokens, batch.descriptors)
+            losses["descriptors"] = descriptor_loss(predicted, batch.descriptors.values)
+        for name, one in batch.summaries.items():
+            if name in self.summary_heads:
+                found = self.predict_summaries(name, batch.packed, tokens, one)
+                losses[f"summaries/{name}"] = descriptor_loss(found, one.values)
+        if batch.pairs is not None:
+            first, second = self.project_pairs(batch.packed, tokens, batch.pairs)
+            name = "-".join(batch.pairs.modalities)
+            losses[f"aligned/{name}"] = alignment_loss(first, second, self.log_scale.exp())
+        if losses and self.is_shared:
+            first_name = next(iter(losses))
+            losses[first_name] = losses[first_name] + self._unasked(batch, tokens)
         return losses
 
     def total(self, losses: Mapping[str, Tensor]) -> Float[Tensor, ""]:
@@ -134,7 +136,7 @@ class PretrainingNetwork(nn.Module):
         embedded = self.encoder.embed_tokens(packed)
         asked = _is_generated(packed).to(embedded.dtype).unsqueeze(1)
         embedded = embedded + asked * self.generating.to(embedded.dtype)
-        tokens: Tensor = self.encoder.backbone(embedded, packed.position, batch.layout)
+        tokens: Tensor = self.encoder.backbone(embedded, packed.position, batch.rows.layout())
         return tokens
 
     def token_logits(
@@ -186,52 +188,35 @@ class PretrainingNetwork(nn.Module):
         second: Tensor = self.projections[two](pooled[pairs.second, 0])
         return first, second
 
-    def _reconstruct(
-        self, batch: PretrainingBatch, tokens: Float[Tensor, "token dim"], losses: dict[str, Tensor]
-    ) -> list[Tensor]:
-        """Add the losses of hidden and of shown reals; return what unasked heads make of nothing.
-
-        A state that still tells what was shown keeps the value's content, not only what helps to
-        guess at what is hidden beside it.
-        """
-        unasked = []
-        for name, head in self.value_heads.items():
-            asked = {"reconstructed": batch.reconstructed, "retained": batch.retained}
-            given = {objective: one[name] for objective, one in asked.items() if name in one}
-            for objective, patches in given.items():
-                found = head(tokens[patches.token])
-                loss = reconstruction_loss(found, patches.values, patches.weights)
-                losses[f"{objective}/{name}"] = loss
-            if not given:
-                unasked.append(head(tokens[:0]))
-        return unasked
-
-    def _align(
-        self, batch: PretrainingBatch, tokens: Float[Tensor, "token dim"], losses: dict[str, Tensor]
+    def _unasked(
+        self, batch: PretrainingBatch, tokens: Float[Tensor, "token dim"]
     ) -> Float[Tensor, ""]:
-        """Add the contrastive loss if there are pairs; return 0 with a graph of what was unused."""
-        pairs = batch.pairs
-        used = () if pairs is None else pairs.modalities
-        if pairs is not None:
-            scale = self.log_scale.exp()
-            first, second = self.project_pairs(batch.packed, tokens, pairs)
-            losses[f"aligned/{'-'.join(used)}"] = alignment_loss(first, second, scale)
-        unused = [self.log_scale[:0].sum()]
-        for name, projection in self.projections.items():
-            if name not in used:
-                unused.append(projection(tokens[:0].float()).sum())
-        return torch.stack(unused).sum()
-
-    def _absent(self, packed: PackedBatch) -> Float[Tensor, ""]:
-        """Return 0, with a graph to the embedders of modalities that the batch does not have."""
-        device, total = packed.position.device, self.generating.new_zeros(())
+        """Return 0, with a graph to all that the batch has nothing for."""
+        nothing, packed, pairs = tokens[:0], batch.packed, batch.pairs
+        made: list[Tensor] = [self.log_scale[:0]]
         for name, embedder in self.encoder.embedders.items():
             if name not in packed.modalities:
-                none = no_tokens(name)
-                ids = torch.from_numpy(none.ids).to(device)
-                values = torch.from_numpy(none.values).to(device)
-                total = total + embedder(ids, values).sum()
-        return total
+                none, device = no_tokens(name), packed.position.device
+                ids, values = torch.from_numpy(none.ids), torch.from_numpy(none.values)
+                made.append(embedder(ids.to(device), values.to(device)))
+        for objective, asked in ((MASKED, batch.masked), (GENERATED, batch.generated)):
+            made += [
+                self.token_logits(objective, name, nothing)
+                for name in self.vocabularies
+                if name not in asked
+            ]
+        for name, head in self.value_heads.items():
+            if name not in batch.reconstructed and name not in batch.retained:
+                made.append(head(nothing))
+        if batch.descriptors is None and self.descriptor_head is not None:
+            made.append(self.descriptor_head(nothing))
+        for name, head in self.summary_heads.items():
+            if name not in batch.summaries:
+                made.append(head(nothing))
+        for name, projection in self.projections.items():
+            if pairs is None or name not in pairs.modalities:
+                made.append(projection(nothing.float()))
+        return torch.stack([one.sum() for one in made]).sum()
 
 
 def _pooled(

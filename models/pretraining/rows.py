@@ -6,22 +6,70 @@ mask, do not. The few places left empty at the end of rows are computed and thro
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from kagaku.models.attention import Run, SegmentLayout
 
+NO_RECORD = -1
+"""In place of a record's number where a row is empty."""
 
-def row_layout(
+
+@dataclass(frozen=True)
+class FixedRows:
+    """Where each token of a packed batch stands in rows of one length.
+
+    A worker process makes it. Who may look at whom follows from it, and is written down only on the
+    device that attends: that is one truth value per pair of places, 85 times as large.
+    """
+
+    order: Int[Tensor, " place"]
+    """The token of the packed stream that stands at each place; 0 at empty ones."""
+
+    inverse: Int[Tensor, " token"]
+    """The place of each token of the packed stream."""
+
+    record: Int[Tensor, "row slot"]
+    """Number of the record that stands at each place; `NO_RECORD` at empty ones."""
+
+    within: Int[Tensor, "row slot"]
+    """How many tokens of its record come before it."""
+
+    prefix: Int[Tensor, "row slot"]
+    """How many leading tokens of its record all of them may look at."""
+
+    def to(self, device: torch.device | str) -> "FixedRows":
+        """Return the same rows on another device."""
+        parts = (self.order, self.inverse, self.record, self.within, self.prefix)
+        return FixedRows(*(one.to(device) for one in parts))
+
+    def layout(self) -> SegmentLayout:
+        """Return the layout by which the backbone attends: one run, with a mask."""
+        n_rows, row_length = self.record.shape
+        run = Run(0, n_rows, row_length, self.mask().unsqueeze(1))
+        return SegmentLayout(self.order, self.inverse, (run,))
+
+    def mask(self) -> Bool[Tensor, "row query key"]:
+        """Return which place may look at which; empty ones look at themselves."""
+        mask = self.within[:, None, :] <= self.within[:, :, None]
+        mask |= (self.within < self.prefix)[:, None, :]
+        mask &= self.record[:, :, None] == self.record[:, None, :]
+        mask &= (self.record != NO_RECORD)[:, None, :]
+        mask.diagonal(dim1=1, dim2=2).fill_(value=True)
+        return mask
+
+
+def fixed_rows(
     record_offsets: Int[Tensor, " record_plus_one"],
     prefix_lengths: Int[Tensor, " record"],
     rows: Sequence[Sequence[int]],
     row_length: int,
-) -> SegmentLayout:
-    """Return the layout that puts each record of a packed batch into its row.
+) -> FixedRows:
+    """Return where each token of a packed batch stands when its records are laid in rows.
 
     Args:
         record_offsets: Where each record starts; see `PackedBatch.record_offsets`.
@@ -36,7 +84,7 @@ def row_layout(
     order = np.zeros(n_places, dtype=np.int64)
     inverse = np.zeros(int(offsets[-1]), dtype=np.int64)
     # Narrow integers, since the mask compares each with all others of its row.
-    segment = np.full(n_places, -1, dtype=np.int32)
+    record_at = np.full(n_places, NO_RECORD, dtype=np.int32)
     within = np.zeros(n_places, dtype=np.int32)
     prefix = np.zeros(n_places, dtype=np.int32)
     for number, records in enumerate(rows):
@@ -47,26 +95,13 @@ def row_layout(
             assert stop <= (number + 1) * row_length
             order[place:stop] = np.arange(offsets[record], offsets[record + 1])
             inverse[offsets[record] : offsets[record + 1]] = np.arange(place, stop)
-            segment[place:stop] = record
+            record_at[place:stop] = record
             within[place:stop] = np.arange(length)
             prefix[place:stop] = int(prefix_lengths[record])
             place = stop
-    mask = _mask(*(one.reshape(len(rows), row_length) for one in (segment, within, prefix)))
-    run = Run(0, len(rows), row_length, torch.from_numpy(mask).unsqueeze(1))
-    return SegmentLayout(torch.from_numpy(order), torch.from_numpy(inverse), (run,))
-
-
-def _mask(
-    segment: Int[np.ndarray, "row place"],
-    within: Int[np.ndarray, "row place"],
-    prefix: Int[np.ndarray, "row place"],
-) -> np.ndarray:
-    """Return which place may look at which, bool (row, query, key); empty ones at themselves."""
-    is_prefix = (within < prefix)[:, None, :]
-    mask = within[:, None, :] <= within[:, :, None]
-    mask |= is_prefix
-    mask &= segment[:, :, None] == segment[:, None, :]
-    mask &= (segment >= 0)[:, None, :]
-    places = np.arange(segment.shape[1])
-    mask[:, places, places] = True
-    return mask
+    shape = (len(rows), row_length)
+    return FixedRows(
+        torch.from_numpy(order),
+        torch.from_numpy(inverse),
+        *(torch.from_numpy(one.reshape(shape)) for one in (record_at, within, prefix)),
+    )

@@ -202,6 +202,7 @@ def pretrain(
     check_world_size(data.order.config.micro_batches, trainer.world_size)
     device = trainer.strategy.root_device
     _compile(network, config, device, watcher)
+    network.is_shared = trainer.world_size > 1
     learner = Learner(
         network,
         optimiser,

@@ -297,7 +297,7 @@ def test_pairs_are_two_records_in_one_row_that_do_not_see_each_other() -> None:
     assert batch.n_samples == 12
     assert batch.packed.n_records == 24
     assert (batch.packed.column == 0).all()
-    mask = batch.layout.runs[0].mask
+    mask = batch.rows.layout().runs[0].mask
     assert mask is not None
     first = int(batch.packed.record_offsets[1])
     assert not mask[0, 0, :first, first:].any()

@@ -28,7 +28,7 @@ from kagaku.models import BackboneConfig, Encoder, EncoderConfig
 from kagaku.models.pretraining import outliers, throughput, training
 from kagaku.models.pretraining.averaging import WeightAverage
 from kagaku.models.pretraining.composing import Composer
-from kagaku.models.pretraining.keeper import Report
+from kagaku.models.pretraining.keeper import Pace, Report
 from kagaku.models.pretraining.learner import Learner, forget_unasked
 from kagaku.models.pretraining.loader import (
     MicroBatches,
@@ -145,7 +145,7 @@ def run(
 
 def steps(folder: Path) -> pd.DataFrame:
     table = pd.read_csv(folder / "steps.csv")
-    return table.drop(columns=["seconds", "tokens_per_second"])
+    return table.drop(columns=["seconds", "tokens_per_second", "waiting_share"])
 
 
 @pytest.fixture(scope="module")
@@ -560,6 +560,33 @@ def test_reports_tell_speed_and_time_left(tmp_path: Path) -> None:
     assert all(one.tokens_per_second > 0 and 0 < one.peak_share < 1 for one in told)
     assert told[0].seconds_left <= 600
     assert told[-1].seconds_left == 0
+    assert pd.read_csv(tmp_path / "steps.csv")["waiting_share"].between(0, 1).all()
+
+
+def test_waiting_for_data_is_told_from_working(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("kagaku.models.pretraining.keeper.time.monotonic", lambda: now)
+    pace = Pace()
+    for _ in range(2):
+        for waited, worked in ((3.0, 1.0), (1.0, 5.0)):
+            pace.wants_data()
+            now += waited
+            pace.has_data()
+            now += worked
+        assert pace.step(100) == pytest.approx(10)
+        assert pace.waiting_share == pytest.approx(0.4)
+
+
+def test_a_run_that_an_older_version_began_keeps_its_steps(
+    whole: tuple[Path, Outcome], tmp_path: Path
+) -> None:
+    run(tmp_path, replace(QUICK, max_minutes=0.0))
+    table = pd.read_csv(tmp_path / "steps.csv").drop(columns="waiting_share")
+    table.to_csv(tmp_path / "steps.csv", index=False)
+    run(tmp_path)
+    pd.testing.assert_frame_equal(steps(tmp_path), steps(whole[0]), rtol=1e-5)
+    waited = pd.read_csv(tmp_path / "steps.csv")["waiting_share"]
+    assert waited.isna().tolist() == [True] * len(table) + [False] * (len(waited) - len(table))
 
 
 def test_a_learner_without_a_trainer_keeps_plain_weights() -> None:

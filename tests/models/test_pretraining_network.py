@@ -15,14 +15,14 @@ from kagaku.data.corpora.manifest import DescriptorScale
 from kagaku.data.records import Field, Quantity
 from kagaku.errors import InputError
 from kagaku.models import BackboneConfig, Encoder, EncoderConfig, load_encoder
-from kagaku.models.attention import segment_layout
+from kagaku.models.attention import SegmentLayout, segment_layout
 from kagaku.models.pretraining.batch import PretrainingBatch
 from kagaku.models.pretraining.composing import Composer
 from kagaku.models.pretraining.fitting import fit_pretraining_modalities
 from kagaku.models.pretraining.losses import alignment_loss, descriptor_loss, reconstruction_loss
 from kagaku.models.pretraining.network import PretrainingNetwork
 from kagaku.models.pretraining.objectives import ObjectiveConfig
-from kagaku.models.pretraining.rows import row_layout
+from kagaku.models.pretraining.rows import FixedRows, fixed_rows
 from kagaku.models.pretraining.stored import load_pretrained, save_pretrained
 
 SMALL = BackboneConfig(dim=32, depth=2, heads=2, hidden=48)
@@ -121,12 +121,16 @@ def test_rows_change_no_loss(network: PretrainingNetwork, source: str, aligned: 
     assert expected
     n_records = batch.packed.n_records
     shuffled = np.random.default_rng(1).permutation(n_records)
-    layouts = [
-        segment_layout(offsets, prefix),
-        row_layout(offsets, prefix, [shuffled[::2].tolist(), shuffled[1::2].tolist()], 1_024),
-    ]
-    for layout in layouts:
-        losses = plain(network(replace(batch, layout=layout)))
+    in_two = [shuffled[::2].tolist(), shuffled[1::2].tolist()]
+
+    class Stream(FixedRows):
+        """The records one after another, without rows."""
+
+        def layout(self) -> SegmentLayout:
+            return segment_layout(offsets, prefix)
+
+    for rows in (Stream(**vars(batch.rows)), fixed_rows(offsets, prefix, in_two, 1_024)):
+        losses = plain(network(replace(batch, rows=rows)))
         assert losses == pytest.approx(expected, abs=TOLERANCE)
 
 
@@ -202,13 +206,20 @@ def test_reconstruction_is_weighted_and_ignores_what_was_not_measured() -> None:
 
 @pytest.mark.parametrize("source", sorted(INPUTS))
 @pytest.mark.parametrize("aligned", [0.0, 1.0])
-def test_every_parameter_gets_a_gradient_from_every_batch(source: str, aligned: float) -> None:
-    network = new_network()
-    losses = network(compose(source, aligned=aligned))
-    network.total(losses).backward()  # type: ignore[no-untyped-call]
+def test_every_parameter_of_a_shared_step_gets_a_gradient(source: str, aligned: float) -> None:
+    network, alone = new_network(), new_network()
+    network.is_shared = True
+    for one in (network, alone):
+        losses = one(compose(source, aligned=aligned))
+        one.total(losses).backward()  # type: ignore[no-untyped-call]
+    own = dict(alone.named_parameters())
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
+        # A process of its own spares itself what nothing is asked of.
+        of_alone = torch.zeros_like(parameter) if own[name].grad is None else own[name].grad
+        torch.testing.assert_close(parameter.grad, of_alone, msg=name)
+    assert any(one.grad is None for one in own.values())
 
 
 def test_a_total_of_no_losses_has_gradients_too() -> None:

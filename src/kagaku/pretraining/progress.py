@@ -9,6 +9,9 @@ from kagaku.models.pretraining.keeper import Report
 from kagaku.models.pretraining.training import Watcher
 from kagaku.terminal import Terminal
 
+TOLD_WAITING = 0.1
+"""Share of the time from which waiting for data is told: more workers would help."""
+
 LOG_SECONDS = 60.0
 """Between two lines where there is no terminal."""
 
@@ -17,12 +20,14 @@ def described(report: Report) -> str:
     """Return one line about a step.
 
     Example:
-        >>> described(Report(5, 10, 3.21, 12345.6, 0.45, 7500.0))
+        >>> described(Report(5, 10, 3.21, 12345.6, 0.45, 0.01, 7500.0))
         'loss 3.210, 12,346 tokens/s, 45% of peak, 2 h 5 min left'
     """
     parts = [f"loss {report.loss:.3f}", f"{report.tokens_per_second:,.0f} tokens/s"]
     if report.peak_share == report.peak_share:
         parts.append(f"{report.peak_share:.0%} of peak")
+    if report.waiting_share >= TOLD_WAITING:
+        parts.append(f"{report.waiting_share:.0%} of the time waiting for data")
     minutes = round(report.seconds_left / 60)
     hours = f"{minutes // 60} h " if minutes >= 60 else ""
     return ", ".join([*parts, f"{hours}{minutes % 60} min left"])
