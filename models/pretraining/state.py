@@ -96,6 +96,8 @@ def save_state(
         for key, value in states.items()
     }
     name = f"{PREFIX}{counters.step:09d}"
+    if (folder / name).is_dir():
+        return  # whole, since it has its name, and of the same step
     partial = folder / f"{name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -112,7 +114,6 @@ def save_state(
     for written in partial.iterdir():
         _to_disk(written)
     _to_disk(partial)
-    shutil.rmtree(folder / name, ignore_errors=True)
     partial.replace(folder / name)
     _to_disk(folder)
     for older in folder.glob(f"{PREFIX}*"):

@@ -11,19 +11,23 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
-from PIL import Image
 
 from kagaku.data.corpora.keys import kin_key
 from kagaku.data.corpora.signatures import SIGNED, signature
 from kagaku.data.corpora.trained_on import TrainedOn, near, sketch
 from kagaku.data.records import Field, Quantity
+from kagaku.modalities.image import ImageConfig
+from kagaku.modalities.image_files import read_image
 from kagaku.science_tasks.benchmark.task import Case
 
 MOST_SIGNED = 20_000
 """Values of a part that are compared for near matches at most; of a larger part, so many that are
 spread evenly over it. A signature costs half a millisecond."""
 
-NOT_COMPARABLE = "Not compared: numbers alone, or fields without a real time, cannot be looked for."
+NOT_COMPARABLE = (
+    "Not compared: there is no input, or only numbers or fields without a real time, which cannot "
+    "be looked for."
+)
 """Said in place of a share."""
 
 Flags = Bool[np.ndarray, " item"]
@@ -130,10 +134,7 @@ def _keys(modality: str, values: Sequence[Any]) -> list[int]:
 
 def _content(value: Any) -> Any:
     """Return what is compared: the pixels of a picture on disk, else the value itself."""
-    if isinstance(value, Path):
-        with Image.open(value) as picture:
-            return np.asarray(picture.convert("RGB"))
-    return value
+    return read_image(value, ImageConfig().max_pixels) if isinstance(value, Path) else value
 
 
 def _known(keys: Sequence[int]) -> Flags:

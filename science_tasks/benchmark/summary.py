@@ -75,10 +75,10 @@ class Paired:
             "no different": f"{self.method} is not clearly different from {self.other}",
         }[self.verdict]
         of = f" {unit}" if unit else ""
-        return (
-            f"{words} ({self.measure} {self.difference:+.3g}{of}, 95% interval {self.low:+.3g} to "
-            f"{self.high:+.3g})."
-        )
+        figures = f"{self.measure} {self.difference:+.3g}{of}"
+        if np.isnan(self.low):
+            return f"{words} ({figures}, of which no interval can be given)."
+        return f"{words} ({figures}, 95% interval {self.low:+.3g} to {self.high:+.3g})."
 
 
 Runs = Mapping[tuple[str, int], pd.DataFrame]

@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from sklearn.metrics import f1_score
 
 from kagaku.bases import UNTRAINED, load_base
 from kagaku.data.corpora.keys import kin_key
 from kagaku.data.corpora.signatures import signature
 from kagaku.data.corpora.trained_on import Collector, Span, TrainedOn
+from kagaku.data.schema import Target
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.base_use import BaseUse
-from kagaku.science_tasks.benchmark.cases import PropertyCase, labels_case, table_case
+from kagaku.science_tasks.benchmark.cases import PropertyCase, labels_case, table_case, values_case
 from kagaku.science_tasks.benchmark.column_measures import (
     f1_of_counts,
     mean_of,
@@ -35,6 +37,7 @@ from kagaku.science_tasks.benchmark.methods import Single, constant, plain
 from kagaku.science_tasks.benchmark.results import Quick, load_results
 from kagaku.science_tasks.benchmark.running import Plan, run_task
 from kagaku.science_tasks.benchmark.summary import (
+    Paired,
     best_baseline,
     compare_runs,
     runs_of,
@@ -395,7 +398,32 @@ def test_fields_are_found_by_variable_place_and_time() -> None:
     assert audit(case, TrainedOn({}, {}, (north,))).shares()["corpus"] == 0.0
     timeless = audit(replace(case, times=None), TrainedOn({}, {}, (span,)))
     assert timeless.corpus is None
-    assert timeless.note.startswith("Not compared: numbers alone, or fields without a real time")
+    assert timeless.note.startswith("Not compared: there is no input, or only numbers or fields")
+
+
+def test_pictures_are_compared_as_they_are_stored(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 256, (6, 9, 7), dtype=np.uint8)
+    for place, one in enumerate(pixels):
+        Image.fromarray(one).save(tmp_path / f"{place}.png")
+    paths = [tmp_path / f"{place}.png" for place in range(6)]
+    target = Target("y", "y", "regression", "dimensionless")
+    rows = Rows(np.arange(4), np.array([4, 5]))
+    case = values_case({"picture": ("image", paths)}, target, np.arange(6.0), rows)
+    collector = Collector()
+    # A corpus has a grey picture with one channel.
+    collector.add(["image"], np.array([[kin_key("image", pixels[5][:, :, None])]], np.uint64), [])
+    leaks = audit(case, collector.trained_on())
+    assert leaks.corpus is not None
+    assert leaks.corpus.tolist() == [False, True]
+
+
+def test_a_difference_without_an_interval_says_so() -> None:
+    nan = float("nan")
+    told = Paired("ours", "plain", "Frechet distance", 0.25, nan, nan, "no different").sentence()
+    assert told == (
+        "ours is not clearly different from plain (Frechet distance +0.25, of which no interval "
+        "can be given)."
+    )
 
 
 def test_near_duplicates_in_the_corpus_are_found() -> None:
