@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from kagaku.data.bad_rows import BadCell
 from kagaku.data.records import Field, Quantity, Records
@@ -16,6 +16,15 @@ SHOWN_CHARACTERS = 60
 
 Modalities = Mapping[str, Modality[Any]]
 """One instance of each modality that a run uses, by name."""
+
+
+@runtime_checkable
+class Tokenizing(Protocol):
+    """Makes the tokens of a value: a modality, or a public model with tokens of its own."""
+
+    def tokenize(self, value: Any, /) -> Tokens:
+        """Return the tokens of a checked value."""
+
 
 Out = TypeVar("Out")
 
@@ -99,7 +108,7 @@ def fit_modalities(
     return modalities
 
 
-def tokenize_records(records: Records, modalities: Modalities) -> list[RecordTokens]:
+def tokenize_records(records: Records, modalities: Mapping[str, Tokenizing]) -> list[RecordTokens]:
     """Return each record's tokens by column index (the input's position in the schema).
 
     Equal texts (a sequence that stands in many rows) share one `Tokens` object: do not write to it.

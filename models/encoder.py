@@ -91,6 +91,11 @@ class Encoder(nn.Module):
         """Width of an embedding."""
         return self.config.backbone.dim
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.column_embedding.weight.device
+
     def embed_tokens(self, batch: PackedBatch) -> Float[Tensor, "token dim"]:
         """Return the embedding of each token before the backbone.
 

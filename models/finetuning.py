@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from kagaku.modalities import n_tokens
-from kagaku.models.encoder import Encoder
 from kagaku.models.examples import (
     Batch,
     Example,
@@ -25,7 +24,7 @@ from kagaku.models.examples import (
     TokenBudgetSampler,
     collate,
 )
-from kagaku.models.multitask import FinetuningConfig, MultitaskNetwork
+from kagaku.models.multitask import FinetuningConfig, MultitaskNetwork, Trunk
 from kagaku.models.training_state import (
     Progress,
     load_progress,
@@ -181,7 +180,7 @@ def _run_lightning(
 
 
 def finetune(
-    encoder: Encoder,
+    encoder: Trunk,
     plans: Sequence[TargetPlan],
     n_columns: int,
     train: Sequence[Example],

@@ -12,6 +12,17 @@ from kagaku.modalities import PackedBatch
 from kagaku.models.encoder import Encoder, pool_records
 from kagaku.models.examples import Batch, TargetPlan
 from kagaku.models.heads import Head, HeadInput, build_head
+from kagaku.models.public.trunk import PublicTrunk
+
+Trunk = Encoder | PublicTrunk
+"""What makes the embeddings that heads read."""
+
+LEARNING_RATE = 5e-4
+"""Of encoders of the suite, which are small."""
+
+PUBLIC_LEARNING_RATE = 5e-5
+"""Of public models: the largest that BERT was fine-tuned with.
+Source: Devlin et al. 2019, https://arxiv.org/abs/1810.04805, appendix A.3."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +35,9 @@ class FinetuningConfig:
     patience: int = 8
     """Stop after this many epochs without a lower validation loss."""
 
-    learning_rate: float = 5e-4
+    learning_rate: float | None = None
     """Peak learning rate of AdamW; the schedule warms up over 5% of the steps, then falls as a
-    cosine to a tenth."""
+    cosine to a tenth. None takes `LEARNING_RATE`, of public models `PUBLIC_LEARNING_RATE`."""
 
     weight_decay: float = 0.01
     """Decay of matrices; norms, biases and embeddings are not decayed."""
@@ -43,9 +54,10 @@ class FinetuningConfig:
     def __post_init__(self) -> None:
         """Check the settings together, once, where they are made."""
         for name in ("epochs", "patience", "learning_rate", "token_budget", "gradient_clip"):
-            if getattr(self, name) <= 0:
+            value = getattr(self, name)
+            if value is not None and value <= 0:
                 raise InputError(
-                    f"{name} must be positive, got {getattr(self, name)}",
+                    f"{name} must be positive, got {value}",
                     fix="Choose a larger value.",
                 )
 
@@ -62,7 +74,7 @@ class MultitaskNetwork(nn.Module):
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: Trunk,
         plans: Sequence[TargetPlan],
         n_columns: int,
         config: FinetuningConfig,
@@ -78,7 +90,14 @@ class MultitaskNetwork(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.encoder.column_embedding.weight.device
+        return self.encoder.device
+
+    @property
+    def peak(self) -> float:
+        """Largest learning rate of the schedule."""
+        if self.config.learning_rate is not None:
+            return self.config.learning_rate
+        return PUBLIC_LEARNING_RATE if isinstance(self.encoder, PublicTrunk) else LEARNING_RATE
 
     def outputs(self, batch: PackedBatch) -> list[Tensor]:
         """Return the raw outputs of each head."""
@@ -114,12 +133,12 @@ class MultitaskNetwork(nn.Module):
             {"params": decayed, "weight_decay": self.config.weight_decay},
             {"params": free, "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98))
+        return torch.optim.AdamW(groups, lr=self.peak, betas=(0.9, 0.98))
 
     def learning_rate(self, step: int, n_steps: int) -> float:
         """Return the learning rate of a step: warm-up over 5%, then a cosine to a tenth."""
         warmup = max(1, n_steps // 20)
         if step < warmup:
-            return self.config.learning_rate * (step + 1) / warmup
+            return self.peak * (step + 1) / warmup
         share = min(1.0, (step - warmup) / max(1, n_steps - warmup))
-        return self.config.learning_rate * (0.55 + 0.45 * float(np.cos(np.pi * share)))
+        return self.peak * (0.55 + 0.45 * float(np.cos(np.pi * share)))

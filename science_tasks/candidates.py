@@ -12,7 +12,6 @@ from kagaku.data import area_weights
 from kagaku.data.records import Records, TargetValues
 from kagaku.data.schema import Target
 from kagaku.modalities import Modality
-from kagaku.models import Encoder
 from kagaku.models.multitask import FinetuningConfig
 from kagaku.science_tasks.classical import classical_model
 from kagaku.science_tasks.embeddings import is_learned
@@ -112,7 +111,7 @@ class NetworkTrainer:
     """
 
     encoder: FrozenEncoder
-    """Where training starts; a public encoder is not trained."""
+    """Where training starts."""
 
     modalities: Mapping[str, Modality[Any]]
     """Fitted on the training records."""
@@ -136,7 +135,6 @@ class NetworkTrainer:
         """Return the network trained on the records at ``train_index``."""
         key = np.asarray(train_index, dtype=np.int64).tobytes()
         if key not in self.trained:
-            assert isinstance(self.encoder, Encoder), "a public encoder is read frozen"
             folder = None if self.folder is None else self.folder / f"network-{len(self.trained)}"
             self.trained[key] = fit_full(
                 self.encoder,

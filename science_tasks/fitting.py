@@ -40,7 +40,7 @@ from kagaku.science_tasks.embeddings import (
 )
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
-from kagaku.science_tasks.full import FullModel
+from kagaku.science_tasks.full import FullModel, why_not_trainable
 from kagaku.science_tasks.property import Features, Member, PropertyModel, TargetModel
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.resumable import (
@@ -186,8 +186,10 @@ def fit_property(
         progress: Called with (done, total, what).
 
     Raises:
-        InputError: A target has too few measured training records.
+        InputError: A target has too few measured training records, or a public encoder shall be
+            fine-tuned in full that cannot be on such a table.
     """
+    check_method(encoder, settings.method, records.schema)
     trained = records.subset(train_index)
     modalities = fit_modalities(trained)
     if not isinstance(encoder, PublicEncoder):
@@ -353,30 +355,31 @@ def _members(winner: FittedBlend) -> tuple[list[Member], FullModel | None]:
     return members, network
 
 
-def check_method(encoder: FrozenEncoder, method: str) -> None:
+def check_method(encoder: FrozenEncoder, method: str, schema: Schema) -> None:
     """Check that an encoder can be used as a method asks for, before any work.
 
     Raises:
-        InputError: A public encoder shall be fine-tuned in full.
+        InputError: A public encoder shall be fine-tuned in full that cannot be on such a table.
     """
-    if isinstance(encoder, PublicEncoder) and method == "full":
-        raise InputError(
-            f"{encoder.name} is a public model, whose embeddings are read frozen",
-            fix="Choose --method readout or auto.",
-        )
+    if method == "full" and (why_not := why_not_trainable(encoder, schema)):
+        raise InputError(why_not, fix="Choose --method readout or auto.")
 
 
 def _why_no_network(
     encoder: FrozenEncoder, schema: Schema, n_train: int, seconds: float, settings: FitSettings
 ) -> str:
     """Return why full fine-tuning is not tried; empty if it is."""
-    if isinstance(encoder, PublicEncoder):
-        return f"not tried: {encoder.name} is a public model, whose embeddings are read frozen"
+    if why_not := why_not_trainable(encoder, schema):
+        return f"not tried: {why_not}"
     if settings.method == "full":
         return ""
     if settings.method == "readout":
         return "only readouts were asked for"
-    if not learned_inputs(encoder, schema) and n_train < NETWORK_ROWS:
+    if (
+        not isinstance(encoder, PublicEncoder)
+        and not learned_inputs(encoder, schema)
+        and n_train < NETWORK_ROWS
+    ):
         kinds = f" of {_kinds(schema)}" if encoder.config.is_pretrained else ""
         return (
             f"not tried: {encoder.config.name} has learnt nothing{kinds} yet, and {n_train} "

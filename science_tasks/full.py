@@ -13,14 +13,19 @@ import torch
 
 from kagaku.data.records import Records
 from kagaku.data.schema import Schema, Target
+from kagaku.errors import InputError
 from kagaku.modalities import Modality, RecordTokens, n_tokens, pack, plan_batches
 from kagaku.modalities.checking import tokenize_records
 from kagaku.modalities.field_layout import assemble, field_layout
 from kagaku.models import Encoder, EncoderConfig
 from kagaku.models.heads import Head
-from kagaku.models.multitask import FinetuningConfig, MultitaskNetwork
+from kagaku.models.multitask import FinetuningConfig, MultitaskNetwork, Trunk
+from kagaku.models.public import PublicEncoder
+from kagaku.models.public.token_encoder import TokenEncoder
+from kagaku.models.public.trunk import PublicTrunk
 from kagaku.science_tasks.labels import Scale, labelled_input, record_examples, target_plan
 from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.public_embeddings import FrozenEncoder, name_of
 from kagaku.science_tasks.resumable import encoder_fingerprint, records_fingerprint
 
 VALIDATION_SHARE = 0.12
@@ -53,7 +58,7 @@ class FullModel:
         self, records: Records, *, progress: Callable[[int, int], None] | None = None
     ) -> dict[str, Prediction]:
         """Return the predictions of every target, in the order of the records."""
-        tokens = tokenize_records(records, self.modalities)
+        tokens = read_tokens(self.network.encoder, records, self.modalities)
         lengths = np.array([n_tokens(record) for record in tokens], dtype=np.int64)
         budget = max(self.network.config.token_budget, int(lengths.max(initial=1)))
         parts: dict[str, list[Prediction]] = {target.name: [] for target in self.targets}
@@ -136,8 +141,9 @@ class FullModel:
 
     def state(self) -> dict[str, Any]:
         """Return weights, sizes and scales; see `storage.save_state`."""
+        encoder = self.network.encoder
         return {
-            "encoder": self.network.encoder.config.to_json(),
+            "encoder": encoder.config.to_json() if isinstance(encoder, Encoder) else None,
             "config": asdict(self.network.config),
             "n_columns": self.network.n_columns,
             "weights": {k: v.numpy() for k, v in self.network.state_dict().items()},
@@ -154,9 +160,21 @@ class FullModel:
         state: Mapping[str, Any],
         modalities: Mapping[str, Modality[Any]],
         schema: Schema,
+        base: FrozenEncoder | None = None,
     ) -> "FullModel":
-        """Rebuild what `state` gave."""
-        encoder = Encoder(EncoderConfig.from_json(state["encoder"]))
+        """Rebuild what `state` gave.
+
+        Args:
+            state: Weights, sizes and scales.
+            modalities: Fitted; they tokenise.
+            schema: What the columns mean.
+            base: The public encoder that was fine-tuned, if it was one.
+        """
+        if state["encoder"] is None:
+            assert isinstance(base, TokenEncoder)
+            encoder: Trunk = PublicTrunk(base)
+        else:
+            encoder = Encoder(EncoderConfig.from_json(state["encoder"]))
         patch_cells = patch_cells_of(modalities)
         plans = [target_plan(one, schema, patch_cells) for one in schema.targets]
         config = FinetuningConfig(**state["config"])
@@ -171,7 +189,7 @@ class FullModel:
 
 
 def fit_full(
-    encoder: Encoder,
+    encoder: FrozenEncoder,
     modalities: Mapping[str, Modality[Any]],
     records: Records,
     config: FinetuningConfig,
@@ -182,7 +200,8 @@ def fit_full(
     """Return a copy of the encoder, fine-tuned with one head per target.
 
     Args:
-        encoder: Where training starts; not changed.
+        encoder: Where training starts; not changed. A public one can be trained here; see
+            `why_not_trainable`.
         modalities: Fitted on the training records.
         records: Training records, checked.
         config: Settings.
@@ -199,12 +218,17 @@ def fit_full(
         for target in targets
         if target.kind in {"regression", "field"}
     }
-    tokens = tokenize_records(records, modalities)
+    if isinstance(encoder, PublicEncoder):
+        assert isinstance(encoder, TokenEncoder), "see why_not_trainable"
+        trunk: Trunk = PublicTrunk(encoder)
+    else:
+        trunk = copy.deepcopy(encoder)
+    tokens = read_tokens(trunk, records, modalities)
     examples = record_examples(records, tokens, scales, patch_cells)
     order = np.random.default_rng(config.seed).permutation(len(examples))
     n_valid = max(1, round(VALIDATION_SHARE * len(examples)))
     network, progress = finetune(
-        copy.deepcopy(encoder).train(),
+        trunk.train(),
         [target_plan(target, schema, patch_cells) for target in targets],
         len(schema.inputs),
         [examples[i] for i in order[n_valid:]],
@@ -217,13 +241,51 @@ def fit_full(
     return FullModel(network, modalities, scales, progress.history, targets)
 
 
+def why_not_trainable(encoder: FrozenEncoder, schema: Schema) -> str:
+    """Return why an encoder cannot be fine-tuned on such a table; empty if it can."""
+    if not isinstance(encoder, PublicEncoder):
+        return ""
+    if not isinstance(encoder, TokenEncoder):
+        return f"{encoder.name} is a public model of images, whose embeddings are read frozen"
+    if others := sorted({one.modality for one in schema.inputs} - {encoder.modality}):
+        return (
+            f"{encoder.name} reads the modality {encoder.modality!r} only, and its network would "
+            f"see nothing of {', '.join(others)}"
+        )
+    if encoder.modality == "text" and any(one.kind == "per-token" for one in schema.targets):
+        return f"the word pieces of {encoder.name} are not what the labels are about"
+    return ""
+
+
+def read_tokens(
+    trunk: Trunk, records: Records, modalities: Mapping[str, Modality[Any]]
+) -> list[RecordTokens]:
+    """Return each record's tokens as the trunk reads them.
+
+    Raises:
+        InputError: A value whose tokens have labels is longer than a public model reads at once.
+    """
+    if not isinstance(trunk, PublicTrunk):
+        return tokenize_records(records, modalities)
+    for name in {one.labels for one in records.schema.targets if one.labels is not None}:
+        for row, value in zip(records.rows, records.inputs[name], strict=True):
+            if value is not None and len(value) > trunk.longest:
+                raise InputError(
+                    f"the {trunk.modality} has {len(value):,} letters, and "
+                    f"{name_of(trunk.source)} reads {trunk.longest:,} at once",
+                    fix="Cut it into domains with their labels, or choose --method readout.",
+                    where=f"{records.source}, row {row}, column {name!r}",
+                )
+    return tokenize_records(records, {trunk.modality: trunk})
+
+
 def patch_cells_of(modalities: Mapping[str, Modality[Any]]) -> int:
     """Return the side of a climate patch, in cells."""
     climate = modalities.get("climate")
     return DEFAULT_PATCH_CELLS if climate is None else int(climate.config.patch_cells)  # type: ignore[attr-defined]
 
 
-def _fingerprint(encoder: Encoder, records: Records, config: FinetuningConfig) -> str:
+def _fingerprint(encoder: FrozenEncoder, records: Records, config: FinetuningConfig) -> str:
     """Return what identifies a training: the records, the start and the settings."""
     parts = [asdict(config), encoder_fingerprint(encoder), records_fingerprint(records)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -17,6 +17,7 @@ from kagaku.modalities import Modality
 from kagaku.modalities.checking import modality_states, restore_modalities
 from kagaku.models import load_encoder, save_encoder
 from kagaku.models.public import PublicEncoder, load_public
+from kagaku.models.public.trunk import PublicTrunk
 from kagaku.models.public.weights import is_public
 from kagaku.science_tasks.applicability import Applicability
 from kagaku.science_tasks.conformal import Calibration
@@ -149,7 +150,8 @@ class PropertyModel:
     def encoder(self) -> FrozenEncoder | None:
         """The encoder that the predictions use: fine-tuned, frozen, or None."""
         if self.full is not None:
-            return self.full.network.encoder
+            trunk = self.full.network.encoder
+            return trunk.fine_tuned() if isinstance(trunk, PublicTrunk) else trunk
         return None if self.features.embeddings is None else self.features.embeddings.encoder
 
     def predict(
@@ -210,6 +212,9 @@ class PropertyModel:
         save_state(state, folder / MODEL_FILE)
         if embeddings is not None:
             _save_encoder(embeddings.encoder, folder / ENCODER_FOLDER)
+        elif self.full is not None and isinstance(self.full.network.encoder, PublicTrunk):
+            # What tokenises, and the sizes, are in its files.
+            _save_encoder(self.full.network.encoder.source, folder / ENCODER_FOLDER)
 
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> "PropertyModel":
@@ -231,9 +236,11 @@ class PropertyModel:
     @classmethod
     def _from_state(cls, folder: Path, schema: Schema, state: Mapping[str, Any]) -> "PropertyModel":
         modalities = restore_modalities(state["modalities"])
-        embeddings = None
-        if state["embeddings"] is not None:
+        full, embeddings, encoder = state["full"], None, None
+        if state["embeddings"] is not None or (full is not None and full["encoder"] is None):
             encoder = _load_encoder(folder / ENCODER_FOLDER)
+        if state["embeddings"] is not None:
+            assert encoder is not None
             parts = state["embeddings"]
             embeddings = EmbeddingFeatures(encoder, modalities, parts["means"], parts["deviations"])
         applicability = Applicability()
@@ -245,14 +252,13 @@ class PropertyModel:
             calibration.load_state(stored["calibration"])
             members = [_restored_member(one) for one in stored["members"]]
             targets.append(TargetModel(target, members, calibration))
-        full = state["full"]
         return cls(
             schema,
             modalities,
             Features(restore_featurizers(schema, state["featurizers"]), embeddings),
             applicability,
             targets,
-            None if full is None else FullModel.from_state(full, modalities, schema),
+            None if full is None else FullModel.from_state(full, modalities, schema, encoder),
         )
 
 

@@ -191,7 +191,7 @@ def test_a_run_on_frozen_embeddings_predicts_without_the_folder(
             "charge [dimensionless]",
             tmp_path / "run",
             inputs=["sequence"],
-            method="auto",
+            method="readout",
             base=str(moved),
             quiet=True,
         )
@@ -199,8 +199,6 @@ def test_a_run_on_frozen_embeddings_predicts_without_the_folder(
     encoder = kagaku.load(folder)
     assert isinstance(encoder, ProteinLanguageModel)
     assert made["base"] == {"name": "esm2_mine", "sha256": encoder.origin.checksum}
-    tried = run.metrics["targets"]["charge"]
-    assert "public model" in json.dumps(tried)
     assert run.model.encoder is not None
     before = run.predict(table)
     shutil.rmtree(moved)
@@ -215,12 +213,52 @@ def test_a_table_without_the_models_modality_is_refused(folder: Path) -> None:
         kagaku.embed(["CCO", "CCN"], inputs=["molecule"], model=str(folder))
 
 
-def test_a_public_model_is_not_fine_tuned_in_full(
+def test_a_public_model_is_fine_tuned_in_full(folder: Path, table: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(folder, tmp_path / "esm2_mine")
+    run = kagaku.finetune(
+        table,
+        "charge",
+        tmp_path / "run",
+        base=str(moved),
+        method="full",
+        split="random",
+        quiet=True,
+        settings={"epochs": 12, "learning_rate": 3e-3},
+    )
+    assert run.model.full is not None
+    losses = [train for train, _ in run.model.full.history]
+    assert losses[-1] < losses[0]
+    before = run.predict(table)
+    measured = pd.read_csv(table)["charge"]
+    assert np.corrcoef(before["charge"], measured)[0, 1] > 0.5
+    # It predicts, and embeds with what it has learnt, without the folder that it came from.
+    shutil.rmtree(moved)
+    again = kagaku.Run.load(run.folder)
+    pd.testing.assert_frame_equal(again.predict(table), before)
+    sequences = pd.read_csv(table)["sequence"].tolist()[:4]
+    learnt = kagaku.embed(sequences, inputs=["protein"], model=str(run.folder))
+    encoder = kagaku.load(folder)
+    assert isinstance(encoder, ProteinLanguageModel)
+    assert not np.allclose(learnt, encoder.embed(sequences), atol=1e-2)
+    tuned = again.model.encoder
+    assert isinstance(tuned, ProteinLanguageModel)
+    assert tuned.origin.checksum != encoder.origin.checksum
+    np.testing.assert_allclose(tuned.embed(sequences), learnt, atol=1e-5)
+
+
+def test_a_public_model_is_not_fine_tuned_beside_what_it_cannot_read(
     folder: Path, table: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(kagaku.InputError, match="esm2_small is a public model, whose embeddings"):
+    frame = pd.read_csv(table).assign(ligand="CCO")
+    with pytest.raises(kagaku.InputError, match="its network would see nothing of molecule"):
         kagaku.finetune(
-            table, "charge", tmp_path / "run", base=str(folder), method="full", quiet=True
+            frame,
+            "charge",
+            tmp_path / "run",
+            inputs=["sequence", "ligand: molecule"],
+            base=str(folder),
+            method="full",
+            quiet=True,
         )
     assert not (tmp_path / "run").exists()
 

@@ -37,6 +37,10 @@ class Origin:
     files: tuple[str, ...]
     """All files that decide what the model answers, as paths within the folder."""
 
+    tuned: str = ""
+    """Digest of the weights that fine-tuning made of those in the folder; empty where they are as
+    they came."""
+
     @classmethod
     def of(cls, folder: Path, others: Sequence[str] = ()) -> "Origin":
         """Return the origin of a folder's model, with the other files that it was made from."""
@@ -52,7 +56,7 @@ class Origin:
         for name in sorted(self.files):
             with (self.folder / name).open("rb") as stream:
                 lines.append(f"{hashlib.file_digest(stream, 'sha256').hexdigest()}  {name}\n")
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return hashlib.sha256("".join([*lines, self.tuned]).encode()).hexdigest()
 
     @property
     def name(self) -> str:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from kagaku.errors import InputError
 from kagaku.modalities.protein import Protein
 from kagaku.models.public.alphabet import ResidueAlphabet
 from kagaku.models.public.contact_maps import contact_maps
-from kagaku.models.public.encoder import Origin, Progress, PublicEncoder
+from kagaku.models.public.encoder import Origin, Progress
 from kagaku.models.public.marginals import masked_marginals
 from kagaku.models.public.network import TokenNetwork
 from kagaku.models.public.running import (
@@ -22,6 +22,7 @@ from kagaku.models.public.running import (
     pieces_of,
     token_rows,
 )
+from kagaku.models.public.token_encoder import TokenEncoder
 from kagaku.models.public.variants import METHODS, parse_variant
 from kagaku.registry import did_you_mean
 
@@ -32,7 +33,7 @@ LONGEST_CONTACTS = 8_192
 """Residues of the longest protein for which a matrix of contacts is made; it takes 268 MB."""
 
 
-class ProteinLanguageModel(PublicEncoder):
+class ProteinLanguageModel(TokenEncoder):
     """ESM-2 of any size, ESM-1b and ESM-1v, or a BERT on residues such as AntiBERTy.
 
     Sequences may be of any length. What is longer than the model has seen (1,022 residues for ESM)
@@ -68,6 +69,10 @@ class ProteinLanguageModel(PublicEncoder):
     def depth(self) -> int:
         """Number of blocks."""
         return len(self.network.blocks)
+
+    def ids_of(self, value: str) -> Int[np.ndarray, " residue"]:
+        """Return the ids of a checked sequence's residues, without start and end."""
+        return self.alphabet.encode(value)
 
     def embed(
         self, sequences: Sequence[str], *, layer: int = -1, progress: Progress | None = None

@@ -12,7 +12,7 @@ from tokenizers.implementations import BertWordPieceTokenizer
 
 from kagaku.errors import InputError
 from kagaku.models.checkpoint import read_stored
-from kagaku.models.public.encoder import Origin, Progress, PublicEncoder
+from kagaku.models.public.encoder import Origin, Progress
 from kagaku.models.public.network import TokenNetwork
 from kagaku.models.public.running import (
     OVERLAP,
@@ -23,6 +23,7 @@ from kagaku.models.public.running import (
     pieces_of,
     token_rows,
 )
+from kagaku.models.public.token_encoder import TokenEncoder
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
 POOLING_FILE = Path("1_Pooling") / "config.json"
@@ -104,7 +105,7 @@ def read_pooling(folder: Path) -> str:
     return known[modes[0]]
 
 
-class TextEncoder(PublicEncoder):
+class TextEncoder(TokenEncoder):
     """A BERT on word pieces.
 
     A text longer than the model has seen (510 word pieces for BERT) is read in windows that
@@ -144,6 +145,10 @@ class TextEncoder(PublicEncoder):
         """Return the ids of a text's word pieces, without start and end."""
         ids = self.tokenizer.encode(text, add_special_tokens=False).ids
         return np.array(ids, dtype=np.int64)
+
+    def ids_of(self, value: str) -> Int[np.ndarray, " token"]:
+        """Return the ids of a checked text's word pieces, without start and end."""
+        return self.encode(value)
 
     def embed(
         self, texts: Sequence[str], *, layer: int = -1, progress: Progress | None = None

@@ -53,7 +53,7 @@ def finetune(
             ``"chemical-system"``, ``"group"``, ``"time"`` or ``"file"``.
         seed: Fixes whatever is random.
         base: The weights to start from: a name or a folder; or a public model, whose embeddings
-            are read frozen.
+            are read frozen unless ``method`` is ``"full"``.
         skip_bad_rows: Go on without the rows that cannot be read, instead of stopping.
         overwrite: Replace a finished run in ``output``.
         quiet: Print nothing.

@@ -175,8 +175,8 @@ def _prepare(
     settings = fit_settings(config, split)
     check_rows(records, split.train, settings)
     encoder = open_base(config.base)
-    check_method(encoder, config.method)
     check_readable(encoder, schema)
+    check_method(encoder, config.method, schema)
     base: dict[str, Any] = {
         "name": name_of(encoder),
         "not_trained_on": not_trained_on(encoder, (one.modality for one in schema.inputs)),
