@@ -92,6 +92,11 @@ class Encoder(nn.Module):
         return self.config.backbone.dim
 
     @property
+    def sizes(self) -> BackboneConfig:
+        """Sizes of the stack of blocks."""
+        return self.config.backbone
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.column_embedding.weight.device

@@ -218,11 +218,7 @@ def fit_full(
         for target in targets
         if target.kind in {"regression", "field"}
     }
-    if isinstance(encoder, PublicEncoder):
-        assert isinstance(encoder, TokenEncoder), "see why_not_trainable"
-        trunk: Trunk = PublicTrunk(encoder)
-    else:
-        trunk = copy.deepcopy(encoder)
+    trunk = trunk_of(encoder)
     tokens = read_tokens(trunk, records, modalities)
     examples = record_examples(records, tokens, scales, patch_cells)
     order = np.random.default_rng(config.seed).permutation(len(examples))
@@ -239,6 +235,14 @@ def fit_full(
         report=report,
     )
     return FullModel(network, modalities, scales, progress.history, targets)
+
+
+def trunk_of(encoder: FrozenEncoder) -> Trunk:
+    """Return a copy of an encoder to train; of a public one, see `why_not_trainable`."""
+    if isinstance(encoder, PublicEncoder):
+        assert isinstance(encoder, TokenEncoder), f"{encoder.name} is read frozen"
+        return PublicTrunk(encoder)
+    return copy.deepcopy(encoder)
 
 
 def why_not_trainable(encoder: FrozenEncoder, schema: Schema) -> str:

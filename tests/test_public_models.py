@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 import kagaku
 from kagaku.api import embed_to_file
 from kagaku.cli import app
+from kagaku.cost import estimate
 from kagaku.embedding import verb as embedding
 from kagaku.embedding.bulk import Meter, embed_file
 from kagaku.models.public import ProteinLanguageModel, TextEncoder
@@ -244,6 +245,22 @@ def test_a_public_model_is_fine_tuned_in_full(folder: Path, table: Path, tmp_pat
     assert isinstance(tuned, ProteinLanguageModel)
     assert tuned.origin.checksum != encoder.origin.checksum
     np.testing.assert_allclose(tuned.embed(sequences), learnt, atol=1e-5)
+
+
+def test_doctor_tells_what_fine_tuning_a_public_model_would_cost(folder: Path, table: Path) -> None:
+    cost = estimate(table, ["charge"], base=str(folder))
+    assert cost.tokens["sequence"] == 32  # 30 residues, start and end, as the model reads them
+    assert cost.full_seconds > 0
+    mixed = table.with_name("mixed.csv")
+    frame = pd.read_csv(table)
+    frame["temperature"] = np.linspace(280.0, 320.0, len(frame))
+    frame.to_csv(mixed, index=False)
+    asked = ["doctor", str(mixed), "--target", "charge", "--base", str(folder)]
+    answer = CliRunner().invoke(app, asked)
+    assert isinstance(answer.exception, kagaku.InputError)
+    assert "its cost cannot be told: esm2_small reads the modality 'protein' only" in str(
+        answer.exception
+    )
 
 
 def test_a_public_model_is_not_fine_tuned_beside_what_it_cannot_read(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from kagaku.modalities import PackedBatch, Tokens
 from kagaku.modalities.sequence import sequence_tokens
+from kagaku.models.public.config import TransformerSizes
 from kagaku.models.public.token_encoder import TokenEncoder
 
 
@@ -47,6 +48,11 @@ class PublicTrunk(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.network.words.weight.device
+
+    @property
+    def sizes(self) -> TransformerSizes:
+        """Sizes of the stack of blocks."""
+        return self.network.config.sizes
 
     @property
     def longest(self) -> int:

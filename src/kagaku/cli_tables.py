@@ -187,12 +187,15 @@ def doctor(
     target: Annotated[
         list[str] | None, typer.Option(help="The target, if its name does not tell.")
     ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="The weights to start from: a name or a folder.")
+    ] = None,
 ) -> None:
     """Tell whether this machine is ready, and what a given table would cost."""
     from kagaku.doctor import show
     from kagaku.terminal import Terminal
 
-    show(Terminal(), data, target or [])
+    show(Terminal(), data, target or [], base)
 
 
 @app.command()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kagaku.data import BadCell, Grid, Records, Schema, Table
     from kagaku.modalities import RecordTokens
     from kagaku.modalities.checking import Modalities
-    from kagaku.models import Encoder
+    from kagaku.models.multitask import Trunk
 
 SAMPLED_ROWS = 64
 """How many rows are tokenised to learn the length of a record."""
@@ -105,20 +105,28 @@ def estimate(
         base: The weights to start from, as in a recipe.
 
     Raises:
-        InputError: The file cannot be read, a column is unknown, or no sampled row can be used.
+        InputError: The file cannot be read, a column is unknown, no sampled row can be used, or the
+            base is a public model that cannot be fine-tuned on such a table.
     """
-    from kagaku.bases import load_base
+    from kagaku.bases import open_base
     from kagaku.data import infer_schema, read
-    from kagaku.modalities.checking import fit_modalities, make_modalities, tokenize_records
+    from kagaku.modalities.checking import fit_modalities, make_modalities
     from kagaku.models import extended
+    from kagaku.models.public import PublicEncoder
+    from kagaku.science_tasks.full import read_tokens, trunk_of, why_not_trainable
 
     source = read(path)
     schema = infer_schema(source, targets=list(targets), inputs=inputs)
     sample, unreadable = _usable_sample(source, schema, make_modalities(schema))
-    tokens = tokenize_records(sample, fit_modalities(sample))
+    encoder = open_base(base)
+    if why_not := why_not_trainable(encoder, schema):
+        raise InputError(f"its cost cannot be told: {why_not}", fix="Leave --base out.")
+    if not isinstance(encoder, PublicEncoder):
+        encoder = extended(encoder, {one.modality for one in schema.inputs})
+    trunk = trunk_of(encoder)
+    tokens = read_tokens(trunk, sample, fit_modalities(sample))
     lengths = np.array([sum(len(one) for _, one in row.values()) for row in tokens])
-    encoder = extended(load_base(base), {one.modality for one in schema.inputs})
-    embed, train = _token_speeds(encoder, tokens)
+    embed, train = _token_speeds(trunk, tokens)
     rows, total = len(source), int(lengths.mean() * len(source))
     return Cost(
         rows=rows,
@@ -128,7 +136,7 @@ def estimate(
         readout_seconds=total / embed + _featurise_seconds(sample) * rows + _readout_seconds(rows),
         full_seconds=_epochs() * total / train,
         readout_bytes=_readout_bytes(rows),
-        full_bytes=_full_bytes(encoder, int(lengths.max())),
+        full_bytes=_full_bytes(trunk, int(lengths.max())),
         embed_tokens_per_second=embed,
         train_tokens_per_second=train,
         unreadable_rows=unreadable,
@@ -178,7 +186,7 @@ def _mean_tokens(schema: "Schema", tokens: "Sequence[RecordTokens]") -> dict[str
     return found
 
 
-def _token_speeds(encoder: "Encoder", tokens: "Sequence[RecordTokens]") -> tuple[float, float]:
+def _token_speeds(encoder: "Trunk", tokens: "Sequence[RecordTokens]") -> tuple[float, float]:
     """Return tokens per second of embedding and of training steps."""
     import torch
 
@@ -189,8 +197,7 @@ def _token_speeds(encoder: "Encoder", tokens: "Sequence[RecordTokens]") -> tuple
         if used + n_tokens(row) <= BENCHMARK_TOKENS:
             chosen.append(row)
             used += n_tokens(row)
-    device = next(encoder.parameters()).device
-    batch = pack(chosen).to(device)
+    batch = pack(chosen).to(encoder.device)
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=0.0, fused=True)
 
     def embed() -> None:
@@ -252,11 +259,11 @@ def _readout_bytes(rows: int) -> int:
     return IDLE_BYTES + kernels + 3 * BYTES_PER_FEATURE_ROW * rows
 
 
-def _full_bytes(encoder: "Encoder", longest_record: int) -> int:
+def _full_bytes(encoder: "Trunk", longest_record: int) -> int:
     """Return memory for weights, gradients, two optimiser moments, and one batch's activations."""
     from kagaku.models.multitask import FinetuningConfig
 
-    sizes = encoder.config.backbone
+    sizes = encoder.sizes
     n_parameters = sum(one.numel() for one in encoder.parameters())
     budget = max(FinetuningConfig().token_budget, longest_record)
     # Kept for the backward pass per block and token: the stream, queries, keys, values and their

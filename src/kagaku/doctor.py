@@ -80,13 +80,19 @@ def examine() -> list[Finding]:
     ]
 
 
-def show(terminal: Terminal, data: Path | None = None, targets: Sequence[str] = ()) -> None:
+def show(
+    terminal: Terminal,
+    data: Path | None = None,
+    targets: Sequence[str] = (),
+    base: str | None = None,
+) -> None:
     """Print what `examine` finds and, for a table, what `estimate` says.
 
     Args:
         terminal: Where to print.
         data: The table or grid that would be fine-tuned on, if one is in question.
         targets: What would be predicted.
+        base: The weights that it would start from; None takes the default.
 
     Raises:
         InputError: The table cannot be read or used.
@@ -102,7 +108,7 @@ def show(terminal: Terminal, data: Path | None = None, targets: Sequence[str] = 
     if failed:
         terminal.say(f"{failed} to mend before kagaku can work here.")
     if data is not None:
-        cost = estimate(data, targets)
+        cost = estimate(data, targets, base=base)
         terminal.table(f"Fine-tuning on {data.name}", ["what", "estimate"], cost_rows(cost))
         terminal.say("Times are good to a factor of about three; memory to a factor of two.")
 
