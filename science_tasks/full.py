@@ -21,8 +21,7 @@ from kagaku.models import Encoder, EncoderConfig
 from kagaku.models.heads import Head
 from kagaku.models.multitask import FinetuningConfig, MultitaskNetwork, Trunk
 from kagaku.models.public import PublicEncoder
-from kagaku.models.public.token_encoder import TokenEncoder
-from kagaku.models.public.trunk import PublicTrunk
+from kagaku.models.public.trunk import PublicTrunk, TokenTrunk, public_trunk
 from kagaku.science_tasks.labels import Scale, labelled_input, record_examples, target_plan
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.public_embeddings import FrozenEncoder, name_of
@@ -171,8 +170,8 @@ class FullModel:
             base: The public encoder that was fine-tuned, if it was one.
         """
         if state["encoder"] is None:
-            assert isinstance(base, TokenEncoder)
-            encoder: Trunk = PublicTrunk(base)
+            assert isinstance(base, PublicEncoder)
+            encoder: Trunk = public_trunk(base)
         else:
             encoder = Encoder(EncoderConfig.from_json(state["encoder"]))
         patch_cells = patch_cells_of(modalities)
@@ -239,18 +238,13 @@ def fit_full(
 
 def trunk_of(encoder: FrozenEncoder) -> Trunk:
     """Return a copy of an encoder to train; of a public one, see `why_not_trainable`."""
-    if isinstance(encoder, PublicEncoder):
-        assert isinstance(encoder, TokenEncoder), f"{encoder.name} is read frozen"
-        return PublicTrunk(encoder)
-    return copy.deepcopy(encoder)
+    return public_trunk(encoder) if isinstance(encoder, PublicEncoder) else copy.deepcopy(encoder)
 
 
 def why_not_trainable(encoder: FrozenEncoder, schema: Schema) -> str:
     """Return why an encoder cannot be fine-tuned on such a table; empty if it can."""
     if not isinstance(encoder, PublicEncoder):
         return ""
-    if not isinstance(encoder, TokenEncoder):
-        return f"{encoder.name} is a public model of images, whose embeddings are read frozen"
     if others := sorted({one.modality for one in schema.inputs} - {encoder.modality}):
         return (
             f"{encoder.name} reads the modality {encoder.modality!r} only, and its network would "
@@ -272,6 +266,7 @@ def read_tokens(
     if not isinstance(trunk, PublicTrunk):
         return tokenize_records(records, modalities)
     for name in {one.labels for one in records.schema.targets if one.labels is not None}:
+        assert isinstance(trunk, TokenTrunk), "only letters have labels of their own"
         for row, value in zip(records.rows, records.inputs[name], strict=True):
             if value is not None and len(value) > trunk.longest:
                 raise InputError(

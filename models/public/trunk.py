@@ -1,8 +1,11 @@
-"""A public model of tokens as what fine-tuning trains, in place of an encoder of the suite."""
+"""Public models as what fine-tuning trains, in place of an encoder of the suite."""
 
 import copy
 import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,27 +15,28 @@ from torch import Tensor, nn
 from kagaku.modalities import PackedBatch, Tokens
 from kagaku.modalities.sequence import sequence_tokens
 from kagaku.models.public.config import TransformerSizes
+from kagaku.models.public.encoder import PublicEncoder
+from kagaku.models.public.network import TokenNetwork
 from kagaku.models.public.token_encoder import TokenEncoder
+from kagaku.models.public.vision import VisionEncoder
+from kagaku.models.public.vision_network import VisionNetwork
 
 
-class PublicTrunk(nn.Module):
-    """The network of a public encoder, its tokens and its limits; the encoder is not changed.
+class PublicTrunk(nn.Module, ABC):
+    """The network of a public encoder, with tokens of its own; the encoder is not changed.
 
     Each input of a record is read by itself, as the model has learnt to: an antibody's two chains
     do not see each other before they are pooled.
 
     Args:
-        encoder: ESM's family, or BERT's.
+        source: Whose weights these were.
+        network: A copy of its weights, float32.
     """
 
-    def __init__(self, encoder: TokenEncoder) -> None:
+    def __init__(self, source: PublicEncoder, network: nn.Module) -> None:
         super().__init__()
-        self.source = encoder
-        """Whose weights these were."""
-        self.network = copy.deepcopy(encoder.network).float()
-        # What predicts tokens and contacts has nothing to learn from labels.
-        self.network.language = self.network.contact = self.network.pooler = None
-        self.network.classes = nn.ModuleDict()
+        self.source = source
+        self.network = network
 
     @property
     def modality(self) -> str:
@@ -47,30 +51,22 @@ class PublicTrunk(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.network.words.weight.device
+        return next(self.network.parameters()).device
 
     @property
+    @abstractmethod
     def sizes(self) -> TransformerSizes:
         """Sizes of the stack of blocks."""
-        return self.network.config.sizes
 
-    @property
-    def longest(self) -> int:
-        """Most tokens of a value that are read, without start and end."""
-        return self.source.framing.longest
+    @abstractmethod
+    def tokenize(self, value: Any) -> Tokens:
+        """Return the tokens of a checked value, as the model reads it."""
 
-    def tokenize(self, value: str) -> Tokens:
-        """Return a checked value's tokens between start and end; what is longer loses its tail."""
-        framing = self.source.framing
-        ids = self.source.ids_of(value)[: framing.longest].tolist()
-        return sequence_tokens([framing.start, *ids, framing.end])
-
+    @abstractmethod
     def forward(self, batch: PackedBatch) -> Float[Tensor, "token dim"]:
         """Return one contextual embedding per token, in stream order."""
-        tokens: Tensor = self.network(inputs_apart(batch))
-        return tokens
 
-    def fine_tuned(self) -> TokenEncoder:
+    def fine_tuned(self) -> PublicEncoder:
         """Return the encoder with these weights in place of its own."""
         encoder = copy.copy(self.source)
         encoder.network = self.network
@@ -80,6 +76,117 @@ class PublicTrunk(nn.Module):
             digest.update(np.ascontiguousarray(weights.float().cpu().numpy()).tobytes())
         encoder.origin = replace(encoder.origin, tuned=digest.hexdigest())
         return encoder
+
+
+class TokenTrunk(PublicTrunk):
+    """ESM's family or BERT's.
+
+    Args:
+        source: Reads ids.
+    """
+
+    def __init__(self, source: TokenEncoder) -> None:
+        network = copy.deepcopy(source.network).float()
+        # What predicts tokens and contacts has nothing to learn from labels.
+        network.language = network.contact = network.pooler = None
+        network.classes = nn.ModuleDict()
+        super().__init__(source, network)
+        self.network: TokenNetwork = network
+        self.framing, self.ids_of = source.framing, source.ids_of
+
+    @property
+    def sizes(self) -> TransformerSizes:
+        """Sizes of the stack of blocks."""
+        return self.network.config.sizes
+
+    @property
+    def longest(self) -> int:
+        """Most tokens of a value that are read, without start and end."""
+        return self.framing.longest
+
+    def tokenize(self, value: str) -> Tokens:
+        """Return a value's tokens between start and end; what is longer loses its tail."""
+        ids = self.ids_of(value)[: self.longest].tolist()
+        return sequence_tokens([self.framing.start, *ids, self.framing.end])
+
+    def forward(self, batch: PackedBatch) -> Float[Tensor, "token dim"]:
+        """Return one contextual embedding per token, in stream order."""
+        tokens: Tensor = self.network(inputs_apart(batch))
+        return tokens
+
+
+class ImageTrunk(PublicTrunk):
+    """A vision transformer, whose patches are the tokens; blank ones stand for its prefix.
+
+    All tokens of an image get what its classifier would read, so their mean is that as well.
+
+    Args:
+        source: Reads images.
+    """
+
+    def __init__(self, source: VisionEncoder) -> None:
+        network = copy.deepcopy(source.network).float()
+        super().__init__(source, network)
+        self.network: VisionNetwork = network
+        self.prepare = source.prepare
+
+    @property
+    def sizes(self) -> TransformerSizes:
+        """Sizes of the stack of blocks."""
+        return self.network.config.sizes
+
+    def tokenize(self, value: Path | np.ndarray) -> Tokens:
+        """Return an image's patches, scaled as the model wants them, in half precision.
+
+        Positions are the row and the column of a patch.
+        """
+        height, width = self.network.config.patch
+        image = self.prepare(value).numpy()
+        channels, rows, columns = (
+            image.shape[0],
+            image.shape[1] // height,
+            image.shape[2] // width,
+        )
+        cut = image.reshape(channels, rows, height, columns, width).transpose(1, 3, 0, 2, 4)
+        patches = cut.reshape(rows * columns, -1)
+        n_prefix = self.network.config.n_prefix
+        values = np.concatenate([np.zeros((n_prefix, patches.shape[1])), patches])
+        positions = np.zeros((len(values), 3), dtype=np.float32)
+        positions[n_prefix:, 1] = np.repeat(np.arange(rows), columns)
+        positions[n_prefix:, 2] = np.tile(np.arange(columns), rows)
+        # Thousands of images lie in memory as they are trained on.
+        return Tokens(
+            np.zeros((len(values), 0), dtype=np.int64), values.astype(np.float16), positions
+        )
+
+    def forward(self, batch: PackedBatch) -> Float[Tensor, "token dim"]:
+        """Return one embedding per token, in stream order: that of its image."""
+        offsets = inputs_apart(batch).record_offsets
+        values = batch.values[self.modality]
+        images = [
+            self._image(values[start:stop], batch.position[start:stop])
+            for start, stop in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+        ]
+        tokens, starts = self.network(images)
+        return torch.repeat_interleave(self.network.pooled(tokens, starts), offsets.diff(), dim=0)
+
+    def _image(
+        self, values: Float[Tensor, "_token _value"], position: Float[Tensor, "_token 3"]
+    ) -> Float[Tensor, "channel _row _column"]:
+        """Return the image of an image's tokens."""
+        config = self.network.config
+        (height, width), channels = config.patch, config.channels
+        rows, columns = (int(one) + 1 for one in position[config.n_prefix :, 1:].amax(0))
+        cut = values[config.n_prefix :].view(rows, columns, channels, height, width)
+        return cut.permute(2, 0, 3, 1, 4).reshape(channels, rows * height, columns * width)
+
+
+def public_trunk(encoder: PublicEncoder) -> PublicTrunk:
+    """Return a copy of a public encoder's network to train."""
+    if isinstance(encoder, VisionEncoder):
+        return ImageTrunk(encoder)
+    assert isinstance(encoder, TokenEncoder)
+    return TokenTrunk(encoder)
 
 
 def inputs_apart(batch: PackedBatch) -> PackedBatch:

@@ -1,19 +1,23 @@
 """Public models as what fine-tuning trains: their own tokens, inputs apart, gradients, limits."""
 
+import json
 from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 
 from kagaku.data.records import Records, TargetValues
 from kagaku.data.schema import Input, Schema, Target
 from kagaku.errors import InputError
 from kagaku.modalities import pack
+from kagaku.models import pool_records
 from kagaku.models.multitask import PUBLIC_LEARNING_RATE, FinetuningConfig, MultitaskNetwork
-from kagaku.models.public import ProteinLanguageModel, TextEncoder, load_public
-from kagaku.models.public.trunk import PublicTrunk
-from kagaku.science_tasks.full import read_tokens, why_not_trainable
+from kagaku.models.public import ProteinLanguageModel, TextEncoder, VisionEncoder, load_public
+from kagaku.models.public.trunk import ImageTrunk, TokenTrunk
+from kagaku.science_tasks.full import FullModel, fit_full, read_tokens, why_not_trainable
 from kagaku.science_tasks.labels import target_plan
 
 HEAVY, LIGHT = "EVQLVESGGGLVQ", "DIQMTQSPSS"
@@ -48,7 +52,7 @@ def labelled(sequence: str) -> Records:
 
 
 def test_each_input_is_read_by_itself(protein: ProteinLanguageModel) -> None:
-    trunk = PublicTrunk(protein).eval()
+    trunk = TokenTrunk(protein).eval()
     both = {0: ("protein", trunk.tokenize(HEAVY)), 1: ("protein", trunk.tokenize(LIGHT))}
     batch = pack([both, {1: both[1]}, {}, {0: both[0]}])
     with torch.inference_mode():
@@ -62,7 +66,7 @@ def test_each_input_is_read_by_itself(protein: ProteinLanguageModel) -> None:
 
 def test_the_encoder_itself_is_not_changed(protein: ProteinLanguageModel) -> None:
     before = protein.embed([HEAVY])
-    trunk = PublicTrunk(protein)
+    trunk = TokenTrunk(protein)
     with torch.no_grad():
         trunk.network.words.weight.add_(torch.randn_like(trunk.network.words.weight))
     np.testing.assert_array_equal(protein.embed([HEAVY]), before)
@@ -71,7 +75,7 @@ def test_the_encoder_itself_is_not_changed(protein: ProteinLanguageModel) -> Non
 
 
 def test_texts_have_the_models_own_tokens_and_lose_their_tail(text: TextEncoder) -> None:
-    trunk = PublicTrunk(text)
+    trunk = TokenTrunk(text)
     ids = trunk.tokenize("the band gap of silicon").ids[:, 0]
     assert ids.tolist() == [2, 5, 6, 7, 8, 10, 3]
     long = trunk.tokenize("the band " * 400)
@@ -83,16 +87,16 @@ def test_heads_on_it_learn_at_the_rate_of_public_models(text: TextEncoder) -> No
     target = Target("kind", "kind", "binary", classes=("no", "yes"))
     schema = Schema((Input("note", "note", "text"),), (target,))
     plans = [target_plan(target, schema, 4)]
-    network = MultitaskNetwork(PublicTrunk(text), plans, 1, FinetuningConfig())
+    network = MultitaskNetwork(TokenTrunk(text), plans, 1, FinetuningConfig())
     assert network.optimiser().param_groups[0]["lr"] == PUBLIC_LEARNING_RATE
-    given = MultitaskNetwork(PublicTrunk(text), plans, 1, FinetuningConfig(learning_rate=1e-3))
+    given = MultitaskNetwork(TokenTrunk(text), plans, 1, FinetuningConfig(learning_rate=1e-3))
     assert given.optimiser().param_groups[0]["lr"] == 1e-3
 
 
 def test_a_labelled_protein_beyond_the_models_reach_is_refused(
     protein: ProteinLanguageModel,
 ) -> None:
-    trunk = PublicTrunk(protein)
+    trunk = TokenTrunk(protein)
     (tokens,) = read_tokens(trunk, labelled(62 * "A"), {})
     assert len(tokens[0][1]) == 64
     message = (
@@ -108,3 +112,61 @@ def test_labels_of_letters_are_not_put_on_word_pieces(text: TextEncoder) -> None
     assert why_not_trainable(text, schema) == (
         "the word pieces of scibert are not what the labels are about"
     )
+
+
+@pytest.fixture(scope="module")
+def vision(tmp_path_factory: pytest.TempPathFactory) -> VisionEncoder:
+    """A vision transformer of random weights, with a class token."""
+    folder = tmp_path_factory.mktemp("vision") / "vit"
+    folder.mkdir()
+    torch.manual_seed(0)
+    arguments = {"depth": 2, "img_size": 64}
+    model = timm.create_model("vit_tiny_patch16_224", num_classes=2, **arguments)
+    save_file(model.state_dict(), str(folder / "model.safetensors"))
+    config = {
+        "architecture": "vit_tiny_patch16_224",
+        "num_classes": 2,
+        "model_args": arguments,
+        "pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.3, 0.3, 0.3]},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    encoder = load_public(folder)
+    assert isinstance(encoder, VisionEncoder)
+    return encoder
+
+
+def test_images_are_read_as_when_they_are_embedded(vision: VisionEncoder) -> None:
+    trunk = ImageTrunk(vision).eval()
+    rng = np.random.default_rng(0)
+    images = [
+        rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((64, 64, 3), (90, 30), (20, 64))
+    ]
+    records = [{0: ("image", trunk.tokenize(one))} for one in images]
+    batch = pack(records)
+    with torch.inference_mode():
+        pooled = pool_records(batch, trunk(batch), 1)
+    # Patches lie in half precision.
+    np.testing.assert_allclose(pooled.numpy(), vision.embed(images), atol=2e-3)
+
+
+def test_a_vision_transformer_is_fine_tuned_on_images(vision: VisionEncoder) -> None:
+    rng = np.random.default_rng(0)
+    is_bright = rng.random(60) < 0.5
+    images = [(rng.integers(0, 60, (32, 32, 1)) + 120 * one).astype(np.uint8) for one in is_bright]
+    target = Target("bright", "bright", "binary", classes=("no", "yes"))
+    records = Records(
+        schema=Schema((Input("image", "image", "image"),), (target,)),
+        inputs={"image": images},
+        targets={"bright": TargetValues(is_bright.astype(float), np.zeros(60, dtype=np.int64))},
+        rows=np.arange(60),
+        source="images",
+    )
+    config = FinetuningConfig(epochs=4, learning_rate=1e-3)
+    model = fit_full(vision, {}, records.subset(np.arange(40)), config)
+    found = model.predict(records.subset(np.arange(40, 60)))["bright"].probabilities
+    assert found is not None
+    assert ((found[:, 1] > 0.5) == is_bright[40:]).mean() > 0.9
+    restored = FullModel.from_state(model.state(), {}, records.schema, vision)
+    again = restored.predict(records.subset(np.arange(40, 60)))["bright"].probabilities
+    assert again is not None
+    np.testing.assert_allclose(again, found, atol=1e-6)
