@@ -126,8 +126,11 @@ class MultitaskNetwork(nn.Module):
         """Return a fresh AdamW that decays matrices only."""
         decayed: list[nn.Parameter] = []
         free: list[nn.Parameter] = []
+        tables = {id(one.weight) for one in self.modules() if isinstance(one, nn.Embedding)}
         for name, parameter in self.named_parameters():
-            is_matrix = parameter.dim() >= 2 and "embed" not in name
+            # A vision transformer's positions and first tokens are no layer of their own.
+            is_table = id(parameter) in tables or name.endswith(("positions", "prefix"))
+            is_matrix = parameter.dim() >= 2 and "embed" not in name and not is_table
             (decayed if is_matrix else free).append(parameter)
         groups = [
             {"params": decayed, "weight_decay": self.config.weight_decay},

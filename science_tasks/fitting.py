@@ -189,7 +189,7 @@ def fit_property(
         InputError: A target has too few measured training records, or a public encoder shall be
             fine-tuned in full that cannot be on such a table.
     """
-    check_method(encoder, settings.method, records.schema)
+    check_method(encoder, settings.method, records)
     trained = records.subset(train_index)
     modalities = fit_modalities(trained)
     if not isinstance(encoder, PublicEncoder):
@@ -210,7 +210,7 @@ def fit_property(
         _fold_of_record(records, train_index, settings),
     )
     trainer = NetworkTrainer(encoder, modalities, records, settings.network, work, progress)
-    why_not = _why_no_network(encoder, records.schema, len(train_index), seconds, settings)
+    why_not = _why_no_network(encoder, records, len(train_index), seconds, settings)
     memory = None
     if work is not None:
         identity = (records_fingerprint(records), encoder_fingerprint(encoder), str(settings))
@@ -355,21 +355,22 @@ def _members(winner: FittedBlend) -> tuple[list[Member], FullModel | None]:
     return members, network
 
 
-def check_method(encoder: FrozenEncoder, method: str, schema: Schema) -> None:
+def check_method(encoder: FrozenEncoder, method: str, records: Records) -> None:
     """Check that an encoder can be used as a method asks for, before any work.
 
     Raises:
         InputError: A public encoder shall be fine-tuned in full that cannot be on such a table.
     """
-    if method == "full" and (why_not := why_not_trainable(encoder, schema)):
+    if method == "full" and (why_not := why_not_trainable(encoder, records)):
         raise InputError(why_not, fix="Choose --method readout or auto.")
 
 
 def _why_no_network(
-    encoder: FrozenEncoder, schema: Schema, n_train: int, seconds: float, settings: FitSettings
+    encoder: FrozenEncoder, records: Records, n_train: int, seconds: float, settings: FitSettings
 ) -> str:
     """Return why full fine-tuning is not tried; empty if it is."""
-    if why_not := why_not_trainable(encoder, schema):
+    schema = records.schema
+    if why_not := why_not_trainable(encoder, records):
         return f"not tried: {why_not}"
     if settings.method == "full":
         return ""

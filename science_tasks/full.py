@@ -21,10 +21,11 @@ from kagaku.models import Encoder, EncoderConfig
 from kagaku.models.heads import Head
 from kagaku.models.multitask import FinetuningConfig, MultitaskNetwork, Trunk
 from kagaku.models.public import PublicEncoder
-from kagaku.models.public.trunk import PublicTrunk, TokenTrunk, public_trunk
+from kagaku.models.public.token_encoder import TokenEncoder
+from kagaku.models.public.trunk import PublicTrunk, most_labelled, public_trunk
 from kagaku.science_tasks.labels import Scale, labelled_input, record_examples, target_plan
 from kagaku.science_tasks.prediction import Prediction
-from kagaku.science_tasks.public_embeddings import FrozenEncoder, name_of
+from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.resumable import encoder_fingerprint, records_fingerprint
 
 VALIDATION_SHARE = 0.12
@@ -171,7 +172,7 @@ class FullModel:
         """
         if state["encoder"] is None:
             assert isinstance(base, PublicEncoder)
-            encoder: Trunk = public_trunk(base)
+            encoder: Trunk = public_trunk(base, has_labels=_has_labels(schema))
         else:
             encoder = Encoder(EncoderConfig.from_json(state["encoder"]))
         patch_cells = patch_cells_of(modalities)
@@ -217,7 +218,7 @@ def fit_full(
         for target in targets
         if target.kind in {"regression", "field"}
     }
-    trunk = trunk_of(encoder)
+    trunk = trunk_of(encoder, schema)
     tokens = read_tokens(trunk, records, modalities)
     examples = record_examples(records, tokens, scales, patch_cells)
     order = np.random.default_rng(config.seed).permutation(len(examples))
@@ -236,13 +237,20 @@ def fit_full(
     return FullModel(network, modalities, scales, progress.history, targets)
 
 
-def trunk_of(encoder: FrozenEncoder) -> Trunk:
+def trunk_of(encoder: FrozenEncoder, schema: Schema) -> Trunk:
     """Return a copy of an encoder to train; of a public one, see `why_not_trainable`."""
-    return public_trunk(encoder) if isinstance(encoder, PublicEncoder) else copy.deepcopy(encoder)
+    if isinstance(encoder, PublicEncoder):
+        return public_trunk(encoder, has_labels=_has_labels(schema))
+    return copy.deepcopy(encoder)
 
 
-def why_not_trainable(encoder: FrozenEncoder, schema: Schema) -> str:
-    """Return why an encoder cannot be fine-tuned on such a table; empty if it can."""
+def _has_labels(schema: Schema) -> bool:
+    return any(one.kind == "per-token" for one in schema.targets)
+
+
+def why_not_trainable(encoder: FrozenEncoder, records: Records) -> str:
+    """Return why an encoder cannot be fine-tuned on such records; empty if it can."""
+    schema = records.schema
     if not isinstance(encoder, PublicEncoder):
         return ""
     if others := sorted({one.modality for one in schema.inputs} - {encoder.modality}):
@@ -250,8 +258,25 @@ def why_not_trainable(encoder: FrozenEncoder, schema: Schema) -> str:
             f"{encoder.name} reads the modality {encoder.modality!r} only, and its network would "
             f"see nothing of {', '.join(others)}"
         )
-    if encoder.modality == "text" and any(one.kind == "per-token" for one in schema.targets):
+    if not _has_labels(schema):
+        return ""
+    if encoder.modality == "text":
         return f"the word pieces of {encoder.name} are not what the labels are about"
+    return _too_long(encoder, records)
+
+
+def _too_long(encoder: PublicEncoder, records: Records) -> str:
+    """Return what is said of the first labelled value that an encoder cannot read whole."""
+    assert isinstance(encoder, TokenEncoder), "only letters have labels of their own"
+    if (most := most_labelled(encoder)) is None:
+        return ""
+    for name in {one.labels for one in records.schema.targets if one.labels is not None}:
+        for row, value in zip(records.rows, records.inputs[name], strict=True):
+            if value is not None and len(value) > most:
+                return (
+                    f"the {encoder.modality} of row {row} in column {name!r} has {len(value):,} "
+                    f"letters, and {encoder.name} has positions for {most:,}"
+                )
     return ""
 
 
@@ -261,20 +286,12 @@ def read_tokens(
     """Return each record's tokens as the trunk reads them.
 
     Raises:
-        InputError: A value whose tokens have labels is longer than a public model reads at once.
+        InputError: A value whose tokens are asked for is longer than a public model can read.
     """
     if not isinstance(trunk, PublicTrunk):
         return tokenize_records(records, modalities)
-    for name in {one.labels for one in records.schema.targets if one.labels is not None}:
-        assert isinstance(trunk, TokenTrunk), "only letters have labels of their own"
-        for row, value in zip(records.rows, records.inputs[name], strict=True):
-            if value is not None and len(value) > trunk.longest:
-                raise InputError(
-                    f"the {trunk.modality} has {len(value):,} letters, and "
-                    f"{name_of(trunk.source)} reads {trunk.longest:,} at once",
-                    fix="Cut it into domains with their labels, or choose --method readout.",
-                    where=f"{records.source}, row {row}, column {name!r}",
-                )
+    if _has_labels(records.schema) and (why_not := _too_long(trunk.source, records)):
+        raise InputError(why_not, fix="Cut it into domains.", where=records.source)
     return tokenize_records(records, {trunk.modality: trunk})
 
 

@@ -187,7 +187,8 @@ def main() -> None:
             splits = list(json.load(stream))[:3]
         for split in splits:
             kept = arguments.output / f"{name}-{split}.json"
-            if not kept.exists():
+            known = json.loads(kept.read_text()) if kept.exists() else {}
+            if not known or (arguments.chemprop is not None and "chemprop" not in known):
                 found = run_split(name, split, arguments.output, data, arguments.chemprop)
                 kept.write_text(json.dumps(found))
             rows.append(json.loads(kept.read_text()))

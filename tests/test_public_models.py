@@ -19,9 +19,12 @@ import kagaku
 from kagaku.api import embed_to_file
 from kagaku.cli import app
 from kagaku.cost import estimate
+from kagaku.data import Table, infer_schema, parse_records, read
 from kagaku.embedding import verb as embedding
 from kagaku.embedding.bulk import Meter, embed_file
-from kagaku.models.public import ProteinLanguageModel, TextEncoder
+from kagaku.models.multitask import FinetuningConfig
+from kagaku.models.public import ProteinLanguageModel, TextEncoder, load_public
+from kagaku.science_tasks.full import fit_full
 from kagaku.terminal import Terminal
 
 # https://huggingface.co/facebook/esm2_t6_8M_UR50D/blob/main/vocab.txt
@@ -247,6 +250,56 @@ def test_a_public_model_is_fine_tuned_in_full(folder: Path, table: Path, tmp_pat
     np.testing.assert_allclose(tuned.embed(sequences), learnt, atol=1e-5)
 
 
+def test_auto_blends_a_fine_tuned_public_model_with_its_frozen_embeddings(
+    folder: Path, table: Path, tmp_path: Path, quickly: Callable[[], ExitStack]
+) -> None:
+    with (
+        quickly(),
+        patch("kagaku.science_tasks.candidates.CLASSICAL_READOUTS", ()),
+        patch("kagaku.science_tasks.candidates.LEARNED_READOUTS", ("linear",)),
+        patch("kagaku.science_tasks.selection.BLEND_GAIN", -10.0),
+    ):
+        run = kagaku.finetune(
+            table,
+            "charge",
+            tmp_path / "run",
+            inputs=["sequence"],
+            base=str(folder),
+            quiet=True,
+            settings={"epochs": 12, "learning_rate": 3e-3, "max_seconds": 1000.0},
+        )
+    tried = {one["name"]: one for one in run.metrics["targets"]["charge"]["candidates"]}
+    assert not np.isnan(tried["full fine-tuning"]["score"])
+    chosen = run.metrics["targets"]["charge"]["chosen"]
+    assert "full fine-tuning" in chosen
+    assert "on embeddings" in chosen
+    before = run.predict(table)
+    again = kagaku.Run.load(run.folder)
+    pd.testing.assert_frame_equal(again.predict(table), before)
+
+
+def test_a_stopped_fine_tuning_of_a_public_model_goes_on(
+    folder: Path, table: Path, tmp_path: Path
+) -> None:
+    encoder, source = load_public(folder), read(table)
+    assert isinstance(source, Table)
+    schema = infer_schema(source, targets=["charge"])
+    records, _ = parse_records(source, schema, with_targets=True)
+    config = FinetuningConfig(epochs=3)
+
+    def stop(epoch: int, _of: int, _text: str) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    whole = fit_full(encoder, {}, records, config, folder=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit_full(encoder, {}, records, config, folder=tmp_path / "cut", report=stop)
+    resumed = fit_full(encoder, {}, records, config, folder=tmp_path / "cut")
+    assert resumed.history == whole.history
+    for name, weights in whole.network.state_dict().items():
+        torch.testing.assert_close(resumed.network.state_dict()[name], weights)
+
+
 def test_doctor_tells_what_fine_tuning_a_public_model_would_cost(folder: Path, table: Path) -> None:
     cost = estimate(table, ["charge"], base=str(folder))
     assert cost.tokens["sequence"] == 32  # 30 residues, start and end, as the model reads them
@@ -258,9 +311,11 @@ def test_doctor_tells_what_fine_tuning_a_public_model_would_cost(folder: Path, t
     asked = ["doctor", str(mixed), "--target", "charge", "--base", str(folder)]
     answer = CliRunner().invoke(app, asked)
     assert isinstance(answer.exception, kagaku.InputError)
-    assert "its cost cannot be told: esm2_small reads the modality 'protein' only" in str(
+    assert "fine-tuning it cannot be told: esm2_small reads the modality 'protein' only" in str(
         answer.exception
     )
+    answer = CliRunner().invoke(app, [*asked, "--input", "sequence"], catch_exceptions=False)
+    assert "method full" in answer.output
 
 
 def test_a_public_model_is_not_fine_tuned_beside_what_it_cannot_read(

@@ -64,7 +64,8 @@ class Report:
     """Share of the measured peak of matrix products; NaN if it is unknown."""
 
     waiting_share: float
-    """Share of the time of the last steps in which training waited for its data."""
+    """Share of the time of the last steps in which this process waited for its workers. With
+    several processes some of it is waiting for the slowest of them."""
 
     seconds_left: float
     """Until the last step, or until the time is up if that comes first."""
@@ -115,6 +116,7 @@ class Keeper(lightning.Callback):
         """Restore the saved state, open the logs, and measure where a new run starts from."""
         assert isinstance(pl_module, Learner)
         self.listen()
+        pl_module.has_data = self._pace.has_data
         if self.state is not None:
             # The average's weights are made first, so that they are sharded as the network is.
             pl_module.start_average()
@@ -130,16 +132,6 @@ class Keeper(lightning.Callback):
         if not is_validated:
             self._validate(trainer, pl_module)
         self._pace.start()
-
-    def on_train_batch_start(
-        self,
-        trainer: lightning.Trainer,  # noqa: ARG002
-        pl_module: lightning.LightningModule,  # noqa: ARG002
-        batch: object,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
-        """Count how long the batch was waited for."""
-        self._pace.has_data()
 
     def on_train_batch_end(
         self,
@@ -298,7 +290,7 @@ class Pace:
         self._wanted = time.monotonic()
 
     def has_data(self) -> None:
-        """End that: the batch is there, on the device where it is used."""
+        """End that: the batch has come from the workers."""
         self._waited += time.monotonic() - self._wanted
 
     resume = start

@@ -1,7 +1,7 @@
 """One step of pretraining as Lightning runs it: micro-batches add up, then the weights change."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -101,6 +101,8 @@ class Learner(lightning.LightningModule):
         self.own_micro_batches, self.is_sharded = own_micro_batches, is_sharded
         self.average_decay = average_decay
         self.average: WeightAverage | None = None
+        self.has_data: Callable[[], None] | None = None
+        """Called when a micro-batch has come from the loader, before it goes to the device."""
         self.outcome: StepOutcome | None = None
         """Of the step that the last micro-batch finished; None in the middle of a step."""
         self._losses: list[tuple[str, dict[str, Tensor]]] = []
@@ -154,6 +156,16 @@ class Learner(lightning.LightningModule):
         self.outcome = None
         if (batch_idx + 1) % self.own_micro_batches == 0:
             self.outcome = self._finish_step()
+
+    def on_before_batch_transfer(
+        self,
+        batch: PretrainingBatch,
+        dataloader_idx: int,  # noqa: ARG002
+    ) -> PretrainingBatch:
+        """Tell that the batch is there: its way to a GPU waits for what that still computes."""
+        if self.has_data is not None:
+            self.has_data()
+        return batch
 
     def transfer_batch_to_device(
         self,

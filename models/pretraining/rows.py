@@ -24,7 +24,7 @@ class FixedRows:
     """Where each token of a packed batch stands in rows of one length.
 
     A worker process makes it. Who may look at whom follows from it, and is written down only on the
-    device that attends: that is one truth value per pair of places, 85 times as large.
+    device that attends: that is one truth value per pair of places of a row.
     """
 
     order: Int[Tensor, " place"]

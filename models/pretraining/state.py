@@ -96,8 +96,8 @@ def save_state(
         for key, value in states.items()
     }
     name = f"{PREFIX}{counters.step:09d}"
-    if (folder / name).is_dir():
-        return  # whole, since it has its name, and of the same step
+    if (folder / name / COUNTERS_FILE).is_file():
+        return  # of the same step, and whole: counters are written last and removed first
     partial = folder / f"{name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -114,10 +114,13 @@ def save_state(
     for written in partial.iterdir():
         _to_disk(written)
     _to_disk(partial)
+    shutil.rmtree(folder / name, ignore_errors=True)
     partial.replace(folder / name)
     _to_disk(folder)
     for older in folder.glob(f"{PREFIX}*"):
         if older.name != name:
+            # Without counters it is no state, however far the removal comes.
+            (older / COUNTERS_FILE).unlink(missing_ok=True)
             shutil.rmtree(older, ignore_errors=True)
 
 

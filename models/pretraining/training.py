@@ -270,7 +270,7 @@ def _strategy(config: TrainingConfig, devices: int) -> str | DDPStrategy | Model
     world_size = devices * config.nodes
     if config.strategy == "fsdp2":
         return ModelParallelStrategy(data_parallel_size=world_size, tensor_parallel_size=1)
-    if config.strategy == "ddp" or world_size > 1:
+    if world_size > 1:  # one process alone has nobody to agree with
         return DDPStrategy(gradient_as_bucket_view=True)
     return "auto"
 

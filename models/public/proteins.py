@@ -22,7 +22,7 @@ from kagaku.models.public.running import (
     pieces_of,
     token_rows,
 )
-from kagaku.models.public.token_encoder import TokenEncoder
+from kagaku.models.public.token_encoder import Pooling, TokenEncoder
 from kagaku.models.public.variants import METHODS, parse_variant
 from kagaku.registry import did_you_mean
 
@@ -69,6 +69,11 @@ class ProteinLanguageModel(TokenEncoder):
     def depth(self) -> int:
         """Number of blocks."""
         return len(self.network.blocks)
+
+    @property
+    def pools(self) -> Pooling:
+        """Which tokens' mean is the embedding of a protein: its residues'."""
+        return "inner"
 
     def ids_of(self, value: str) -> Int[np.ndarray, " residue"]:
         """Return the ids of a checked sequence's residues, without start and end."""

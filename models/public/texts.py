@@ -23,7 +23,7 @@ from kagaku.models.public.running import (
     pieces_of,
     token_rows,
 )
-from kagaku.models.public.token_encoder import TokenEncoder
+from kagaku.models.public.token_encoder import Pooling, TokenEncoder
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
 POOLING_FILE = Path("1_Pooling") / "config.json"
@@ -145,6 +145,11 @@ class TextEncoder(TokenEncoder):
         """Return the ids of a text's word pieces, without start and end."""
         ids = self.tokenizer.encode(text, add_special_tokens=False).ids
         return np.array(ids, dtype=np.int64)
+
+    @property
+    def pools(self) -> Pooling:
+        """Which tokens' mean is the embedding of a text."""
+        return "start" if self.pooling == "start" else "all"
 
     def ids_of(self, value: str) -> Int[np.ndarray, " token"]:
         """Return the ids of a checked text's word pieces, without start and end."""

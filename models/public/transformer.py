@@ -3,7 +3,7 @@
 The arithmetic is that of the published models, so that their weights mean what they meant: ESM-2
 (Lin et al. 2023, https://doi.org/10.1126/science.ade2574), BERT (Devlin et al. 2019,
 https://doi.org/10.18653/v1/N19-1423) and ViT (Dosovitskiy et al. 2021,
-https://arxiv.org/abs/2010.11929). Dropout is left out: these blocks are never its place to learn.
+https://arxiv.org/abs/2010.11929). Dropout is left out.
 """
 
 from collections.abc import Callable, Iterator

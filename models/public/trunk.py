@@ -81,38 +81,58 @@ class PublicTrunk(nn.Module, ABC):
 class TokenTrunk(PublicTrunk):
     """ESM's family or BERT's.
 
+    Without labels of single tokens, all tokens of a value get its embedding as the encoder itself
+    pools it, so that their mean is that as well.
+
     Args:
         source: Reads ids.
+        has_labels: Whether tokens have labels of their own. Then none is cut off.
     """
 
-    def __init__(self, source: TokenEncoder) -> None:
+    def __init__(self, source: TokenEncoder, *, has_labels: bool = False) -> None:
         network = copy.deepcopy(source.network).float()
         # What predicts tokens and contacts has nothing to learn from labels.
         network.language = network.contact = network.pooler = None
         network.classes = nn.ModuleDict()
         super().__init__(source, network)
         self.network: TokenNetwork = network
-        self.framing, self.ids_of = source.framing, source.ids_of
+        self.framing, self.ids_of, self.pools = source.framing, source.ids_of, source.pools
+        self.has_labels = has_labels
 
     @property
     def sizes(self) -> TransformerSizes:
         """Sizes of the stack of blocks."""
         return self.network.config.sizes
 
-    @property
-    def longest(self) -> int:
-        """Most tokens of a value that are read, without start and end."""
-        return self.framing.longest
-
     def tokenize(self, value: str) -> Tokens:
-        """Return a value's tokens between start and end; what is longer loses its tail."""
-        ids = self.ids_of(value)[: self.longest].tolist()
-        return sequence_tokens([self.framing.start, *ids, self.framing.end])
+        """Return a value's tokens between start and end.
+
+        What is longer than the model has seen loses its tail, unless its tokens have labels: see
+        `most_labelled`.
+        """
+        ids = self.ids_of(value)
+        if not self.has_labels:
+            ids = ids[: self.framing.longest]
+        return sequence_tokens([self.framing.start, *ids.tolist(), self.framing.end])
 
     def forward(self, batch: PackedBatch) -> Float[Tensor, "token dim"]:
-        """Return one contextual embedding per token, in stream order."""
-        tokens: Tensor = self.network(inputs_apart(batch))
-        return tokens
+        """Return one embedding per token, in stream order."""
+        apart = inputs_apart(batch)
+        tokens: Tensor = self.network(apart)
+        if self.has_labels:
+            return tokens
+        offsets, lengths = apart.record_offsets, apart.record_offsets.diff()
+        if self.pools == "start":
+            pooled = tokens[offsets[:-1]]
+        else:
+            is_kept = torch.ones(len(tokens), dtype=torch.bool, device=tokens.device)
+            if self.pools == "inner":
+                is_kept[offsets[:-1]] = is_kept[offsets[1:] - 1] = False
+            segment = apart.record[is_kept]
+            sums = tokens.new_zeros(len(lengths), self.dim).index_add(0, segment, tokens[is_kept])
+            counts = torch.bincount(segment, minlength=len(lengths)).clamp(min=1)
+            pooled = sums / counts[:, None]
+        return torch.repeat_interleave(pooled, lengths, dim=0)
 
 
 class ImageTrunk(PublicTrunk):
@@ -181,12 +201,25 @@ class ImageTrunk(PublicTrunk):
         return cut.permute(2, 0, 3, 1, 4).reshape(channels, rows * height, columns * width)
 
 
-def public_trunk(encoder: PublicEncoder) -> PublicTrunk:
-    """Return a copy of a public encoder's network to train."""
+def public_trunk(encoder: PublicEncoder, *, has_labels: bool) -> PublicTrunk:
+    """Return a copy of a public encoder's network to train.
+
+    Args:
+        encoder: Not changed.
+        has_labels: Whether tokens have labels of their own.
+    """
     if isinstance(encoder, VisionEncoder):
         return ImageTrunk(encoder)
     assert isinstance(encoder, TokenEncoder)
-    return TokenTrunk(encoder)
+    return TokenTrunk(encoder, has_labels=has_labels)
+
+
+def most_labelled(encoder: TokenEncoder) -> int | None:
+    """Return the most tokens that a value with labelled ones may have; None for any number.
+
+    Positions that are turned reach beyond what a model has seen; those in a table end there.
+    """
+    return None if encoder.network.config.is_rotary else encoder.framing.longest
 
 
 def inputs_apart(batch: PackedBatch) -> PackedBatch:

@@ -52,8 +52,8 @@ def finetune(
         split: ``"auto"``, ``"random"``, ``"scaffold"``, ``"sequence"``,
             ``"chemical-system"``, ``"group"``, ``"time"`` or ``"file"``.
         seed: Fixes whatever is random.
-        base: The weights to start from: a name or a folder; or a public model, whose embeddings
-            are read frozen unless ``method`` is ``"full"``.
+        base: The weights to start from: a name or a folder; or a public model, which
+            ``"full"`` trains, ``"readout"`` reads frozen, and ``"auto"`` trains where it is quick.
         skip_bad_rows: Go on without the rows that cannot be read, instead of stopping.
         overwrite: Replace a finished run in ``output``.
         quiet: Print nothing.

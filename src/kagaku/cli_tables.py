@@ -62,6 +62,9 @@ def finetune(
         float | None, typer.Option(help="Start no new candidate after this many seconds.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes in full fine-tuning.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="The largest in full fine-tuning.")
+    ] = None,
     skip_bad_rows: Annotated[
         bool | None, typer.Option("--skip-bad-rows", help="Go on without rows that cannot be read.")
     ] = None,
@@ -95,6 +98,7 @@ def finetune(
         "confidence": confidence,
         "max_seconds": max_seconds,
         "epochs": epochs,
+        "learning_rate": learning_rate,
         "skip_bad_rows": skip_bad_rows,
     }
     config = finetune_config(recipe, flags)
@@ -187,6 +191,10 @@ def doctor(
     target: Annotated[
         list[str] | None, typer.Option(help="The target, if its name does not tell.")
     ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="What to predict from; default: what looks like an input."),
+    ] = None,
     base: Annotated[
         str | None, typer.Option(help="The weights to start from: a name or a folder.")
     ] = None,
@@ -195,7 +203,7 @@ def doctor(
     from kagaku.doctor import show
     from kagaku.terminal import Terminal
 
-    show(Terminal(), data, target or [], base)
+    show(Terminal(), data, target or [], inputs or None, base)
 
 
 @app.command()

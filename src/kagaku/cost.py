@@ -119,11 +119,14 @@ def estimate(
     schema = infer_schema(source, targets=list(targets), inputs=inputs)
     sample, unreadable = _usable_sample(source, schema, make_modalities(schema))
     encoder = open_base(base)
-    if why_not := why_not_trainable(encoder, schema):
-        raise InputError(f"its cost cannot be told: {why_not}", fix="Leave --base out.")
+    if why_not := why_not_trainable(encoder, sample):
+        raise InputError(
+            f"the cost of fine-tuning it cannot be told: {why_not}",
+            fix="Name what it reads with --input, or leave --base out.",
+        )
     if not isinstance(encoder, PublicEncoder):
         encoder = extended(encoder, {one.modality for one in schema.inputs})
-    trunk = trunk_of(encoder)
+    trunk = trunk_of(encoder, schema)
     tokens = read_tokens(trunk, sample, fit_modalities(sample))
     lengths = np.array([sum(len(one) for _, one in row.values()) for row in tokens])
     embed, train = _token_speeds(trunk, tokens)
@@ -260,8 +263,13 @@ def _readout_bytes(rows: int) -> int:
 
 
 def _full_bytes(encoder: "Trunk", longest_record: int) -> int:
-    """Return memory for weights, gradients, two optimiser moments, and one batch's activations."""
+    """Return memory for weights, gradients, two optimiser moments, and one batch's activations.
+
+    Of a public model, whose weights are most of it, the copies count as well: the encoder's own,
+    the best epoch's, and what is written after each epoch (weights, moments, best weights).
+    """
     from kagaku.models.multitask import FinetuningConfig
+    from kagaku.models.public.trunk import PublicTrunk
 
     sizes = encoder.sizes
     n_parameters = sum(one.numel() for one in encoder.parameters())
@@ -269,7 +277,8 @@ def _full_bytes(encoder: "Trunk", longest_record: int) -> int:
     # Kept for the backward pass per block and token: the stream, queries, keys, values and their
     # normalised forms, and the three feed-forward activations.
     per_token = 4 * sizes.depth * (10 * sizes.dim + 4 * sizes.hidden)
-    return IDLE_BYTES + 16 * n_parameters + budget * per_token
+    copies = 10 if isinstance(encoder, PublicTrunk) else 4
+    return IDLE_BYTES + 4 * copies * n_parameters + budget * per_token
 
 
 def _epochs() -> int:

@@ -84,6 +84,7 @@ def show(
     terminal: Terminal,
     data: Path | None = None,
     targets: Sequence[str] = (),
+    inputs: Sequence[str] | None = None,
     base: str | None = None,
 ) -> None:
     """Print what `examine` finds and, for a table, what `estimate` says.
@@ -92,6 +93,7 @@ def show(
         terminal: Where to print.
         data: The table or grid that would be fine-tuned on, if one is in question.
         targets: What would be predicted.
+        inputs: What it would be predicted from; None takes all that looks like an input.
         base: The weights that it would start from; None takes the default.
 
     Raises:
@@ -108,7 +110,7 @@ def show(
     if failed:
         terminal.say(f"{failed} to mend before kagaku can work here.")
     if data is not None:
-        cost = estimate(data, targets, base=base)
+        cost = estimate(data, targets, inputs=inputs, base=base)
         terminal.table(f"Fine-tuning on {data.name}", ["what", "estimate"], cost_rows(cost))
         terminal.say("Times are good to a factor of about three; memory to a factor of two.")
 

@@ -501,6 +501,21 @@ def test_a_state_is_whole_or_not_there(tmp_path: Path) -> None:
     assert latest_state(tmp_path / "nowhere") is None
 
 
+def test_a_step_that_is_saved_stays_and_one_half_removed_is_written_anew(tmp_path: Path) -> None:
+    network = made_network()
+    optimisers = make_optimisers(network, OptimiserConfig())
+    save_state(tmp_path, Counters(step=5), network, optimisers, None)
+    state = tmp_path / "state-000000005"
+    written = (state / WEIGHTS_FILE).stat().st_mtime_ns
+    save_state(tmp_path, Counters(step=5), network, optimisers, None)
+    assert (state / WEIGHTS_FILE).stat().st_mtime_ns == written
+    (state / "counters.json").unlink()
+    (state / WEIGHTS_FILE).unlink()
+    save_state(tmp_path, Counters(step=5), network, optimisers, None)
+    assert latest_state(tmp_path) == state
+    assert (state / WEIGHTS_FILE).is_file()
+
+
 def test_a_damaged_state_is_told(tmp_path: Path) -> None:
     network = made_network()
     save_state(
@@ -561,6 +576,14 @@ def test_reports_tell_speed_and_time_left(tmp_path: Path) -> None:
     assert told[0].seconds_left <= 600
     assert told[-1].seconds_left == 0
     assert pd.read_csv(tmp_path / "steps.csv")["waiting_share"].between(0, 1).all()
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_one_process_of_a_shared_strategy_does_the_same_steps(
+    whole: tuple[Path, Outcome], tmp_path: Path, strategy: str
+) -> None:
+    run(tmp_path, replace(QUICK, strategy=strategy, devices=1))
+    pd.testing.assert_frame_equal(steps(tmp_path), steps(whole[0]), rtol=1e-4)
 
 
 def test_waiting_for_data_is_told_from_working(monkeypatch: pytest.MonkeyPatch) -> None:

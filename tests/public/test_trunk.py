@@ -1,6 +1,9 @@
 """Public models as what fine-tuning trains: their own tokens, inputs apart, gradients, limits."""
 
+import copy
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,7 +55,7 @@ def labelled(sequence: str) -> Records:
 
 
 def test_each_input_is_read_by_itself(protein: ProteinLanguageModel) -> None:
-    trunk = TokenTrunk(protein).eval()
+    trunk = TokenTrunk(protein, has_labels=True).eval()
     both = {0: ("protein", trunk.tokenize(HEAVY)), 1: ("protein", trunk.tokenize(LIGHT))}
     batch = pack([both, {1: both[1]}, {}, {0: both[0]}])
     with torch.inference_mode():
@@ -93,23 +96,84 @@ def test_heads_on_it_learn_at_the_rate_of_public_models(text: TextEncoder) -> No
     assert given.optimiser().param_groups[0]["lr"] == 1e-3
 
 
-def test_a_labelled_protein_beyond_the_models_reach_is_refused(
-    protein: ProteinLanguageModel,
+def test_labelled_proteins_are_read_whole_or_refused(
+    protein: ProteinLanguageModel, make_esm: Any, save_esm: Any, tmp_path: Path
 ) -> None:
-    trunk = TokenTrunk(protein)
-    (tokens,) = read_tokens(trunk, labelled(62 * "A"), {})
-    assert len(tokens[0][1]) == 64
-    message = (
-        r"table.csv, row 7, column 'sequence': the protein has 63 letters, and esm_small reads"
-    )
+    assert not why_not_trainable(protein, labelled(90 * "A"))
+    (tokens,) = read_tokens(TokenTrunk(protein, has_labels=True), labelled(90 * "A"), {})
+    assert len(tokens[0][1]) == 92
+    table = make_esm((2, 32, 4, 64), is_rotary=False, longest=62)
+    encoder = load_public(save_esm(table, tmp_path / "esm1b"))
+    assert isinstance(encoder, ProteinLanguageModel)
+    assert not why_not_trainable(encoder, labelled(62 * "A"))
+    message = "the protein of row 7 in column 'sequence' has 63 letters, and esm1b has positions"
+    assert message in why_not_trainable(encoder, labelled(63 * "A"))
     with pytest.raises(InputError, match=message):
-        read_tokens(trunk, labelled(63 * "A"), {})
+        read_tokens(TokenTrunk(encoder, has_labels=True), labelled(63 * "A"), {})
+
+
+def test_residues_are_labelled_by_a_fine_tuned_model(protein: ProteinLanguageModel) -> None:
+    rng = np.random.default_rng(0)
+    sequences = ["".join(rng.choice(list("ACDEKRLV"), size)) for size in rng.integers(20, 70, 60)]
+    one = labelled("A")
+    states = np.empty(60, dtype=object)
+    for place, sequence in enumerate(sequences):
+        states[place] = np.array([letter in "KR" for letter in sequence], dtype=np.int64)
+    records = replace(
+        one,
+        inputs={"sequence": sequences},
+        targets={"state": TargetValues(states, np.zeros(60, dtype=np.int64))},
+        rows=np.arange(60),
+    )
+    train, test = records.subset(np.arange(45)), records.subset(np.arange(45, 60))
+    config = FinetuningConfig(epochs=20, learning_rate=3e-3, token_budget=256)
+    model = fit_full(protein, {}, train, config)
+    found = model.predict(test)["state"].probabilities
+    assert found is not None
+    truth = np.concatenate(list(test.targets["state"].values))
+    assert found.shape == (len(truth), 2)
+    assert (found.argmax(axis=1) == truth).mean() > 0.95
+    restored = FullModel.from_state(model.state(), {}, records.schema, protein)
+    again = restored.predict(test)["state"].probabilities
+    assert again is not None
+    np.testing.assert_allclose(again, found, atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "start"])
+def test_heads_read_what_is_embedded(
+    protein: ProteinLanguageModel, text: TextEncoder, pooling: str
+) -> None:
+    encoder = copy.copy(text)
+    encoder.pooling = pooling
+    for one, values in ((encoder, ["the band gap", "silicon"]), (protein, [HEAVY, LIGHT])):
+        trunk = TokenTrunk(one).eval()
+        batch = pack([{0: (one.modality, trunk.tokenize(value))} for value in values])
+        with torch.inference_mode():
+            pooled = pool_records(batch, trunk(batch), 1)
+        np.testing.assert_allclose(pooled.numpy(), trunk.fine_tuned().embed(values), atol=1e-4)
+
+
+def test_tables_are_not_decayed(text: TextEncoder, vision: VisionEncoder) -> None:
+    target = Target("kind", "kind", "binary", classes=("no", "yes"))
+    for encoder, kind in ((TokenTrunk(text), "text"), (ImageTrunk(vision), "image")):
+        plans = [target_plan(target, Schema((Input("one", "one", kind),), (target,)), 4)]
+        network = MultitaskNetwork(encoder, plans, 1, FinetuningConfig())
+        decayed = {id(one) for one in network.optimiser().param_groups[0]["params"]}
+        names = {name for name, one in network.named_parameters() if id(one) in decayed}
+        assert not [one for one in names if "words" in one or "positions" in one or "prefix" in one]
+        assert any("query_key_value" in one for one in names)
 
 
 def test_labels_of_letters_are_not_put_on_word_pieces(text: TextEncoder) -> None:
     target = Target("tag", "tag", "per-token", classes=("C", "H"), labels="note")
-    schema = Schema((Input("note", "note", "text"),), (target,))
-    assert why_not_trainable(text, schema) == (
+    records = Records(
+        schema=Schema((Input("note", "note", "text"),), (target,)),
+        inputs={"note": []},
+        targets={},
+        rows=np.arange(0),
+        source="table.csv",
+    )
+    assert why_not_trainable(text, records) == (
         "the word pieces of scibert are not what the labels are about"
     )
 

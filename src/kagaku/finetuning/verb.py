@@ -176,7 +176,7 @@ def _prepare(
     check_rows(records, split.train, settings)
     encoder = open_base(config.base)
     check_readable(encoder, schema)
-    check_method(encoder, config.method, schema)
+    check_method(encoder, config.method, records)
     base: dict[str, Any] = {
         "name": name_of(encoder),
         "not_trained_on": not_trained_on(encoder, (one.modality for one in schema.inputs)),
