@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from kagaku.data.bad_rows import BadCell
 from kagaku.data.records import Records
 from kagaku.data.schema import Schema, Target
-from kagaku.errors import InputError
 from kagaku.modalities import Modality, RecordTokens, n_tokens, pack, plan_batches
-from kagaku.modalities.checking import tokenize_records
+from kagaku.modalities.checking import SHOWN_CHARACTERS, tokenize_records
 from kagaku.modalities.field_layout import assemble, field_layout
 from kagaku.models import Encoder, EncoderConfig
 from kagaku.models.heads import Head
@@ -262,36 +262,40 @@ def why_not_trainable(encoder: FrozenEncoder, records: Records) -> str:
         return ""
     if encoder.modality == "text":
         return f"the word pieces of {encoder.name} are not what the labels are about"
-    return _too_long(encoder, records)
+    cells = too_long(encoder, records)
+    return "" if not cells else f"in row {cells[0].row} {cells[0].reason}"
 
 
-def _too_long(encoder: PublicEncoder, records: Records) -> str:
-    """Return what is said of the first labelled value that an encoder cannot read whole."""
+def too_long(encoder: PublicEncoder, records: Records) -> list[BadCell]:
+    """Return the values whose tokens have labels and which an encoder cannot read whole."""
+    if not _has_labels(records.schema):
+        return []
     assert isinstance(encoder, TokenEncoder), "only letters have labels of their own"
-    if (most := most_labelled(encoder)) is None:
-        return ""
-    for name in {one.labels for one in records.schema.targets if one.labels is not None}:
-        for row, value in zip(records.rows, records.inputs[name], strict=True):
-            if value is not None and len(value) > most:
-                return (
-                    f"the {encoder.modality} of row {row} in column {name!r} has {len(value):,} "
-                    f"letters, and {encoder.name} has positions for {most:,}"
-                )
-    return ""
+    most = most_labelled(encoder)
+    labelled = {one.labels for one in records.schema.targets if one.labels is not None}
+    return [
+        BadCell(
+            records.source,
+            int(row),
+            one.column,
+            value[:SHOWN_CHARACTERS],
+            f"the {encoder.modality} has {len(value):,} letters, and {encoder.name} has positions "
+            f"for {most:,}",
+            "Cut it into domains.",
+        )
+        for one in records.schema.inputs
+        if one.name in labelled and most is not None
+        for row, value in zip(records.rows, records.inputs[one.name], strict=True)
+        if value is not None and len(value) > most
+    ]
 
 
 def read_tokens(
     trunk: Trunk, records: Records, modalities: Mapping[str, Modality[Any]]
 ) -> list[RecordTokens]:
-    """Return each record's tokens as the trunk reads them.
-
-    Raises:
-        InputError: A value whose tokens are asked for is longer than a public model can read.
-    """
+    """Return each record's tokens as the trunk reads them; what it cannot read was refused."""
     if not isinstance(trunk, PublicTrunk):
         return tokenize_records(records, modalities)
-    if _has_labels(records.schema) and (why_not := _too_long(trunk.source, records)):
-        raise InputError(why_not, fix="Cut it into domains.", where=records.source)
     return tokenize_records(records, {trunk.modality: trunk})
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from kagaku.data.bad_rows import BadCell
 from kagaku.data.records import Records
 from kagaku.data.schema import Schema, Target
 from kagaku.errors import InputError
@@ -28,7 +29,7 @@ from kagaku.science_tasks.featurizing import (
     featurizer_states,
     restore_featurizers,
 )
-from kagaku.science_tasks.full import FullModel
+from kagaku.science_tasks.full import FullModel, too_long
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.readouts import READOUTS
@@ -153,6 +154,12 @@ class PropertyModel:
             trunk = self.full.network.encoder
             return trunk.fine_tuned() if isinstance(trunk, PublicTrunk) else trunk
         return None if self.features.embeddings is None else self.features.embeddings.encoder
+
+    def unreadable(self, records: Records) -> list[BadCell]:
+        """Return the cells that the modalities accept and the fine-tuned network cannot read."""
+        if self.full is None or not isinstance(self.full.network.encoder, PublicTrunk):
+            return []
+        return too_long(self.full.network.encoder.source, records)
 
     def predict(
         self, records: Records, *, progress: ProgressCallback | None = None

@@ -240,7 +240,7 @@ def checked(
 ) -> tuple[Records, list[BadCell]]:
     """Return the records that every modality accepts, and the bad cells, old and new."""
     kept, more = check_records(records, model.modalities)
-    everything = [*bad, *more]
+    everything = [*bad, *more, *model.unreadable(kept)]
     rejected = {cell.row for cell in everything}
     good = [i for i, row in enumerate(kept.rows) if int(row) not in rejected]
     return (kept.subset(good) if len(good) < len(kept) else kept), everything

@@ -14,13 +14,12 @@ from safetensors.torch import save_file
 
 from kagaku.data.records import Records, TargetValues
 from kagaku.data.schema import Input, Schema, Target
-from kagaku.errors import InputError
 from kagaku.modalities import pack
 from kagaku.models import pool_records
 from kagaku.models.multitask import PUBLIC_LEARNING_RATE, FinetuningConfig, MultitaskNetwork
 from kagaku.models.public import ProteinLanguageModel, TextEncoder, VisionEncoder, load_public
 from kagaku.models.public.trunk import ImageTrunk, TokenTrunk
-from kagaku.science_tasks.full import FullModel, fit_full, read_tokens, why_not_trainable
+from kagaku.science_tasks.full import FullModel, fit_full, read_tokens, too_long, why_not_trainable
 from kagaku.science_tasks.labels import target_plan
 
 HEAVY, LIGHT = "EVQLVESGGGLVQ", "DIQMTQSPSS"
@@ -106,10 +105,10 @@ def test_labelled_proteins_are_read_whole_or_refused(
     encoder = load_public(save_esm(table, tmp_path / "esm1b"))
     assert isinstance(encoder, ProteinLanguageModel)
     assert not why_not_trainable(encoder, labelled(62 * "A"))
-    message = "the protein of row 7 in column 'sequence' has 63 letters, and esm1b has positions"
-    assert message in why_not_trainable(encoder, labelled(63 * "A"))
-    with pytest.raises(InputError, match=message):
-        read_tokens(TokenTrunk(encoder, has_labels=True), labelled(63 * "A"), {})
+    message = "in row 7 the protein has 63 letters, and esm1b has positions for 62"
+    assert why_not_trainable(encoder, labelled(63 * "A")) == message
+    (cell,) = too_long(encoder, labelled(63 * "A"))
+    assert (cell.row, cell.column, cell.fix) == (7, "sequence", "Cut it into domains.")
 
 
 def test_residues_are_labelled_by_a_fine_tuned_model(protein: ProteinLanguageModel) -> None:
