@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
@@ -27,6 +28,10 @@ class OptimiserConfig:
 
     muon_learning_rate: float = 4e-3
     """Peak learning rate of Muon, whose updates are scaled to the size of AdamW's."""
+
+    table_learning_rate: float | None = None
+    """Peak learning rate of the tables that tokens are looked up in, with AdamW; None takes that of
+    the rest. The row of a rare word is seldom moved, so it may move farther."""
 
     weight_decay: float = 0.1
     """Decoupled weight decay of matrices; embeddings, norms and biases have none."""
@@ -62,6 +67,7 @@ class OptimiserConfig:
         limits = {
             "learning_rate": (1e-9, 1.0),
             "muon_learning_rate": (1e-9, 1.0),
+            "table_learning_rate": (1e-9, 1.0),
             "weight_decay": (0.0, 1.0),
             "beta1": (0.0, 0.9999),
             "beta2": (0.0, 0.999999),
@@ -71,9 +77,10 @@ class OptimiserConfig:
             "gradient_clip": (1e-6, 1e9),
         }
         for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
                 raise InputError(
-                    f"{name} must lie between {low:g} and {high:g}, got {getattr(self, name):g}",
+                    f"{name} must lie between {low:g} and {high:g}, got {value:g}",
                     fix="Choose a value in that range.",
                 )
 
@@ -103,12 +110,18 @@ def make_optimisers(network: nn.Module, config: OptimiserConfig) -> list[Optimiz
     matrices, decayed, free = parameter_groups(network)
     if config.name == "adamw":
         decayed, matrices = [*matrices, *decayed], []
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
+    if config.table_learning_rate is not None:
+        tables = _tables(network)
+        groups[1]["params"] = [one for one in free if id(one) not in tables]
+        moved = [one for one in free if id(one) in tables]
+        groups.append({"params": moved, "weight_decay": 0.0, "lr": config.table_learning_rate})
     optimisers: list[Optimizer] = [
         AdamW(
-            [
-                {"params": decayed, "weight_decay": config.weight_decay},
-                {"params": free, "weight_decay": 0.0},
-            ],
+            groups,
             lr=config.learning_rate,
             betas=(config.beta1, config.beta2),
         )
@@ -150,7 +163,7 @@ def parameter_groups(
         if isinstance(module, Backbone)
         for parameter in module.blocks.parameters()
     }
-    tables = {id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding)}
+    tables = _tables(network)
     matrices, decayed, free = [], [], []
     for parameter in network.parameters():
         if not parameter.requires_grad:
@@ -162,3 +175,8 @@ def parameter_groups(
         else:
             decayed.append(parameter)
     return matrices, decayed, free
+
+
+def _tables(network: nn.Module) -> set[int]:
+    """Return the ids of the weights of embedding tables."""
+    return {id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding)}

@@ -397,6 +397,20 @@ def test_muon_holds_the_matrices_of_the_blocks_and_adamw_the_rest() -> None:
     assert sum(len(group["params"]) for group in alone.param_groups) == len(held)
 
 
+def test_tables_may_have_a_learning_rate_of_their_own() -> None:
+    network = made_network()
+    tables = {id(one.weight) for one in network.modules() if isinstance(one, nn.Embedding)}
+    for rate in (None, 0.01):
+        adamw, muon = make_optimisers(network, OptimiserConfig(table_learning_rate=rate))
+        groups = [*adamw.param_groups, *muon.param_groups]
+        several = [id(one) for group in groups for one in group["params"]]
+        assert len(several) == len(set(several)) == len(list(network.parameters()))
+        for group in adamw.param_groups:
+            held = {id(one) for one in group["params"]}
+            assert (group["lr"] == 0.01) == (rate is not None and held <= tables)
+            assert group["peak"] == group["lr"]
+
+
 def test_the_learning_rate_rises_then_falls_to_its_end() -> None:
     config = OptimiserConfig(warmup_steps=10, final_fraction=0.1)
     factors = [learning_rate_factor(step, 100, config) for step in range(101)]
@@ -415,6 +429,7 @@ def test_the_learning_rate_rises_then_falls_to_its_end() -> None:
         ({"decay": "cosin"}, r"optimiser decay cannot be 'cosin'\. Did you mean 'cosine'"),
         ({"learning_rate": 0.0}, r"learning_rate must lie between 1e-09 and 1, got 0"),
         ({"gradient_clip": -1.0}, r"gradient_clip must lie between"),
+        ({"table_learning_rate": 2.0}, r"table_learning_rate must lie between 1e-09 and 1, got 2"),
     ],
 )
 def test_optimiser_settings_out_of_range_are_refused(settings: dict[str, Any], told: str) -> None:

@@ -77,6 +77,8 @@ class PretrainRecipe:
         for name in ("name", "corpus", "output", "start"):
             del stored[name]
         stored["training"] = {name: stored["training"][name] for name in DECIDING}
+        if stored["optimiser"]["table_learning_rate"] is None:
+            del stored["optimiser"]["table_learning_rate"]  # as runs were begun before it was there
         return stored
 
 
