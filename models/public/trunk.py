@@ -33,10 +33,10 @@ class PublicTrunk(nn.Module, ABC):
         network: A copy of its weights, float32.
     """
 
-    def __init__(self, source: PublicEncoder, network: nn.Module) -> None:
+    def __init__(self, source: PublicEncoder, network: TokenNetwork | VisionNetwork) -> None:
         super().__init__()
         self.source = source
-        self.network = network
+        self.network: TokenNetwork | VisionNetwork = network
 
     @property
     def modality(self) -> str:
@@ -54,9 +54,9 @@ class PublicTrunk(nn.Module, ABC):
         return next(self.network.parameters()).device
 
     @property
-    @abstractmethod
     def sizes(self) -> TransformerSizes:
         """Sizes of the stack of blocks."""
+        return self.network.config.sizes
 
     @abstractmethod
     def tokenize(self, value: Any) -> Tokens:
@@ -98,11 +98,6 @@ class TokenTrunk(PublicTrunk):
         self.network: TokenNetwork = network
         self.framing, self.ids_of, self.pools = source.framing, source.ids_of, source.pools
         self.has_labels = has_labels
-
-    @property
-    def sizes(self) -> TransformerSizes:
-        """Sizes of the stack of blocks."""
-        return self.network.config.sizes
 
     def tokenize(self, value: str) -> Tokens:
         """Return a value's tokens between start and end.
@@ -150,27 +145,14 @@ class ImageTrunk(PublicTrunk):
         self.network: VisionNetwork = network
         self.prepare = source.prepare
 
-    @property
-    def sizes(self) -> TransformerSizes:
-        """Sizes of the stack of blocks."""
-        return self.network.config.sizes
-
     def tokenize(self, value: Path | np.ndarray) -> Tokens:
         """Return an image's patches, scaled as the model wants them, in half precision.
 
         Positions are the row and the column of a patch.
         """
-        height, width = self.network.config.patch
-        image = self.prepare(value).numpy()
-        channels, rows, columns = (
-            image.shape[0],
-            image.shape[1] // height,
-            image.shape[2] // width,
-        )
-        cut = image.reshape(channels, rows, height, columns, width).transpose(1, 3, 0, 2, 4)
-        patches = cut.reshape(rows * columns, -1)
+        patches, (rows, columns) = self.network.cut(self.prepare(value))
         n_prefix = self.network.config.n_prefix
-        values = np.concatenate([np.zeros((n_prefix, patches.shape[1])), patches])
+        values = np.concatenate([np.zeros((n_prefix, patches.shape[1])), patches.numpy()])
         positions = np.zeros((len(values), 3), dtype=np.float32)
         positions[n_prefix:, 1] = np.repeat(np.arange(rows), columns)
         positions[n_prefix:, 2] = np.tile(np.arange(columns), rows)
@@ -194,11 +176,9 @@ class ImageTrunk(PublicTrunk):
         self, values: Float[Tensor, "_token _value"], position: Float[Tensor, "_token 3"]
     ) -> Float[Tensor, "channel _row _column"]:
         """Return the image of an image's tokens."""
-        config = self.network.config
-        (height, width), channels = config.patch, config.channels
-        rows, columns = (int(one) + 1 for one in position[config.n_prefix :, 1:].amax(0))
-        cut = values[config.n_prefix :].view(rows, columns, channels, height, width)
-        return cut.permute(2, 0, 3, 1, 4).reshape(channels, rows * height, columns * width)
+        first = self.network.config.n_prefix
+        rows, columns = (int(one) + 1 for one in position[first:, 1:].amax(0))
+        return self.network.joined(values[first:], (rows, columns))
 
 
 def public_trunk(encoder: PublicEncoder, *, has_labels: bool) -> PublicTrunk:

@@ -100,16 +100,31 @@ class VisionNetwork(nn.Module):
             x = self.last_norm(x)
         return x[layout.inverse], offsets
 
-    def _embedded(
+    def cut(
         self, image: Float[Tensor, "channel _row _column"]
-    ) -> Float[Tensor, "_token dim"]:
+    ) -> tuple[Float[Tensor, "_patch _pixel"], tuple[int, int]]:
+        """Return an image's patches, row by row, and the rows and columns of their grid."""
         height, width = self.config.patch
         channels, rows, columns = image.shape
         grid = (rows // height, columns // width)
         assert channels == self.config.channels, f"{channels} channels"
         assert (grid[0] * height, grid[1] * width) == (rows, columns), f"{rows} x {columns} pixels"
-        cut = image.to(self.prefix.dtype).view(channels, grid[0], height, grid[1], width)
-        pixels = cut.permute(1, 3, 0, 2, 4).reshape(grid[0] * grid[1], -1)
+        parts = image.reshape(channels, grid[0], height, grid[1], width)
+        return parts.permute(1, 3, 0, 2, 4).reshape(grid[0] * grid[1], -1), grid
+
+    def joined(
+        self, patches: Float[Tensor, "_patch _pixel"], grid: tuple[int, int]
+    ) -> Float[Tensor, "channel _row _column"]:
+        """Return the image that `cut` took apart."""
+        height, width = self.config.patch
+        channels, (rows, columns) = self.config.channels, grid
+        parts = patches.view(rows, columns, channels, height, width)
+        return parts.permute(2, 0, 3, 1, 4).reshape(channels, rows * height, columns * width)
+
+    def _embedded(
+        self, image: Float[Tensor, "channel _row _column"]
+    ) -> Float[Tensor, "_token dim"]:
+        pixels, grid = self.cut(image.to(self.prefix.dtype))
         x = self.patches(pixels)
         positions = self._positions(grid)
         if self.config.has_prefix_positions:
