@@ -61,6 +61,39 @@ def embed_columns(
     return means, present
 
 
+def token_states(
+    encoder: Encoder,
+    records: Sequence[RecordTokens],
+    chosen: Sequence[Int[np.ndarray, " _"]],
+    *,
+    token_budget: int = TOKEN_BUDGET,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Float[np.ndarray, "_ dim"]]:
+    """Return what the backbone gives for some tokens of each record, in half precision.
+
+    Args:
+        encoder: Used as it is, without gradients.
+        records: Tokens of each record, none longer than `LONGEST_WINDOW`.
+        chosen: For each record, which of its tokens.
+        token_budget: Most tokens in one batch; a longer record gets a batch of its own.
+        progress: Called with (records done, records in all) after each batch.
+    """
+    lengths = np.array([n_tokens(record) for record in records], dtype=np.int64)
+    found: list[np.ndarray] = [np.empty(0, dtype=np.float16)] * len(records)
+    done = 0
+    with torch.inference_mode():
+        for batch in _batches(lengths, token_budget):
+            packed = pack([records[index] for index in batch]).to(encoder.device)
+            states = encoder(packed)
+            for index, start in zip(batch, packed.record_offsets.tolist(), strict=False):
+                tokens = torch.from_numpy(chosen[index] + start).to(encoder.device)
+                found[index] = states[tokens].half().cpu().numpy()
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(records))
+    return found
+
+
 def _tell(progress: Callable[[int, int], None], n_records: int, done: int, n_pieces: int) -> None:
     """Tell how many records are done, as if each had as many pieces as any other."""
     progress(n_records * done // n_pieces, n_records)

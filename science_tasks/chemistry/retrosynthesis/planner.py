@@ -1,0 +1,249 @@
+"""One step of retrosynthesis: what known reactions did, done to a new product, the likeliest first.
+
+Reactions are aligned atom by atom and reduced to edits; a network learns which edit belongs to
+which place, from what a pretrained base makes of the product. Proposals are edits that were really
+done, so all are molecules; the same reactants reached in several ways add up.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from joblib import Parallel, delayed
+from rdkit import Chem
+
+from kagaku.modalities import MODALITIES
+from kagaku.models import Encoder
+from kagaku.models.embedding import token_states
+from kagaku.science_tasks.chemistry.cuts import read
+from kagaku.science_tasks.chemistry.retrosynthesis.edits import Edit, edit_between
+from kagaku.science_tasks.chemistry.retrosynthesis.mapping import atom_maps
+from kagaku.science_tasks.chemistry.retrosynthesis.ranking import (
+    EditRanker,
+    Lesson,
+    RankedProduct,
+    RankingConfig,
+    site_batch,
+    train_ranker,
+)
+from kagaku.science_tasks.chemistry.retrosynthesis.sites import SiteFinder, Sites
+
+LEAST_SEEN = 2
+"""Reactions in which an edit must have been done to be known; one alone is often a slip."""
+
+TRIED = 30
+"""Likeliest edits that are done to a product."""
+
+ASKED_AT_ONCE = 64
+"""Products whose places are ranked together."""
+
+WORTH_PROCESSES = 2_000
+"""Items from which on processes of their own pay."""
+
+Report = Callable[[int, int, str], None] | None
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class PlannerConfig:
+    """How retrosynthesis is learnt."""
+
+    least_seen: int = LEAST_SEEN
+    """Reactions in which an edit must have been done."""
+
+    tried: int = TRIED
+    """Likeliest edits that are done to a product."""
+
+    ranking: RankingConfig = field(default_factory=RankingConfig)
+    """The network, and how it is trained."""
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Proposes reactants for products."""
+
+    encoder: Encoder
+    """The base, frozen."""
+
+    edits: tuple[Edit, ...]
+    """What is known, edits of one pattern side by side."""
+
+    finder: SiteFinder
+    """Looks for their patterns."""
+
+    ranker: EditRanker | None
+    """Ranks them; None where nothing is known."""
+
+    n_explained: int
+    """Reactions to learn from that an edit explains."""
+
+    config: PlannerConfig
+
+    @classmethod
+    def learnt(
+        cls,
+        products: Sequence[str],
+        reactants: Sequence[str],
+        encoder: Encoder,
+        config: PlannerConfig | None = None,
+        *,
+        folder: Path | None = None,
+        report: Report = None,
+    ) -> "Planner":
+        """Return a planner that knows some reactions.
+
+        Args:
+            products: Canonical SMILES.
+            reactants: Canonical SMILES of each product's reactants, joined by dots.
+            encoder: The base, which must read molecules.
+            config: Sizes and lengths; None takes the usual ones.
+            folder: Where training keeps its state; None keeps none.
+            report: Called with (done, in all, what).
+        """
+        config = config or PlannerConfig()
+        pairs = list(zip(products, reactants, strict=True))
+        done = list(_over(_explained, pairs, report, "aligning reactions"))
+        seen = Counter(one[0] for one in done if one is not None)
+        known = [edit for edit, count in seen.items() if count >= config.least_seen]
+        edits = tuple(sorted(known, key=lambda edit: (edit.pattern, edit)))
+        number = {edit: place for place, edit in enumerate(edits)}
+        finder = SiteFinder(sorted({edit.pattern for edit in edits}))
+        n_explained = sum(count for edit, count in seen.items() if edit in number)
+        taught = [
+            (product, *one)
+            for product, one in zip(products, done, strict=True)
+            if one is not None and one[0] in number
+        ]
+        own = cls(encoder, edits, finder, None, n_explained, config)
+        if not taught:
+            return own
+        seen_sites = list(_over(partial(_placed, finder), taught, report, "finding places"))
+        ranked = own._ranked(
+            [product for product, _, _ in taught], [sites for sites, _ in seen_sites], report
+        )
+        lessons = [
+            Lesson(product, place, number[edit])
+            for product, (_, edit, _), (_, place) in zip(ranked, taught, seen_sites, strict=True)
+        ]
+        torch.manual_seed(config.ranking.seed)
+        pattern_of_edit = [finder.number[edit.pattern] for edit in edits]
+        ranker = EditRanker(pattern_of_edit, encoder.dim, config.ranking)
+        train_ranker(ranker, lessons, config.ranking, folder=folder, report=report)
+        return replace(own, ranker=ranker)
+
+    def propose(self, products: Sequence[str], most: int, report: Report = None) -> list[list[str]]:
+        """Return the likeliest reactants of each product, canonical and distinct, the best first.
+
+        Args:
+            products: Canonical SMILES.
+            most: Proposals for each product.
+            report: Called with (done, in all, what).
+        """
+        if self.ranker is None:
+            return [[] for _ in products]
+        sites = list(_over(self.finder.find, products, report, "finding places"))
+        ways = self._likeliest(self._ranked(products, sites, report))
+        found = _over(
+            partial(_done, self.edits),
+            list(zip(products, ways, strict=True)),
+            report,
+            "taking apart",
+        )
+        return [proposals[:most] for proposals in found]
+
+    def _ranked(
+        self, products: Sequence[str], sites: Sequence[Sites], report: Report
+    ) -> list[RankedProduct]:
+        """Return products as the network sees them."""
+        modality = MODALITIES["molecule"]()
+        records = [{0: ("molecule", modality.tokenize(product))} for product in products]
+        states = token_states(
+            self.encoder,
+            records,
+            [one.tokens + 1 for one in sites],  # behind the start
+            progress=None if report is None else lambda n, of: report(n, of, "embedding atoms"),
+        )
+        return [RankedProduct(*one) for one in zip(sites, states, strict=True)]
+
+    def _likeliest(self, products: Sequence[RankedProduct]) -> list[list["Way"]]:
+        """Return the likeliest edits of each product."""
+        assert self.ranker is not None
+        found: list[list[Way]] = [[] for _ in products]
+        open_ = [place for place, one in enumerate(products) if len(one.sites.patterns)]
+        for start in range(0, len(open_), ASKED_AT_ONCE):
+            asked = open_[start : start + ASKED_AT_ONCE]
+            batch = site_batch([products[place] for place in asked])
+            with torch.inference_mode():
+                logs = self.ranker(batch)
+            for place, first, end in zip(
+                asked, batch.first_sites, batch.first_sites[1:], strict=False
+            ):
+                own = logs[first:end].flatten()
+                best = torch.topk(own, min(self.config.tried, len(own)))
+                for share, index in zip(best.values.exp().tolist(), best.indices, strict=True):
+                    site, edit = divmod(int(index), len(self.edits))
+                    atoms = products[place].sites.atoms_of(site)
+                    found[place].append(Way(atoms, edit, share))
+        return found
+
+
+@dataclass(frozen=True)
+class Way:
+    """One edit at one place of a product."""
+
+    atoms: tuple[int, ...]
+    """Of the product."""
+
+    edit: int
+    """Number of the edit."""
+
+    probability: float
+    """That this was done."""
+
+
+def _over(
+    function: Callable[[Item], Result], items: Sequence[Item], report: Report, what: str
+) -> Iterator[Result]:
+    """Yield what a function makes of each item, on all cores where there are many."""
+    if len(items) < WORTH_PROCESSES:
+        results: Iterator[Result] = map(function, items)
+    else:
+        parallel = Parallel(n_jobs=-1, batch_size=100, return_as="generator")
+        results = parallel(delayed(function)(item) for item in items)
+    for done, result in enumerate(results):
+        yield result
+        if report is not None:
+            report(done + 1, len(items), what)
+
+
+def _explained(pair: tuple[str, str]) -> tuple[Edit, tuple[int, ...]] | None:
+    product, reactants = read(pair[0]), read(pair[1])
+    if product is None or reactants is None:
+        return None
+    edits = (edit_between(product, reactants, pairs) for pairs in atom_maps(product, reactants))
+    return next((edit for edit in edits if edit is not None), None)
+
+
+def _placed(finder: SiteFinder, taught: tuple[str, Edit, tuple[int, ...]]) -> tuple[Sites, int]:
+    product, edit, atoms = taught
+    sites = finder.find(product)
+    return sites, finder.place(product, sites, edit.pattern, atoms)
+
+
+def _done(edits: Sequence[Edit], asked: tuple[str, list[Way]]) -> list[str]:
+    """Return the reactants that some ways give, the likeliest first."""
+    product, ways = asked
+    molecule = Chem.MolFromSmiles(product)
+    shares: dict[str, float] = {}
+    for way in ways:
+        reactants = None
+        if way.probability > 0:
+            reactants = edits[way.edit].applied(molecule, way.atoms)
+        if reactants is not None and reactants != product:
+            shares[reactants] = shares.get(reactants, 0.0) + way.probability
+    return sorted(shares, key=lambda one: -shares[one])

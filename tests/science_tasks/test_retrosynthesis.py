@@ -1,0 +1,342 @@
+"""Retrosynthesis by edits: atoms aligned, edits found and done elsewhere, places ranked."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rdkit import Chem
+
+from kagaku.bases import load_base
+from kagaku.models import Encoder
+from kagaku.models.pretraining.optimisers import OptimiserConfig
+from kagaku.science_tasks.benchmark.task import Context
+from kagaku.science_tasks.chemistry.cuts import read
+from kagaku.science_tasks.chemistry.reactions import Edited, ReactionCase, read_reactions
+from kagaku.science_tasks.chemistry.retrosynthesis.edits import (
+    DROP,
+    INVERT,
+    KEEP,
+    Edit,
+    Pattern,
+    edit_between,
+)
+from kagaku.science_tasks.chemistry.retrosynthesis.mapping import Environments, atom_maps
+from kagaku.science_tasks.chemistry.retrosynthesis.planner import Planner, PlannerConfig
+from kagaku.science_tasks.chemistry.retrosynthesis.ranking import (
+    EditRanker,
+    Lesson,
+    RankedProduct,
+    RankingConfig,
+    site_batch,
+    train_ranker,
+)
+from kagaku.science_tasks.chemistry.retrosynthesis.sites import SiteFinder, atom_tokens
+
+QUICK = PlannerConfig(
+    ranking=RankingConfig(
+        width=32,
+        environment_width=16,
+        environments=256,
+        epochs=30,
+        batch=8,
+        optimiser=OptimiserConfig(name="adamw", learning_rate=5e-3, warmup_steps=3),
+    )
+)
+
+
+def canonical(smiles: str) -> str:
+    return str(Chem.MolToSmiles(molecule(smiles)))
+
+
+def molecule(smiles: str) -> Chem.Mol:
+    found = read(smiles)
+    assert found is not None, smiles
+    return found
+
+
+def edit_of(product: str, reactants: str) -> tuple[Edit, tuple[int, ...]]:
+    sides = molecule(product), molecule(reactants)
+    found = next(
+        (own for own in (edit_between(*sides, one) for one in atom_maps(*sides)) if own), None
+    )
+    assert found is not None, (product, reactants)
+    return found
+
+
+# Which atom became which.
+
+
+@pytest.mark.parametrize(
+    ("product", "reactants", "n_changed"),
+    [
+        ("CC(=O)NCc1ccccc1", "CC(=O)O.NCc1ccccc1", 1),
+        ("COC(=O)c1ccc(Nc2ccccc2)cc1", "COC(=O)c1ccc(Br)cc1.Nc1ccccc1", 1),
+        ("c1ccc(Cn2ccc3ccccc32)cc1", "ClCc1ccccc1.c1ccc2[nH]ccc2c1", 1),
+        ("C1=CCCCC1", "C=CC=C.C=C", 6),
+        # Both ends of a symmetric ring look alike; it must be followed around one way.
+        ("O=C(c1ccccc1)N1CCNCC1", "CC(C)(C)OC(=O)N1CCN(C(=O)c2ccccc2)CC1", 0),
+        ("CCOC(=O)c1ccc(C#Cc2ccccc2C)cc1", "C#Cc1ccccc1C.CCOC(=O)c1ccc(I)cc1", 1),
+    ],
+)
+def test_atoms_are_paired_so_that_few_bonds_change(
+    product: str, reactants: str, n_changed: int
+) -> None:
+    sides = molecule(product), molecule(reactants)
+    pairs = next(atom_maps(*sides))
+    assert len(set(pairs)) == sides[0].GetNumAtoms()
+    for here, there in enumerate(pairs):
+        atoms = sides[0].GetAtomWithIdx(here), sides[1].GetAtomWithIdx(there)
+        assert atoms[0].GetAtomicNum() == atoms[1].GetAtomicNum()
+    before, after = (Environments(side).neighbours for side in sides)
+    changed = sum(
+        atom < other and (pairs[other], kind) not in after[pairs[atom]]
+        for atom, beside in enumerate(before)
+        for other, kind in beside
+    )
+    assert changed == n_changed
+
+
+def test_an_atom_that_came_from_nowhere_leaves_no_pairing() -> None:
+    assert list(atom_maps(molecule("CCBr"), molecule("CCO"))) == []
+
+
+def test_environments_tell_atoms_apart_as_far_as_they_reach() -> None:
+    around = Environments(molecule("CCCCO"))
+    assert around.layers[0][0] == around.layers[0][1]
+    assert around.layers[1][1] == around.layers[1][2] != around.layers[1][3]
+    assert around.layers[2][1] != around.layers[2][2]
+    assert around.other_elements(3) == 1
+
+
+# What a reaction did.
+
+
+@pytest.mark.parametrize(
+    ("product", "reactants", "groups", "n_atoms"),
+    [
+        ("CC(=O)NCc1ccccc1", "CC(=O)O.NCc1ccccc1", "O[*:1]", 2),
+        ("NCCc1ccccc1", "CC(C)(C)OC(=O)NCCc1ccccc1", "CC(C)(C)OC(=O)[*:1]", 1),
+        ("CNCc1ccccc1", "CN.O=Cc1ccccc1", "O=[*:1]", 2),  # reductive amination
+        ("Nc1ccccc1", "O=[N+]([O-])c1ccccc1", "O=[*:1].[O-][*:1]", 1),
+        ("c1ccc(-c2ccncc2)cc1", "Brc1ccncc1.OB(O)c1ccccc1", "", 2),
+        ("CC(O)c1ccccc1", "CC(=O)c1ccccc1", "", 2),  # reduction changes a bond, adds nothing
+        ("C1=CCCCC1", "C=CC=C.C=C", "", 6),  # a ring closure
+    ],
+)
+def test_an_edit_gives_the_reactants_back(
+    product: str, reactants: str, groups: str, n_atoms: int
+) -> None:
+    edit, atoms = edit_of(product, reactants)
+    assert len(edit.atoms) == len(atoms) == n_atoms
+    assert edit.applied(molecule(product), atoms) == canonical(reactants)
+    if groups:
+        assert edit.groups == groups
+
+
+def test_one_edit_is_written_in_one_way_whatever_the_molecule() -> None:
+    edits = {
+        edit_of(f"{acyl}C(=O)N{amine}", f"{acyl}C(=O)O.N{amine}")[0]
+        for acyl in ("C", "CCC", "c1ccccc1", "FC(F)(F)C")
+        for amine in ("C", "C(C)C", "c1ccccc1")
+    }
+    assert len(edits) == 1
+    (amide,) = edits
+    assert amide.pattern == Pattern(((6, False, 0, 0), (7, False, 0, 0)), ((0, 1, 1),))
+
+
+def test_an_edit_does_elsewhere_what_it_did() -> None:
+    amide, _ = edit_of("CC(=O)NC", "CC(=O)O.CN")
+    other = molecule("O=C(Nc1ccncc1)C1CC1")
+    assert amide.applied(other, (1, 2)) == canonical("O=C(O)C1CC1.Nc1ccncc1")
+    boc, _ = edit_of("NCC", "CC(C)(C)OC(=O)NCC")
+    assert boc.pattern.atoms[0][3] == 1  # it needs a hydrogen to take
+    assert boc.applied(molecule("CN(C)C"), (1,)) is None
+
+
+@pytest.mark.parametrize(
+    ("product", "reactants", "stereo"),
+    [
+        ("C[C@H](NC(C)=O)c1ccccc1", "CC(=O)O.C[C@H](N)c1ccccc1", KEEP),
+        ("C[C@@H](NC(C)=O)c1ccccc1", "CC(=O)O.C[C@@H](N)c1ccccc1", KEEP),
+        # An amino acid is freed of its ester, far from the centre.
+        ("N[C@@H](C)C(=O)O", "N[C@@H](C)C(=O)OC", KEEP),
+        # The centre itself loses a substituent: with and without inversion, or with the centre.
+        ("C[C@@H](CC)Oc1ccccc1", "C[C@@H](CC)Br.Oc1ccccc1", KEEP),
+        ("C[C@@H](CC)Oc1ccccc1", "C[C@H](CC)O.Oc1ccccc1", INVERT),
+        ("C[C@@H](CC)Oc1ccccc1", "CC(CC)Br.Oc1ccccc1", DROP),
+        # A hydrogen takes the place of what was there.
+        ("C[C@H](CC)c1ccccc1", "C[C@](O)(CC)c1ccccc1", KEEP),
+    ],
+)
+def test_handedness_is_kept_turned_or_lost_as_it_was(
+    product: str, reactants: str, stereo: str
+) -> None:
+    edit, atoms = edit_of(product, reactants)
+    assert edit.applied(molecule(product), atoms) == canonical(reactants)
+    assert edit.stereo == stereo
+    # The mirror image of the product gives the mirror image of the reactants.
+    mirrored = molecule(product.replace("@@", "x").replace("@", "@@").replace("x", "@"))
+    wanted = canonical(reactants.replace("@@", "x").replace("@", "@@").replace("x", "@"))
+    assert edit.applied(mirrored, atoms) == wanted
+
+
+def test_what_gives_no_molecule_and_what_changes_too_much_is_no_edit() -> None:
+    broken = Edit(edit_of("CC(=O)NC", "CC(=O)O.CN")[0].atoms, (), "O=[*:1]")
+    assert broken.applied(molecule("CC(=O)NC"), (1, 3)) is None
+    nothing = molecule("CCO"), molecule("CCO")
+    assert edit_between(*nothing, [0, 1, 2]) is None
+    far = molecule("C1CCCCCCCCCCC1"), molecule("C=CC=CC=CC=CC=CC=C")
+    assert edit_between(*far, list(range(12))) is None
+
+
+# Where it can be done.
+
+
+def test_places_that_symmetry_makes_equal_are_found_once() -> None:
+    finder = SiteFinder([edit_of("CC(=O)NC", "CC(=O)O.CN")[0].pattern])
+    sites = finder.find("CNC(=O)CC(=O)NC")
+    assert sorted(sites.atoms_of(one) for one in range(len(sites.patterns))) == [(0, 1), (2, 1)]
+    assert finder.place("CNC(=O)CC(=O)NC", sites, finder.patterns[0], (5, 7)) >= 0
+    assert finder.place("CNC(=O)CC(=O)NC", sites, finder.patterns[0], (4, 5)) == -1
+    assert len(SiteFinder([]).find("CCO").patterns) == 0
+
+
+@pytest.mark.parametrize(
+    "smiles", ["CCO", "C[C@H](F)[13CH3]", "[Na+].[O-]c1cc[nH]c1", "[2H]C(Cl)Br", "*C"]
+)
+def test_every_atom_has_its_token(smiles: str) -> None:
+    places = atom_tokens(smiles)
+    assert len(places) == Chem.MolFromSmiles(smiles).GetNumAtoms()
+    assert (np.diff(places) > 0).all()
+
+
+# Which is likely.
+
+
+def lessons(count: int = 16) -> tuple[list[Lesson], int, int]:
+    """Amides to be cut at the amide bond, of two patterns that fit."""
+    patterns = [
+        Pattern(((6, False, 0, 0), (7, False, 0, 0)), ((0, 1, 1),)),
+        Pattern(((6, False, 0, 0), (6, False, 0, 0)), ((0, 1, 1),)),
+    ]
+    finder = SiteFinder(patterns)
+    rng = np.random.default_rng(0)
+    found = []
+    for number in range(count):
+        smiles = canonical("C" * (number % 5 + 2) + "C(=O)N" + "C" * (number % 3 + 1))
+        sites = finder.find(smiles)
+        carbonyl = molecule(smiles).GetSubstructMatch(Chem.MolFromSmarts("C(=O)N"))
+        place = finder.place(smiles, sites, patterns[0], (carbonyl[0], carbonyl[2]))
+        assert place >= 0
+        states = rng.standard_normal((len(sites.tokens), 4)).astype(np.float16)
+        found.append(Lesson(RankedProduct(sites, states), place, number % 2))
+    return found, len(patterns), 4
+
+
+def ranker(seed: int = 0) -> EditRanker:
+    torch.manual_seed(seed)
+    return EditRanker([0, 0, 1], 4, QUICK.ranking)
+
+
+def test_probabilities_of_a_product_sum_to_one_over_what_fits() -> None:
+    taught, _, _ = lessons()
+    batch = site_batch([one.product for one in taught])
+    with torch.no_grad():
+        shares = ranker().eval()(batch).exp()
+    for first, end in zip(batch.first_sites, batch.first_sites[1:], strict=False):
+        torch.testing.assert_close(shares[first:end].sum(), torch.tensor(1.0))
+    assert bool((shares[batch.patterns == 1][:, :2] == 0).all())
+
+
+def test_the_ranker_learns_where_and_one_product_does_not_change_another() -> None:
+    taught, _, _ = lessons()
+    own = ranker()
+    train_ranker(own, taught, QUICK.ranking)
+    with torch.no_grad():
+        logs = own(site_batch([one.product for one in taught]))
+        alone = own(site_batch([taught[3].product]))
+    batch = site_batch([one.product for one in taught])
+    best = [
+        int(logs[first:end].logsumexp(1).argmax())
+        for first, end in zip(batch.first_sites, batch.first_sites[1:], strict=False)
+    ]
+    assert best == [one.site for one in taught]
+    torch.testing.assert_close(alone, logs[batch.first_sites[3] : batch.first_sites[4]])
+
+
+def test_a_stopped_training_ends_with_the_same_weights(tmp_path: Path) -> None:
+    taught, _, _ = lessons()
+    config = replace(QUICK.ranking, epochs=4, save_seconds=0.0)
+    whole = ranker()
+    train_ranker(whole, taught, config)
+
+    class StopError(Exception):
+        pass
+
+    def stop(done: int, total: int, what: str) -> None:
+        assert total == 8
+        assert "ranking" in what
+        if done == 5:
+            raise StopError
+
+    with pytest.raises(StopError):
+        train_ranker(ranker(), taught, config, folder=tmp_path, report=stop)
+    steps = []
+    own = ranker(seed=1)  # its own first weights do not matter
+    train_ranker(own, taught, config, folder=tmp_path, report=lambda n, *_: steps.append(n))
+    assert steps == [6, 7, 8]
+    for name, tensor in own.state_dict().items():
+        torch.testing.assert_close(tensor, whole.state_dict()[name])
+    # Other lessons begin anew.
+    steps.clear()
+    train_ranker(own, taught[1:], config, folder=tmp_path, report=lambda n, *_: steps.append(n))
+    assert steps[0] == 1
+
+
+# All together.
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    base = load_base("untrained-tiny")
+    assert isinstance(base, Encoder)
+    return base
+
+
+def known() -> ReactionCase:
+    """Amides and phenyl ethers, two of each to be asked."""
+    acyls = ("C", "CC", "CCC", "CC(C)", "C1CC1", "c1ccccc1", "COC", "ClC")
+    others = ("C", "CC", "C(C)C", "c1ccccc1")
+    lines = [
+        *(f"{one}C(=O)N{two} >> {one}C(=O)O.N{two}" for one in acyls for two in others),
+        *(f"{one}COc1ccccc1 >> {one}CBr.Oc1ccccc1" for one in acyls),
+    ]
+    found, bad = read_reactions(lines)
+    assert bad == 0
+    asked = {0, 9, 33, 36}
+    learnt = [pair for number, pair in enumerate(found) if number not in asked]
+    tested = [pair for number, pair in enumerate(found) if number in asked]
+    products, reactants = zip(*learnt, strict=True)
+    given, wanted = zip(*tested, strict=True)
+    return ReactionCase(products, reactants, given, wanted)
+
+
+def test_new_products_are_taken_apart_as_known_ones_were(encoder: Encoder) -> None:
+    case = known()
+    reported = set()
+    context = Context(lambda: encoder, report=lambda _n, _of, what: reported.add(what[:8]))
+    answers = Edited(QUICK)(case, context)
+    assert answers["top_1"].mean() == 1.0
+    assert (answers["validity"] == 1.0).all()
+    assert answers.attrs["chosen"] == f"2 edits, {case.n_train} of {case.n_train} reactions"
+    assert reported == {"aligning", "finding ", "embeddin", "ranking ", "taking a"}
+
+
+def test_what_was_seen_once_is_not_known_and_then_nothing_is_proposed(encoder: Encoder) -> None:
+    planner = Planner.learnt(["CC(=O)NC"], ["CC(=O)O.CN"], encoder, QUICK)
+    assert planner.edits == ()
+    assert planner.propose(["CC(=O)NCC"], 3) == [[]]
+    twice = Planner.learnt(["CC(=O)NC", "CCC(=O)NC"], ["CC(=O)O.CN", "CCC(=O)O.CN"], encoder, QUICK)
+    assert twice.propose(["CCCC", "CC(=O)NCC"], 1) == [[], ["CC(=O)O.CCN"]]
