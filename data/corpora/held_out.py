@@ -144,13 +144,17 @@ def _joined(stored: list[dict[str, Any]], name: str, dtype: Any) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
 
 
-def in_pieces(values: Iterator[HeldOutValue], size: int) -> Iterator[list[HeldOutValue]]:
-    """Yield values in lists of ``size``; the last may be shorter."""
+def in_pieces(
+    values: Iterator[HeldOutValue], most: int, letters: int
+) -> Iterator[list[HeldOutValue]]:
+    """Yield values in lists of at most ``most``, each ended as soon as it has ``letters``."""
     piece: list[HeldOutValue] = []
+    size = 0
     for one in values:
         piece.append(one)
-        if len(piece) == size:
+        size += len(one.value)
+        if len(piece) == most or size >= letters:
             yield piece
-            piece = []
+            piece, size = [], 0
     if piece:
         yield piece

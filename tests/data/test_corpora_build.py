@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from kagaku.data.corpora import TRAIN, VALID, Corpus
-from kagaku.data.corpora.build import CorpusPlan, SourcePlan, build_corpus, run_here
+from kagaku.data.corpora.build import build_corpus
 from kagaku.data.corpora.held_out import HeldOutValue
+from kagaku.data.corpora.plan import CorpusPlan, SourcePlan
 from kagaku.data.corpora.raw import Deferred, RawSample
+from kagaku.data.corpora.running import run_here
 from kagaku.data.records import Quantity
 from kagaku.errors import InputError
 
@@ -350,7 +352,7 @@ def test_the_order_in_which_workers_finish_changes_nothing(
     def backwards(function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
         yield from [function(task) for task in reversed(list(tasks))]
 
-    monkeypatch.setattr("kagaku.data.corpora.build.PARTITION_SAMPLES", 20)
+    monkeypatch.setattr("kagaku.data.corpora.partitions.PARTITION_SAMPLES", 20)
     built(_two_sources(), tmp_path / "one")
     built(_two_sources(), tmp_path / "two", backwards)
     assert checksums(tmp_path / "one") == checksums(tmp_path / "two")
@@ -359,7 +361,7 @@ def test_the_order_in_which_workers_finish_changes_nothing(
 def test_a_stopped_build_goes_on_to_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kagaku.data.corpora.build.PARTITION_SAMPLES", 20)
+    monkeypatch.setattr("kagaku.data.corpora.partitions.PARTITION_SAMPLES", 20)
     built(_two_sources(), tmp_path / "whole")
     done: list[int] = []
 

@@ -6,7 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from kagaku.corpus.tools import ModalityTools
-from kagaku.data.corpora.held_out import HeldOutTask, HeldOutValue, hold_out, load_held_out
+from kagaku.data.corpora.held_out import (
+    HeldOutTask,
+    HeldOutValue,
+    hold_out,
+    in_pieces,
+    load_held_out,
+)
 from kagaku.data.corpora.held_out_files import read_held_out_folder
 from kagaku.data.corpora.keys import kin_key, site_keys, value_key
 from kagaku.data.corpora.signatures import near_groups, signature
@@ -64,3 +70,10 @@ def test_sequences_are_found_in_fasta_files_and_tables(tmp_path: Path) -> None:
     assert found[0] == ("a.fa.gz", "nucleotide", first)
     assert found[1] == ("a.fa.gz", "protein", "MKTAYIAKQRQ")
     assert found[2] == ("b.csv", "nucleotide", second)
+
+
+def test_long_values_go_into_smaller_pieces() -> None:
+    values = [HeldOutValue("genomes", "nucleotide", "A" * length) for length in (5, 5, 9, 1, 1, 1)]
+    pieces = in_pieces(iter(values), most=2, letters=8)
+    assert [len(piece) for piece in pieces] == [2, 1, 2, 1]
+    assert list(in_pieces(iter([]), most=2, letters=8)) == []

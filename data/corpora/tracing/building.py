@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kagaku.data.corpora.build import Progress, Runner, run_here
 from kagaku.data.corpora.corpus import Corpus
+from kagaku.data.corpora.running import Progress, Runner, run_here
 from kagaku.data.corpora.tracing.bits import BitColumns
 from kagaku.data.corpora.tracing.entries import Entries, entries_of
 from kagaku.data.corpora.tracing.features import BITS, N_BITS, N_SHARES, SHARES

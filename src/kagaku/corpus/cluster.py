@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
-from kagaku.data.corpora.build import Runner, run_here
+from kagaku.data.corpora.running import Runner, run_here
 from kagaku.errors import InputError
 
 Task = TypeVar("Task")

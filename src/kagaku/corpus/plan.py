@@ -8,13 +8,13 @@ from pathlib import Path
 from kagaku.cache import cache_folder
 from kagaku.corpus.fetching import Fetched, fetch, is_fetched
 from kagaku.corpus.recipe import CorpusRecipe, SourceRecipe
-from kagaku.data.corpora.build import CorpusPlan, SourcePlan
 from kagaku.data.corpora.held_out import HeldOutValue
 from kagaku.data.corpora.held_out_files import (
     describe_folder,
     read_held_out_folder,
     unread_files,
 )
+from kagaku.data.corpora.plan import CorpusPlan, SourcePlan
 from kagaku.data.corpora.sources import SOURCES, Package, Source
 from kagaku.data.corpora.user_file import file_schema, file_version, read_file
 from kagaku.errors import InputError

@@ -17,7 +17,7 @@ import psutil
 from kagaku.bases import SHIPPED, UNTRAINED
 from kagaku.computing import Computing
 from kagaku.data import BadRowsError
-from kagaku.data.corpora.build import Runner
+from kagaku.data.corpora.running import Runner
 from kagaku.embedding.output import vectors_table, write_vectors
 from kagaku.embedding.parts import Parts, identity_of
 from kagaku.embedding.pieces import EmbeddingJob, Piece, embed_piece, pieces

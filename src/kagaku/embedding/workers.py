@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kagaku.corpus.cluster import workers
-from kagaku.data.corpora.build import Runner
+from kagaku.data.corpora.running import Runner
 from kagaku.errors import InputError
 
 
