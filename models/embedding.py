@@ -73,11 +73,12 @@ def token_states(
 
     Args:
         encoder: Used as it is, without gradients.
-        records: Tokens of each record, none longer than `LONGEST_WINDOW`.
+        records: Tokens of each record, no input longer than `LONGEST_WINDOW`.
         chosen: For each record, which of its tokens.
         token_budget: Most tokens in one batch; a longer record gets a batch of its own.
         progress: Called with (records done, records in all) after each batch.
     """
+    assert not any(is_long(record) for record in records), "cut it into windows"
     lengths = np.array([n_tokens(record) for record in records], dtype=np.int64)
     found: list[np.ndarray] = [np.empty(0, dtype=np.float16)] * len(records)
     done = 0

@@ -206,7 +206,8 @@ class Edited:
             folder=None if context.work is None else context.work / "ranker",
             report=context.report,
         )
-        frame = reaction_answers(case, planner.propose(case.given, max(WITHIN), context.report))
+        proposed = planner.propose(case.given, max(WITHIN), context.report)
+        frame = reaction_answers(case, [[one.reactants for one in own] for own in proposed])
         frame.attrs["chosen"] = (
             f"{len(planner.edits)} edits, {planner.n_explained} of {case.n_train} reactions"
         )

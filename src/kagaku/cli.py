@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kagaku import cli_bases, cli_benchmarks, cli_tables
+from kagaku import cli_bases, cli_benchmarks, cli_synthesis, cli_tables
 from kagaku.errors import KagakuError
 
 STOPPED = 130
@@ -42,7 +42,7 @@ def _root(
     """Answer for the options that stand before a verb."""
 
 
-for _verbs in (cli_tables, cli_benchmarks, cli_bases):
+for _verbs in (cli_tables, cli_synthesis, cli_benchmarks, cli_bases):
     app.add_typer(_verbs.app)
 
 

@@ -9,21 +9,25 @@ import torch
 from rdkit import Chem
 
 from kagaku.bases import load_base
+from kagaku.modalities import MODALITIES
 from kagaku.models import Encoder
+from kagaku.models.embedding import token_states
 from kagaku.models.pretraining.optimisers import OptimiserConfig
 from kagaku.science_tasks.benchmark.task import Context
 from kagaku.science_tasks.chemistry.cuts import read
 from kagaku.science_tasks.chemistry.reactions import Edited, ReactionCase, read_reactions
+from kagaku.science_tasks.chemistry.retrosynthesis.applying import applied
 from kagaku.science_tasks.chemistry.retrosynthesis.edits import (
-    DROP,
-    INVERT,
-    KEEP,
+    INVERSION,
+    LOSS,
+    RETENTION,
+    UNSEEN,
     Edit,
     Pattern,
-    edit_between,
 )
+from kagaku.science_tasks.chemistry.retrosynthesis.finding import edit_between
 from kagaku.science_tasks.chemistry.retrosynthesis.mapping import Environments, atom_maps
-from kagaku.science_tasks.chemistry.retrosynthesis.planner import Planner, PlannerConfig
+from kagaku.science_tasks.chemistry.retrosynthesis.planner import Planner, PlannerConfig, over
 from kagaku.science_tasks.chemistry.retrosynthesis.ranking import (
     EditRanker,
     Lesson,
@@ -120,7 +124,7 @@ def test_environments_tell_atoms_apart_as_far_as_they_reach() -> None:
         ("NCCc1ccccc1", "CC(C)(C)OC(=O)NCCc1ccccc1", "CC(C)(C)OC(=O)[*:1]", 1),
         ("CNCc1ccccc1", "CN.O=Cc1ccccc1", "O=[*:1]", 2),  # reductive amination
         ("Nc1ccccc1", "O=[N+]([O-])c1ccccc1", "O=[*:1].[O-][*:1]", 1),
-        ("c1ccc(-c2ccncc2)cc1", "Brc1ccncc1.OB(O)c1ccccc1", "", 2),
+        ("c1ccc(-c2ccncc2)cc1", "Brc1ccncc1.OB(O)c1ccccc1", "Br[*:1].OB(O)[*:2]", 2),
         ("CC(O)c1ccccc1", "CC(=O)c1ccccc1", "", 2),  # reduction changes a bond, adds nothing
         ("C1=CCCCC1", "C=CC=C.C=C", "", 6),  # a ring closure
     ],
@@ -130,9 +134,8 @@ def test_an_edit_gives_the_reactants_back(
 ) -> None:
     edit, atoms = edit_of(product, reactants)
     assert len(edit.atoms) == len(atoms) == n_atoms
-    assert edit.applied(molecule(product), atoms) == canonical(reactants)
-    if groups:
-        assert edit.groups == groups
+    assert applied(edit, molecule(product), atoms) == canonical(reactants)
+    assert edit.groups == groups
 
 
 def test_one_edit_is_written_in_one_way_whatever_the_molecule() -> None:
@@ -149,42 +152,101 @@ def test_one_edit_is_written_in_one_way_whatever_the_molecule() -> None:
 def test_an_edit_does_elsewhere_what_it_did() -> None:
     amide, _ = edit_of("CC(=O)NC", "CC(=O)O.CN")
     other = molecule("O=C(Nc1ccncc1)C1CC1")
-    assert amide.applied(other, (1, 2)) == canonical("O=C(O)C1CC1.Nc1ccncc1")
+    assert applied(amide, other, (1, 2)) == canonical("O=C(O)C1CC1.Nc1ccncc1")
     boc, _ = edit_of("NCC", "CC(C)(C)OC(=O)NCC")
     assert boc.pattern.atoms[0][3] == 1  # it needs a hydrogen to take
-    assert boc.applied(molecule("CN(C)C"), (1,)) is None
+    assert applied(boc, molecule("CN(C)C"), (1,)) is None
 
 
 @pytest.mark.parametrize(
     ("product", "reactants", "stereo"),
     [
-        ("C[C@H](NC(C)=O)c1ccccc1", "CC(=O)O.C[C@H](N)c1ccccc1", KEEP),
-        ("C[C@@H](NC(C)=O)c1ccccc1", "CC(=O)O.C[C@@H](N)c1ccccc1", KEEP),
+        ("C[C@H](NC(C)=O)c1ccccc1", "CC(=O)O.C[C@H](N)c1ccccc1", UNSEEN),
+        ("C[C@@H](NC(C)=O)c1ccccc1", "CC(=O)O.C[C@@H](N)c1ccccc1", UNSEEN),
         # An amino acid is freed of its ester, far from the centre.
-        ("N[C@@H](C)C(=O)O", "N[C@@H](C)C(=O)OC", KEEP),
+        ("N[C@@H](C)C(=O)O", "N[C@@H](C)C(=O)OC", UNSEEN),
         # The centre itself loses a substituent: with and without inversion, or with the centre.
-        ("C[C@@H](CC)Oc1ccccc1", "C[C@@H](CC)Br.Oc1ccccc1", KEEP),
-        ("C[C@@H](CC)Oc1ccccc1", "C[C@H](CC)O.Oc1ccccc1", INVERT),
-        ("C[C@@H](CC)Oc1ccccc1", "CC(CC)Br.Oc1ccccc1", DROP),
+        ("C[C@@H](CC)Oc1ccccc1", "C[C@@H](CC)Br.Oc1ccccc1", RETENTION),
+        ("C[C@@H](CC)Oc1ccccc1", "C[C@H](CC)O.Oc1ccccc1", INVERSION),
+        ("C[C@@H](CC)Oc1ccccc1", "CC(CC)Br.Oc1ccccc1", LOSS),
         # A hydrogen takes the place of what was there.
-        ("C[C@H](CC)c1ccccc1", "C[C@](O)(CC)c1ccccc1", KEEP),
+        ("C[C@H](CC)c1ccccc1", "C[C@](O)(CC)c1ccccc1", RETENTION),
     ],
 )
 def test_handedness_is_kept_turned_or_lost_as_it_was(
     product: str, reactants: str, stereo: str
 ) -> None:
     edit, atoms = edit_of(product, reactants)
-    assert edit.applied(molecule(product), atoms) == canonical(reactants)
+    assert applied(edit, molecule(product), atoms) == canonical(reactants)
     assert edit.stereo == stereo
     # The mirror image of the product gives the mirror image of the reactants.
     mirrored = molecule(product.replace("@@", "x").replace("@", "@@").replace("x", "@"))
     wanted = canonical(reactants.replace("@@", "x").replace("@", "@@").replace("x", "@"))
-    assert edit.applied(mirrored, atoms) == wanted
+    assert applied(edit, mirrored, atoms) == wanted
+
+
+@pytest.mark.parametrize(
+    ("product", "reactants"),
+    [
+        # What is put on has a centre at its own end: menthyl and a tertiary ester.
+        ("CCC(=O)O", "CCC(=O)O[C@@H]1C[C@H](C)CC[C@H]1C(C)C"),
+        ("CC(=O)O", "CC(=O)O[C@](C)(Cl)Br"),
+        # What is put on a double bond stands where the other was.
+        ("C/C=C/c1ccccc1", "C/C=C/B(O)O.Brc1ccccc1"),
+        ("C/C=C\\c1ccccc1", "C/C=C\\B(O)O.Brc1ccccc1"),
+        ("C/C(=C\\C)c1ccccc1", "C/C(=C\\C)B(O)O.Brc1ccccc1"),
+    ],
+)
+def test_stereo_beside_what_changes_is_as_it_was(product: str, reactants: str) -> None:
+    edit, atoms = edit_of(product, reactants)
+    assert applied(edit, molecule(product), atoms) == canonical(reactants)
+
+
+def test_an_edit_seen_at_no_centre_inverts_one_and_keeps_it_beside_hydrogens() -> None:
+    ether, _ = edit_of("CCCOc1ccccc1", "CCCO.Oc1ccccc1")
+    assert ether.stereo == UNSEEN
+    butyl = molecule("C[C@@H](CC)Oc1ccccc1")
+    assert applied(ether, butyl, (1, 4)) == canonical("C[C@H](CC)O.Oc1ccccc1")
+    boc, _ = edit_of("CCN", "CC(C)(C)OC(=O)NCC")
+    # A hydrogen that is written as an atom can be taken like any other; a deuterium stays.
+    assert applied(boc, molecule("[H]/N=C(\\C)c1ccccc1"), (1,)) is not None
+    assert applied(boc, molecule("[2H]N(C)C"), (1,)) is None
+    chiral = molecule("C[C@H](N)CC")
+    assert applied(boc, chiral, (2,)) == canonical("C[C@H](NC(=O)OC(C)(C)C)CC")
+
+
+def test_the_order_of_atoms_does_not_matter() -> None:
+    product, reactants = "C[C@@H](CC)Oc1ccccc1", "C[C@H](CC)O.Oc1ccccc1"
+    edit, atoms = edit_of(product, reactants)
+    own, rng = molecule(product), np.random.default_rng(0)
+    for _ in range(20):
+        order = rng.permutation(own.GetNumAtoms()).tolist()
+        other = Chem.RenumberAtoms(own, order)
+        site = [order.index(atom) for atom in atoms]
+        assert applied(edit, other, site) == canonical(reactants)
+
+
+def test_atoms_of_no_element_and_numbers_are_left_alone() -> None:
+    for product, reactants in [
+        ("CC(=O)NC", "CC(=O)O[*:5].CN"),
+        ("[CH3:1]C(=O)NC", "[CH3:1]C(=O)O.CN"),
+    ]:
+        sides = molecule(product), molecule(reactants)
+        assert all(edit_between(*sides, pairs) is None for pairs in atom_maps(*sides))
+    amide, _ = edit_of("CC(=O)NC", "CC(=O)O.CN")
+    assert applied(amide, molecule("*.CNC(C)=O"), (3, 2)) == canonical("*.CC(=O)O.CN")
+
+
+def test_many_alike_atoms_cost_neither_time_nor_memory() -> None:
+    ring = molecule("C1CCCCCCCCC1"), molecule("C1=CC=CC=CC=CC=C1")
+    edit = edit_between(*ring, list(range(10)))
+    assert edit is not None
+    assert len(edit[0].atoms) == 10
 
 
 def test_what_gives_no_molecule_and_what_changes_too_much_is_no_edit() -> None:
     broken = Edit(edit_of("CC(=O)NC", "CC(=O)O.CN")[0].atoms, (), "O=[*:1]")
-    assert broken.applied(molecule("CC(=O)NC"), (1, 3)) is None
+    assert applied(broken, molecule("CC(=O)NC"), (1, 3)) is None
     nothing = molecule("CCO"), molecule("CCO")
     assert edit_between(*nothing, [0, 1, 2]) is None
     far = molecule("C1CCCCCCCCCCC1"), molecule("C=CC=CC=CC=CC=CC=C")
@@ -201,6 +263,23 @@ def test_places_that_symmetry_makes_equal_are_found_once() -> None:
     assert finder.place("CNC(=O)CC(=O)NC", sites, finder.patterns[0], (5, 7)) >= 0
     assert finder.place("CNC(=O)CC(=O)NC", sites, finder.patterns[0], (4, 5)) == -1
     assert len(SiteFinder([]).find("CCO").patterns) == 0
+
+
+def test_places_that_stand_to_each_other_in_another_way_are_two() -> None:
+    # A photodimer: opening the bonds that closed gives two alkenes, opening others a large ring.
+    product, reactants = "C1CC2C(C1)C1CCCC21", "C1=CCCC1.C1=CCCC1"
+    edit, atoms = edit_of(product, reactants)
+    finder = SiteFinder([edit.pattern])
+    smiles = canonical(product)
+    sites = finder.find(smiles)
+    own = molecule(smiles)
+    given = {applied(edit, own, sites.atoms_of(site)) for site in range(len(sites.patterns))}
+    assert canonical(reactants) in given
+    assert len(atoms) == 4
+    place = finder.place(product, finder.find(product), edit.pattern, atoms)
+    assert applied(edit, molecule(product), finder.find(product).atoms_of(place)) == canonical(
+        reactants
+    )
 
 
 @pytest.mark.parametrize(
@@ -289,10 +368,14 @@ def test_a_stopped_training_ends_with_the_same_weights(tmp_path: Path) -> None:
     assert steps == [6, 7, 8]
     for name, tensor in own.state_dict().items():
         torch.testing.assert_close(tensor, whole.state_dict()[name])
-    # Other lessons begin anew.
-    steps.clear()
-    train_ranker(own, taught[1:], config, folder=tmp_path, report=lambda n, *_: steps.append(n))
-    assert steps[0] == 1
+    # Other lessons begin anew, and so do the same ones seen by another base.
+    others = [
+        replace(one, product=replace(one.product, states=2 * one.product.states)) for one in taught
+    ]
+    for changed in (taught[1:], others):
+        steps.clear()
+        train_ranker(own, changed, config, folder=tmp_path, report=lambda n, *_: steps.append(n))
+        assert steps[0] == 1
 
 
 # All together.
@@ -303,6 +386,35 @@ def encoder() -> Encoder:
     base = load_base("untrained-tiny")
     assert isinstance(base, Encoder)
     return base
+
+
+def test_states_of_tokens_do_not_depend_on_who_shares_their_batch(encoder: Encoder) -> None:
+    molecules = MODALITIES["molecule"]()
+    smiles = ["CCO", "CC(=O)Nc1ccc(O)cc1", "C", "c1ccccc1", "CC(=O)NC"]
+    records = [{0: ("molecule", molecules.tokenize(one))} for one in smiles]
+    chosen = [atom_tokens(one) + 1 for one in smiles]
+    told: list[int] = []
+    several = token_states(
+        encoder, records, chosen, token_budget=20, progress=lambda done, _: told.append(done)
+    )
+    assert told[-1] == 5
+    assert len(told) > 1
+    for record, own, states in zip(records, chosen, several, strict=True):
+        (alone,) = token_states(encoder, [record], [own])
+        assert states.shape == (len(own), encoder.dim)
+        np.testing.assert_allclose(states, alone, atol=2e-3)
+
+
+def test_many_items_go_to_other_processes_and_come_back_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kagaku.science_tasks.chemistry.retrosynthesis.planner.WORTH_PROCESSES", 4)
+    told: list[tuple[int, int, str]] = []
+    lengths = list(
+        over(len, ["C" * size for size in range(250)], lambda *one: told.append(one), "x")
+    )
+    assert lengths == list(range(250))
+    assert told[-1] == (250, 250, "x")
 
 
 def known() -> ReactionCase:
@@ -339,4 +451,9 @@ def test_what_was_seen_once_is_not_known_and_then_nothing_is_proposed(encoder: E
     assert planner.edits == ()
     assert planner.propose(["CC(=O)NCC"], 3) == [[]]
     twice = Planner.learnt(["CC(=O)NC", "CCC(=O)NC"], ["CC(=O)O.CN", "CCC(=O)O.CN"], encoder, QUICK)
-    assert twice.propose(["CCCC", "CC(=O)NCC"], 1) == [[], ["CC(=O)O.CCN"]]
+    nothing, amide = twice.propose(["CCCC", "CC(=O)NCC"], 1)
+    assert nothing == []
+    assert [one.reactants for one in amide] == ["CC(=O)O.CCN"]
+    assert 0 < amide[0].probability <= 1
+    assert twice.edits[amide[0].known.edit].groups == "O[*:1]"
+    assert [one is not None and one.edit for one in twice.known] == [0, 0]

@@ -6,7 +6,7 @@ done, so all are molecules; the same reactants reached in several ways add up.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,15 @@ from typing import TypeVar
 
 import torch
 from joblib import Parallel, delayed
-from rdkit import Chem
+from joblib.externals.loky import get_reusable_executor
 
 from kagaku.modalities import MODALITIES
 from kagaku.models import Encoder
 from kagaku.models.embedding import token_states
 from kagaku.science_tasks.chemistry.cuts import read
-from kagaku.science_tasks.chemistry.retrosynthesis.edits import Edit, edit_between
+from kagaku.science_tasks.chemistry.retrosynthesis.applying import applied
+from kagaku.science_tasks.chemistry.retrosynthesis.edits import Edit
+from kagaku.science_tasks.chemistry.retrosynthesis.finding import edit_between
 from kagaku.science_tasks.chemistry.retrosynthesis.mapping import atom_maps
 from kagaku.science_tasks.chemistry.retrosynthesis.ranking import (
     EditRanker,
@@ -64,6 +66,31 @@ class PlannerConfig:
 
 
 @dataclass(frozen=True)
+class Proposal:
+    """Reactants that a product may be made from in one step."""
+
+    reactants: str
+    """Canonical SMILES, joined by dots."""
+
+    probability: float
+    """By the network, over everything that is known; 0 to 1."""
+
+    known: "Known"
+    """What was done, in the likeliest of the ways that lead there."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a reaction did, and to which atoms."""
+
+    edit: int
+    """Number of the edit."""
+
+    surroundings: int
+    """A number for what is bonded to the atoms that it names; see `Sites.surroundings`."""
+
+
+@dataclass(frozen=True)
 class Planner:
     """Proposes reactants for products."""
 
@@ -79,10 +106,15 @@ class Planner:
     ranker: EditRanker | None
     """Ranks them; None where nothing is known."""
 
-    n_explained: int
-    """Reactions to learn from that an edit explains."""
+    known: tuple[Known | None, ...]
+    """For each reaction that was learnt from, what it did; None where no known edit explains it."""
 
     config: PlannerConfig
+
+    @property
+    def n_explained(self) -> int:
+        """How many reactions known edits explain."""
+        return sum(one is not None for one in self.known)
 
     @classmethod
     def learnt(
@@ -107,28 +139,33 @@ class Planner:
         """
         config = config or PlannerConfig()
         pairs = list(zip(products, reactants, strict=True))
-        done = list(_over(_explained, pairs, report, "aligning reactions"))
+        done = list(over(_explained, pairs, report, "aligning reactions"))
         seen = Counter(one[0] for one in done if one is not None)
         known = [edit for edit, count in seen.items() if count >= config.least_seen]
         edits = tuple(sorted(known, key=lambda edit: (edit.pattern, edit)))
         number = {edit: place for place, edit in enumerate(edits)}
         finder = SiteFinder(sorted({edit.pattern for edit in edits}))
-        n_explained = sum(count for edit, count in seen.items() if edit in number)
         taught = [
             (product, *one)
             for product, one in zip(products, done, strict=True)
             if one is not None and one[0] in number
         ]
-        own = cls(encoder, edits, finder, None, n_explained, config)
         if not taught:
-            return own
-        seen_sites = list(_over(partial(_placed, finder), taught, report, "finding places"))
+            return cls(encoder, edits, finder, None, (None,) * len(pairs), config)
+        seen_sites = list(over(partial(_placed, finder), taught, report, "finding places"))
+        did = iter(
+            Known(number[edit], sites.surroundings(atoms))
+            for (_, edit, atoms), (sites, _) in zip(taught, seen_sites, strict=True)
+        )
+        known_ = tuple(next(did) if one is not None and one[0] in number else None for one in done)
+        own = cls(encoder, edits, finder, None, known_, config)
         ranked = own._ranked(
             [product for product, _, _ in taught], [sites for sites, _ in seen_sites], report
         )
         lessons = [
             Lesson(product, place, number[edit])
             for product, (_, edit, _), (_, place) in zip(ranked, taught, seen_sites, strict=True)
+            if place >= 0  # of very many alike places not all are looked at
         ]
         torch.manual_seed(config.ranking.seed)
         pattern_of_edit = [finder.number[edit.pattern] for edit in edits]
@@ -136,8 +173,10 @@ class Planner:
         train_ranker(ranker, lessons, config.ranking, folder=folder, report=report)
         return replace(own, ranker=ranker)
 
-    def propose(self, products: Sequence[str], most: int, report: Report = None) -> list[list[str]]:
-        """Return the likeliest reactants of each product, canonical and distinct, the best first.
+    def propose(
+        self, products: Sequence[str], most: int, report: Report = None
+    ) -> list[list[Proposal]]:
+        """Return the likeliest reactants of each product, distinct, the best first.
 
         Args:
             products: Canonical SMILES.
@@ -146,9 +185,9 @@ class Planner:
         """
         if self.ranker is None:
             return [[] for _ in products]
-        sites = list(_over(self.finder.find, products, report, "finding places"))
+        sites = list(over(self.finder.find, products, report, "finding places"))
         ways = self._likeliest(self._ranked(products, sites, report))
-        found = _over(
+        found = over(
             partial(_done, self.edits),
             list(zip(products, ways, strict=True)),
             report,
@@ -187,8 +226,10 @@ class Planner:
                 best = torch.topk(own, min(self.config.tried, len(own)))
                 for share, index in zip(best.values.exp().tolist(), best.indices, strict=True):
                     site, edit = divmod(int(index), len(self.edits))
-                    atoms = products[place].sites.atoms_of(site)
-                    found[place].append(Way(atoms, edit, share))
+                    sites = products[place].sites
+                    atoms = sites.atoms_of(site)
+                    known = Known(edit, sites.surroundings(atoms))
+                    found[place].append(Way(atoms, known, share))
         return found
 
 
@@ -199,26 +240,34 @@ class Way:
     atoms: tuple[int, ...]
     """Of the product."""
 
-    edit: int
-    """Number of the edit."""
+    known: Known
+    """What is done."""
 
     probability: float
     """That this was done."""
 
 
-def _over(
+def over(
     function: Callable[[Item], Result], items: Sequence[Item], report: Report, what: str
 ) -> Iterator[Result]:
     """Yield what a function makes of each item, on all cores where there are many."""
     if len(items) < WORTH_PROCESSES:
-        results: Iterator[Result] = map(function, items)
-    else:
-        parallel = Parallel(n_jobs=-1, batch_size=100, return_as="generator")
+        yield from _told(map(function, items), len(items), report, what)
+        return
+    parallel = Parallel(n_jobs=-1, batch_size=100, return_as="generator")
+    try:
         results = parallel(delayed(function)(item) for item in items)
-    for done, result in enumerate(results):
+        yield from _told(results, len(items), report, what)
+    finally:
+        # Else they would wait for more, with all that they imported in memory.
+        get_reusable_executor().shutdown(wait=True)
+
+
+def _told(results: Iterable[Result], total: int, report: Report, what: str) -> Iterator[Result]:
+    for done, result in enumerate(results, start=1):
         yield result
         if report is not None:
-            report(done + 1, len(items), what)
+            report(done, total, what)
 
 
 def _explained(pair: tuple[str, str]) -> tuple[Edit, tuple[int, ...]] | None:
@@ -235,15 +284,18 @@ def _placed(finder: SiteFinder, taught: tuple[str, Edit, tuple[int, ...]]) -> tu
     return sites, finder.place(product, sites, edit.pattern, atoms)
 
 
-def _done(edits: Sequence[Edit], asked: tuple[str, list[Way]]) -> list[str]:
+def _done(edits: Sequence[Edit], asked: tuple[str, list[Way]]) -> list[Proposal]:
     """Return the reactants that some ways give, the likeliest first."""
     product, ways = asked
-    molecule = Chem.MolFromSmiles(product)
-    shares: dict[str, float] = {}
-    for way in ways:
+    molecule = read(product)
+    assert molecule is not None, product
+    found: dict[str, Proposal] = {}
+    for way in ways:  # the likeliest first, so the first to give something stands for it
         reactants = None
         if way.probability > 0:
-            reactants = edits[way.edit].applied(molecule, way.atoms)
-        if reactants is not None and reactants != product:
-            shares[reactants] = shares.get(reactants, 0.0) + way.probability
-    return sorted(shares, key=lambda one: -shares[one])
+            reactants = applied(edits[way.known.edit], molecule, way.atoms)
+        if reactants is None or reactants == product:
+            continue
+        before = found.get(reactants, Proposal(reactants, 0.0, way.known))
+        found[reactants] = replace(before, probability=before.probability + way.probability)
+    return sorted(found.values(), key=lambda one: -one.probability)

@@ -6,6 +6,7 @@ The product of a place's vector with an edit's is the edit's logit; one softmax 
 at all places of a product, so that places and edits compete as they did for the chemist.
 """
 
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -262,6 +263,7 @@ def train_ranker(
     """
     n_steps = config.epochs * -(-len(lessons) // config.batch)
     identity = {"settings": asdict(config), "lessons": _digest(lessons)}
+    assert all(one.site >= 0 for one in lessons)
     (optimiser,) = make_optimisers(ranker, config.optimiser)
     first = _restored(ranker, optimiser, identity, folder)
     ranker.train()
@@ -296,13 +298,15 @@ def _order(n_lessons: int, config: RankingConfig) -> Iterator[list[int]]:
             yield shuffled[start : start + config.batch].tolist()
 
 
-def _digest(lessons: Sequence[Lesson]) -> list[int]:
-    """Return some numbers that other lessons would hardly have."""
-    return [
-        len(lessons),
-        sum((place + 1) * one.edit for place, one in enumerate(lessons)),
-        sum((place + 1) * one.site for place, one in enumerate(lessons)),
-    ]
+def _digest(lessons: Sequence[Lesson]) -> str:
+    """Return a word that other lessons, or the states of another base, would not have."""
+    digest = hashlib.sha256()
+    for one in lessons:
+        sites = one.product.sites
+        for array in (one.product.states, sites.environments, sites.patterns, sites.atoms):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(f"{one.site} {one.edit} ".encode())
+    return digest.hexdigest()
 
 
 def _restored(

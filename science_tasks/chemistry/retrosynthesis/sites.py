@@ -1,6 +1,6 @@
 """Where in a product known edits can be done, and what stands around there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ from jaxtyping import Int
 from rdkit import Chem
 
 from kagaku.modalities.smiles import split_smiles
+from kagaku.science_tasks.chemistry.cuts import read
 from kagaku.science_tasks.chemistry.retrosynthesis.edits import MOST_ATOMS, Pattern
 from kagaku.science_tasks.chemistry.retrosynthesis.mapping import Environments
 
@@ -17,7 +18,7 @@ RADII = (0, 1, 2, 3)
 BUCKETS = 1 << 15
 """Into how many numbers environments are hashed, for each radius."""
 
-MOST_MATCHES = 256
+MOST_MATCHES = 1_000
 """Matches of one pattern that are looked at in a product."""
 
 
@@ -41,6 +42,11 @@ class Sites:
         """Return the atoms of one site."""
         return tuple(int(atom) for atom in self.atoms[site] if atom >= 0)
 
+    def surroundings(self, atoms: Sequence[int]) -> int:
+        """Return a number for what is bonded to some atoms, the same in every product."""
+        beside = self.environments[list(atoms), RADII.index(1)]
+        return hash(tuple(int(number) for number in beside))
+
 
 class SiteFinder:
     """Looks for known patterns in products.
@@ -60,20 +66,13 @@ class SiteFinder:
         Args:
             smiles: Canonical.
         """
-        molecule = Chem.MolFromSmiles(smiles)
-        ranks = list(Chem.CanonicalRankAtoms(molecule, breakTies=False))
+        product = _Product(smiles)
         numbers, places = [], []
         for number, query in enumerate(self._queries):
-            seen = set()
-            for match in molecule.GetSubstructMatches(
-                query, uniquify=False, maxMatches=MOST_MATCHES
-            ):
-                alike = tuple(ranks[atom] for atom in match)
-                if alike not in seen:
-                    seen.add(alike)
-                    numbers.append(number)
-                    places.append((*match, *(-1,) * (MOST_ATOMS - len(match))))
-        around = Environments(molecule)
+            for match in product.distinct(query):
+                numbers.append(number)
+                places.append((*match, *(-1,) * (MOST_ATOMS - len(match))))
+        around = Environments(product.molecule)
         hashed = [[number % BUCKETS for number in around.layers[radius]] for radius in RADII]
         return Sites(
             np.array(hashed, dtype=np.int64).reshape(len(RADII), -1).T,
@@ -84,13 +83,57 @@ class SiteFinder:
 
     def place(self, smiles: str, sites: Sites, pattern: Pattern, atoms: Sequence[int]) -> int:
         """Return which of a product's sites some atoms are, up to symmetry; -1 for none."""
-        molecule = Chem.MolFromSmiles(smiles)
-        ranks = list(Chem.CanonicalRankAtoms(molecule, breakTies=False))
-        wanted = [ranks[atom] for atom in atoms]
+        product = _Product(smiles)
         for site in np.flatnonzero(sites.patterns == self.number.get(pattern, -1)):
-            if [ranks[atom] for atom in sites.atoms_of(int(site))] == wanted:
+            if product.are_alike(sites.atoms_of(int(site)), atoms):
                 return int(site)
         return -1
+
+
+class _Product:
+    """A product, and which of its tuples of atoms symmetry makes equal.
+
+    Args:
+        smiles: Canonical.
+    """
+
+    def __init__(self, smiles: str) -> None:
+        molecule = read(smiles)
+        assert molecule is not None, smiles
+        self.molecule = molecule
+        self._ranks = list(Chem.CanonicalRankAtoms(molecule, breakTies=False))
+        self._marked: dict[tuple[int, ...], str] = {}
+
+    def distinct(self, query: Chem.Mol) -> Iterator[tuple[int, ...]]:
+        """Yield the matches of a query, of those that are alike the first."""
+        seen: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+        for match in self.molecule.GetSubstructMatches(
+            query, uniquify=False, maxMatches=MOST_MATCHES
+        ):
+            before = seen.setdefault(tuple(self._ranks[atom] for atom in match), [])
+            if not any(self.are_alike(one, match) for one in before):
+                before.append(match)
+                yield match
+
+    def are_alike(self, one: Sequence[int], other: Sequence[int]) -> bool:
+        """Return whether a symmetry of the product carries some atoms to others, in order."""
+        if tuple(one) == tuple(other):
+            return True
+        if [self._ranks[atom] for atom in one] != [self._ranks[atom] for atom in other]:
+            return False
+        # One atom's rank says it all; several may stand to each other in another way.
+        return len(one) == 1 or self._with_marks(one) == self._with_marks(other)
+
+    def _with_marks(self, atoms: Sequence[int]) -> str:
+        """Return the SMILES of the product with some atoms numbered."""
+        key = tuple(atoms)
+        if key not in self._marked:
+            for number, atom in enumerate(key, start=1):
+                self.molecule.GetAtomWithIdx(atom).SetAtomMapNum(number)
+            self._marked[key] = str(Chem.MolToSmiles(self.molecule))
+            for atom in key:
+                self.molecule.GetAtomWithIdx(atom).SetAtomMapNum(0)
+        return self._marked[key]
 
 
 def atom_tokens(smiles: str) -> Int[np.ndarray, " atom"]:

@@ -1,0 +1,1 @@
+"""`kagaku retrosynthesis`: learn from known reactions, and propose reactants of new products."""
