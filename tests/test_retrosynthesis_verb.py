@@ -1,5 +1,6 @@
 """`kagaku retrosynthesis`: a table of reactions in, proposals with precedents out."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,6 +155,25 @@ def test_a_folder_is_not_replaced_unless_that_is_wanted(learnt: Path, tmp_path: 
     again = learn(data, tmp_path / "run", WISHES)
     other = learn(data, tmp_path / "run", replace(WISHES, overwrite=True, seed=1))
     assert (again["seed"], other["seed"]) == (0, 1)
+
+
+def test_a_stopped_replacement_goes_on_with_the_same_command(
+    learnt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, run = learnt.parent / "amides.csv", tmp_path / "run"
+    shutil.copytree(learnt, run)
+    again = replace(WISHES, overwrite=True)
+    with monkeypatch.context() as patched:
+        patched.setattr("kagaku.synthesis.learning.save_planner", _stop)
+        with pytest.raises(KeyboardInterrupt):
+            learn(data, run, again)
+    with pytest.raises(InputError, match="learnt no reactions"):
+        propose(run, ["CC(=O)NCC"])
+    assert learn(data, run, again)["top_1"] == 1.0
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 # Asking.

@@ -13,11 +13,19 @@ from kagaku.errors import InputError
 from kagaku.outputs import check_writable
 from kagaku.science_tasks.chemistry.retrosynthesis.planner import Planner, PlannerConfig
 from kagaku.science_tasks.chemistry.retrosynthesis.precedents import Precedents
-from kagaku.science_tasks.chemistry.retrosynthesis.storage import PLANNER_FILE, save_planner
+from kagaku.science_tasks.chemistry.retrosynthesis.storage import (
+    BASE_FOLDER,
+    PLANNER_FILE,
+    REACTIONS_FILE,
+    save_planner,
+)
 from kagaku.synthesis.reactions import ReactionColumns, Reactions, read_reactions
 from kagaku.terminal import Terminal
 
 METRICS_FILE, WORK_FOLDER = "metrics.json", "work"
+OWN = {WORK_FOLDER, PLANNER_FILE, REACTIONS_FILE, BASE_FOLDER, METRICS_FILE}
+"""Everything that learning writes; finished are folders with both planner and metrics."""
+
 FEWEST = 20
 """Reactions below which nothing is learnt."""
 
@@ -166,7 +174,7 @@ def _check_output(output: Path, *, overwrite: bool) -> None:
                 where=str(output),
             )
         (output / METRICS_FILE).unlink()
-    elif there - {WORK_FOLDER}:
+    elif there - OWN:  # its own are what a stopped learning left
         raise InputError(
             "the folder holds other files", fix="Choose another --output.", where=str(output)
         )
