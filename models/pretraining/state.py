@@ -160,6 +160,30 @@ def load_counters(state: Path) -> Counters:
     return counters
 
 
+def restored_step(
+    folder: Path | None, identity: dict[str, Any], network: nn.Module, optimiser: Optimizer
+) -> int:
+    """Put the last state of a small training into its network; return the step to go on with.
+
+    A state of other data or settings is removed.
+
+    Args:
+        folder: Holds the training's states; None or an empty one begins at 0.
+        identity: What the training depends on, as JSON gives it back.
+        network: Filled in place.
+        optimiser: Its only one.
+    """
+    state = None if folder is None else latest_state(folder)
+    if state is None:
+        return 0
+    counters = load_counters(state)
+    if counters.identity != identity:
+        shutil.rmtree(state)
+        return 0
+    load_state(state, network, [optimiser], None)
+    return counters.step
+
+
 def load_state(
     state: Path,
     network: nn.Module,

@@ -7,7 +7,6 @@ which are told apart from those of the other pairs of the step.
 
 import hashlib
 import math
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -34,8 +33,7 @@ from kagaku.models.pretraining.optimisers import (
     set_learning_rate,
 )
 from kagaku.models.pretraining.records import Part, PretrainingRecord
-from kagaku.models.pretraining.state import Counters, latest_state, load_counters, save_state
-from kagaku.models.pretraining.state import load_state as restore_state
+from kagaku.models.pretraining.state import Counters, restored_step, save_state
 
 Pair = tuple[str, str]
 """What is given, and what is wanted."""
@@ -243,7 +241,8 @@ def train_translation(
         where none was left to do.
     """
     (optimiser,) = make_optimisers(network, data.config.optimiser)
-    first = _restored(network, optimiser, data, folder)
+    # Through JSON as the stored one, where tuples are lists.
+    first = restored_step(folder, data.identity, network, optimiser)
     device = network.generating.device
     losses: list[float] = []
     network.train()
@@ -280,22 +279,3 @@ def pair_loss(network: PretrainingNetwork, batch: PretrainingBatch) -> Float[Ten
     ((modality, asked),) = batch.generated.items()
     logits = network.token_logits(GENERATED, modality, tokens[asked.token])
     return cross_entropy(logits, asked.label)
-
-
-def _restored(
-    network: PretrainingNetwork,
-    optimiser: torch.optim.Optimizer,
-    data: TranslationData,
-    folder: Path | None,
-) -> int:
-    """Put the last state into the network, and return the step to go on with."""
-    state = None if folder is None else latest_state(folder)
-    if state is None:
-        return 0
-    counters = load_counters(state)
-    # Through JSON as the stored one, where tuples are lists.
-    if counters.identity != data.identity:
-        shutil.rmtree(state)
-        return 0
-    restore_state(state, network, [optimiser], None)
-    return counters.step

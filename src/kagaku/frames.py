@@ -1,7 +1,11 @@
 """Tables as Parquet and CSV can hold them, whatever a spreadsheet had in its cells."""
 
+from pathlib import Path
+
 import pandas as pd
 import pyarrow as pa
+
+from kagaku.data.whole_files import written_whole
 
 
 def storable(frame: pd.DataFrame, *, with_lists: bool = True) -> pd.DataFrame:
@@ -19,6 +23,15 @@ def storable(frame: pd.DataFrame, *, with_lists: bool = True) -> pd.DataFrame:
                 told = [None if _is_missing(cell) else str(cell) for cell in cells]
                 held[name] = pd.Series(told, index=frame.index, dtype=object)
     return held
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table through a temporary name: as CSV if the ending says so, else as Parquet."""
+    with written_whole(path) as partial:
+        if path.suffix == ".csv":
+            storable(frame, with_lists=False).to_csv(partial, index=False)
+        else:
+            storable(frame).to_parquet(partial, index=False)
 
 
 def _is_uniform(cells: list[object], *, with_lists: bool) -> bool:

@@ -27,7 +27,7 @@ from kagaku.science_tasks.chemistry.retrosynthesis.edits import (
 )
 from kagaku.science_tasks.chemistry.retrosynthesis.finding import edit_between
 from kagaku.science_tasks.chemistry.retrosynthesis.mapping import Environments, atom_maps
-from kagaku.science_tasks.chemistry.retrosynthesis.planner import Planner, PlannerConfig, over
+from kagaku.science_tasks.chemistry.retrosynthesis.planner import Planner, PlannerConfig
 from kagaku.science_tasks.chemistry.retrosynthesis.ranking import (
     EditRanker,
     Lesson,
@@ -37,6 +37,7 @@ from kagaku.science_tasks.chemistry.retrosynthesis.ranking import (
     train_ranker,
 )
 from kagaku.science_tasks.chemistry.retrosynthesis.sites import SiteFinder, atom_tokens
+from kagaku.science_tasks.parallel import over
 
 QUICK = PlannerConfig(
     ranking=RankingConfig(
@@ -408,7 +409,7 @@ def test_states_of_tokens_do_not_depend_on_who_shares_their_batch(encoder: Encod
 def test_many_items_go_to_other_processes_and_come_back_in_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("kagaku.science_tasks.chemistry.retrosynthesis.planner.WORTH_PROCESSES", 4)
+    monkeypatch.setattr("kagaku.science_tasks.parallel.WORTH_PROCESSES", 4)
     told: list[tuple[int, int, str]] = []
     lengths = list(
         over(len, ["C" * size for size in range(250)], lambda *one: told.append(one), "x")

@@ -6,15 +6,12 @@ done, so all are molecules; the same reactants reached in several ways add up.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import torch
-from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
 
 from kagaku.modalities import MODALITIES
 from kagaku.models import Encoder
@@ -33,32 +30,20 @@ from kagaku.science_tasks.chemistry.retrosynthesis.ranking import (
     train_ranker,
 )
 from kagaku.science_tasks.chemistry.retrosynthesis.sites import SiteFinder, Sites
-
-LEAST_SEEN = 2
-"""Reactions in which an edit must have been done to be known; one alone is often a slip."""
-
-TRIED = 30
-"""Likeliest edits that are done to a product."""
+from kagaku.science_tasks.parallel import Report, over
 
 ASKED_AT_ONCE = 64
 """Products whose places are ranked together."""
-
-WORTH_PROCESSES = 2_000
-"""Items from which on processes of their own pay."""
-
-Report = Callable[[int, int, str], None] | None
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class PlannerConfig:
     """How retrosynthesis is learnt."""
 
-    least_seen: int = LEAST_SEEN
-    """Reactions in which an edit must have been done."""
+    least_seen: int = 2
+    """Reactions in which an edit must have been done to be known; one alone is often a slip."""
 
-    tried: int = TRIED
+    tried: int = 30
     """Likeliest edits that are done to a product."""
 
     ranking: RankingConfig = field(default_factory=RankingConfig)
@@ -145,26 +130,24 @@ class Planner:
         edits = tuple(sorted(known, key=lambda edit: (edit.pattern, edit)))
         number = {edit: place for place, edit in enumerate(edits)}
         finder = SiteFinder(sorted({edit.pattern for edit in edits}))
-        taught = [
-            (product, *one)
-            for product, one in zip(products, done, strict=True)
+        taught = {
+            row: (products[row], *one)
+            for row, one in enumerate(done)
             if one is not None and one[0] in number
-        ]
+        }
         if not taught:
             return cls(encoder, edits, finder, None, (None,) * len(pairs), config)
-        seen_sites = list(over(partial(_placed, finder), taught, report, "finding places"))
-        did = iter(
-            Known(number[edit], sites.surroundings(atoms))
-            for (_, edit, atoms), (sites, _) in zip(taught, seen_sites, strict=True)
-        )
-        known_ = tuple(next(did) if one is not None and one[0] in number else None for one in done)
-        own = cls(encoder, edits, finder, None, known_, config)
-        ranked = own._ranked(
-            [product for product, _, _ in taught], [sites for sites, _ in seen_sites], report
-        )
+        asked = list(taught.values())
+        placed = list(over(partial(_placed, finder), asked, report, "finding places"))
+        did = {
+            row: Known(number[edit], sites.surroundings(atoms))
+            for (row, (_, edit, atoms)), (sites, _) in zip(taught.items(), placed, strict=True)
+        }
+        own = cls(encoder, edits, finder, None, tuple(map(did.get, range(len(pairs)))), config)
+        ranked = own._ranked([one for one, _, _ in asked], [one for one, _ in placed], report)
         lessons = [
             Lesson(product, place, number[edit])
-            for product, (_, edit, _), (_, place) in zip(ranked, taught, seen_sites, strict=True)
+            for product, (_, edit, _), (_, place) in zip(ranked, asked, placed, strict=True)
             if place >= 0  # of very many alike places not all are looked at
         ]
         torch.manual_seed(config.ranking.seed)
@@ -245,29 +228,6 @@ class Way:
 
     probability: float
     """That this was done."""
-
-
-def over(
-    function: Callable[[Item], Result], items: Sequence[Item], report: Report, what: str
-) -> Iterator[Result]:
-    """Yield what a function makes of each item, on all cores where there are many."""
-    if len(items) < WORTH_PROCESSES:
-        yield from _told(map(function, items), len(items), report, what)
-        return
-    parallel = Parallel(n_jobs=-1, batch_size=100, return_as="generator")
-    try:
-        results = parallel(delayed(function)(item) for item in items)
-        yield from _told(results, len(items), report, what)
-    finally:
-        # Else they would wait for more, with all that they imported in memory.
-        get_reusable_executor().shutdown(wait=True)
-
-
-def _told(results: Iterable[Result], total: int, report: Report, what: str) -> Iterator[Result]:
-    for done, result in enumerate(results, start=1):
-        yield result
-        if report is not None:
-            report(done, total, what)
 
 
 def _explained(pair: tuple[str, str]) -> tuple[Edit, tuple[int, ...]] | None:

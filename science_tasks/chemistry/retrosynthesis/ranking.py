@@ -7,12 +7,10 @@ at all places of a product, so that places and edits compete as they did for the
 """
 
 import hashlib
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,13 +23,7 @@ from kagaku.models.pretraining.optimisers import (
     make_optimisers,
     set_learning_rate,
 )
-from kagaku.models.pretraining.state import (
-    Counters,
-    latest_state,
-    load_counters,
-    save_state,
-)
-from kagaku.models.pretraining.state import load_state as restore_state
+from kagaku.models.pretraining.state import Counters, restored_step, save_state
 from kagaku.science_tasks.chemistry.retrosynthesis.edits import MOST_ATOMS
 from kagaku.science_tasks.chemistry.retrosynthesis.sites import RADII, Sites
 
@@ -265,7 +257,7 @@ def train_ranker(
     identity = {"settings": asdict(config), "lessons": _digest(lessons)}
     assert all(one.site >= 0 for one in lessons)
     (optimiser,) = make_optimisers(ranker, config.optimiser)
-    first = _restored(ranker, optimiser, identity, folder)
+    first = restored_step(folder, identity, ranker, optimiser)
     ranker.train()
     saved = time.monotonic()
     for step, numbers in enumerate(_order(len(lessons), config)):
@@ -307,21 +299,3 @@ def _digest(lessons: Sequence[Lesson]) -> str:
             digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(f"{one.site} {one.edit} ".encode())
     return digest.hexdigest()
-
-
-def _restored(
-    ranker: EditRanker,
-    optimiser: torch.optim.Optimizer,
-    identity: dict[str, Any],
-    folder: Path | None,
-) -> int:
-    """Put the last state into the network, and return the step to go on with."""
-    state = None if folder is None else latest_state(folder)
-    if state is None:
-        return 0
-    counters = load_counters(state)
-    if counters.identity != identity:
-        shutil.rmtree(state)
-        return 0
-    restore_state(state, ranker, [optimiser], None)
-    return counters.step

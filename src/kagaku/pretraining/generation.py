@@ -8,8 +8,8 @@ import pandas as pd
 
 from kagaku.bases import weights_folder
 from kagaku.data.records import Quantity
-from kagaku.data.whole_files import written_whole
 from kagaku.errors import InputError
+from kagaku.frames import write_frame
 from kagaku.modalities import Modality
 from kagaku.modalities.sequence import END_ID
 from kagaku.models.pretraining.properties import PROPERTIES
@@ -131,11 +131,7 @@ def generate_to_file(
         modality, weights=weights, given=given, number=number, config=config, terminal=terminal
     )
     output.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(output) as partial:
-        if output.suffix == ".csv":
-            frame.to_csv(partial, index=False)
-        else:
-            frame.to_parquet(partial, index=False)
+    write_frame(frame, output)
     if cut := int((~frame["is_whole"]).sum()):
         terminal.say(
             f"{cut:,} of {len(frame):,} were cut at {config.most_tokens} tokens; --longest sets it."

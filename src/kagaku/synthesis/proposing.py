@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from kagaku.data import Table, read
-from kagaku.data.whole_files import write_whole, written_whole
+from kagaku.data.whole_files import write_whole
 from kagaku.errors import InputError
+from kagaku.frames import write_frame
 from kagaku.outputs import check_ending
 from kagaku.registry import did_you_mean
 from kagaku.science_tasks.chemistry.retrosynthesis.storage import PLANNER_FILE, load_planner
@@ -130,12 +131,7 @@ def propose_to_file(
     if output.suffix == ".html":
         write_whole(proposals_page(answers), output)
     else:
-        frame = to_frame(answers)
-        with written_whole(output) as partial:
-            if output.suffix == ".csv":
-                frame.to_csv(partial, index=False)
-            else:
-                frame.to_parquet(partial, index=False)
+        write_frame(to_frame(answers), output)
     terminal.say(f"Wrote proposals for {len(answers):,} products to", path=output)
 
 

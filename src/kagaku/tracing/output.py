@@ -9,8 +9,7 @@ import pandas as pd
 
 from kagaku.bases import DEFAULT
 from kagaku.data.corpora.tracing import Match
-from kagaku.data.whole_files import written_whole
-from kagaku.frames import storable
+from kagaku.frames import write_frame
 from kagaku.modalities.checking import shown
 from kagaku.outputs import check_ending
 from kagaku.terminal import Terminal
@@ -68,12 +67,9 @@ def to_frame(traced: Sequence[Traced]) -> pd.DataFrame:
 def write_traces(traced: Sequence[Traced], output: Path) -> None:
     """Write the rows of `to_frame` through a temporary name."""
     frame = to_frame(traced)
-    with written_whole(output) as partial:
-        if output.suffix == ".csv":
-            frame["steps"] = [_listed(one) for one in frame["steps"]]
-            storable(frame, with_lists=False).to_csv(partial, index=False)
-        else:
-            storable(frame).to_parquet(partial, index=False)
+    if output.suffix == ".csv":
+        frame["steps"] = [_listed(one) for one in frame["steps"]]
+    write_frame(frame, output)
 
 
 def show_traces(traced: Sequence[Traced], weights: str | None, terminal: Terminal) -> None:
