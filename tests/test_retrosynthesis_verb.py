@@ -126,7 +126,7 @@ def test_what_is_learnt_is_measured_and_can_be_asked_again(learnt: Path) -> None
     (answer,) = propose(learnt, ["O=C(Nc1ccncc1)C1CC1"], number=2)
     assert answer.product == "O=C(Nc1ccncc1)C1CC1"
     best = answer.proposed[0]
-    assert best.proposal.reactants == "Nc1ccncc1.O=C(O)C1CC1"
+    assert best.proposal.smiles == "Nc1ccncc1.O=C(O)C1CC1"
     assert best.precedent.product in set(map(plain_smiles, amides()["product"]))
     assert best.precedent.is_same_place
     assert 0 < best.precedent.likeness < 1

@@ -17,7 +17,12 @@ from kagaku.science_tasks.benchmark.measures import Measure
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Published, Task
 from kagaku.science_tasks.chemistry.disconnections import Disconnector
 from kagaku.science_tasks.chemistry.fingerprints import fingerprints, likeness
-from kagaku.science_tasks.chemistry.retrosynthesis.planner import Planner, PlannerConfig
+from kagaku.science_tasks.chemistry.retrosynthesis.planner import (
+    BACKWARD,
+    FORWARD,
+    Planner,
+    PlannerConfig,
+)
 from kagaku.science_tasks.generation_metrics import canonical_or_none
 from kagaku.science_tasks.translating import Translator
 
@@ -195,6 +200,9 @@ class Edited:
     config: PlannerConfig = field(default_factory=PlannerConfig)
     """How it learns."""
 
+    way: str = BACKWARD
+    """Which side of a reaction is given."""
+
     def __call__(self, case: ReactionCase, context: Context) -> pd.DataFrame:
         """Answer a case."""
         config = replace(self.config, ranking=replace(self.config.ranking, seed=context.seed))
@@ -203,11 +211,12 @@ class Edited:
             case.learnt_wanted,
             context.own_encoder(),
             config,
+            way=self.way,
             folder=None if context.work is None else context.work / "ranker",
             report=context.report,
         )
         proposed = planner.propose(case.given, max(WITHIN), context.report)
-        frame = reaction_answers(case, [[one.reactants for one in own] for own in proposed])
+        frame = reaction_answers(case, [[one.smiles for one in own] for own in proposed])
         frame.attrs["chosen"] = (
             f"{len(planner.edits)} edits, {planner.n_explained} of {case.n_train} reactions"
         )
@@ -321,11 +330,12 @@ TASKS.register(
         measures=MEASURES,
         methods={
             "nearest": nearest,
+            "edits": Edited(way=FORWARD),
             "translation": TRANSLATED,
             "translation-respelt": AUGMENTED,
         },
         baselines=("nearest",),
-        default=("nearest", "translation"),
+        default=("nearest", "edits"),
         traps=(
             "Every atom of the product stands in the reactants and no reagent does, which makes "
             "this much easier than the prediction of whole reaction mixtures.",

@@ -1,4 +1,4 @@
-"""An edit done to a product: bonds, groups, hydrogens, charges, and what is seen of stereo."""
+"""An edit done to a molecule: bonds, groups, hydrogens, charges, and what is seen of stereo."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,16 +18,18 @@ TAKEN_OFF = "taken off"
 
 
 def applied(edit: Edit, molecule: Chem.Mol, site: Sequence[int]) -> str | None:
-    """Return the canonical SMILES of the reactants that an edit gives; None if one is no molecule.
+    """Return the canonical SMILES of what an edit gives; None if it is no molecule.
 
     Args:
         edit: What to do.
-        molecule: The product.
+        molecule: What is given.
         site: Its atom for each atom that the edit names.
     """
     with rdBase.BlockLogs():
         try:
-            return _canonical(_edited(molecule, site, edit))
+            own = _edited(molecule, site, edit)
+            _let_go(own, site, edit)
+            return _canonical(own)
         except (Chem.MolSanitizeException, RuntimeError, ValueError):
             return None
 
@@ -42,7 +44,7 @@ class _DoubleBond:
 
 
 def _edited(molecule: Chem.Mol, site: Sequence[int], edit: Edit) -> Chem.RWMol:
-    """Return the product with an edit done to some of its atoms."""
+    """Return what is given with an edit done to some of its atoms, what it lost still beside it."""
     centres = [here for here in site if is_centre(molecule.GetAtomWithIdx(here))]
     if centres:
         molecule = Chem.AddHs(molecule, onlyOnAtoms=centres)
@@ -106,7 +108,7 @@ def _replaced(before: Sequence[int], after: Sequence[int]) -> dict[int, int] | N
 
 
 def _hang(own: Chem.RWMol, site: Sequence[int], groups: str) -> None:
-    """Put what the product lacks on its atoms."""
+    """Put what is not given on the named atoms."""
     if not groups:
         return
     hung = Chem.MolFromSmiles(groups, sanitize=False)
@@ -194,6 +196,27 @@ def _set_side(
             return
     bond.SetStereoAtoms(*beside)
     bond.SetStereo(Chem.BondStereo.STEREOTRANS if known.is_trans else Chem.BondStereo.STEREOCIS)
+
+
+def _let_go(own: Chem.RWMol, site: Sequence[int], edit: Edit) -> None:
+    """Take away what is lost, with all that still hangs on it.
+
+    Raises:
+        ValueError: It hangs on what stays, too.
+    """
+    if edit.keeps_all:
+        return
+    stay = {here for here, one in zip(site, edit.atoms, strict=True) if not one.is_lost}
+    lost = set(site) - stay
+    gone: list[int] = []
+    for molecule in Chem.GetMolFrags(own):
+        is_kept = not stay.isdisjoint(molecule)
+        if is_kept and not lost.isdisjoint(molecule):
+            raise ValueError("what is lost is still bonded to what stays")
+        if not is_kept:
+            gone.extend(molecule)
+    for atom in sorted(gone, reverse=True):
+        own.RemoveAtom(atom)
 
 
 def _canonical(own: Chem.RWMol) -> str | None:

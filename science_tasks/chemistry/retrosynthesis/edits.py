@@ -1,9 +1,12 @@
-"""What a reaction did to a product's atoms, read backwards, apart from where it did it.
+"""What a reaction did to the atoms of one of its sides, apart from where it did it.
 
-An edit names the few atoms that a reaction changed: which bonds between them were made, what they
-lost, and the groups that were there instead. Done to other atoms of the same kind it gives the
-reactants of another product: a reaction template of radius zero, as in LocalRetro (Chen and Jung
-2021, https://doi.org/10.1021/jacsau.1c00246). What stands around the atoms is for others to judge.
+An edit names the few atoms that a reaction changed: which bonds between them were made or broken,
+what left them, and the groups that came instead. Read backwards and done to other atoms of the same
+kind it gives the reactants of another product; read forwards, the product of other reactants. It is
+a reaction template of radius zero, as in LocalRetro (Chen and Jung 2021,
+https://doi.org/10.1021/jacsau.1c00246). What stands around the atoms is for others to judge.
+
+The side that an edit is done to is called given, the other one wanted.
 """
 
 from dataclasses import dataclass
@@ -27,16 +30,19 @@ class EditedAtom:
     """Atomic number."""
 
     is_aromatic: bool
-    """Whether it is aromatic in the product."""
+    """Whether it is aromatic in what is given."""
 
     charge: int
-    """Formal charge in the product."""
+    """Formal charge in what is given."""
 
     hydrogens: int
-    """Hydrogens that the reactant has more than the product."""
+    """Hydrogens that it has more in what is wanted; 0 for an atom that is lost."""
 
     charges: int
-    """Formal charge that the reactant has more."""
+    """Formal charge that it has more there; 0 for an atom that is lost."""
+
+    is_lost: bool = False
+    """Whether what is wanted lacks it; all that hangs on it is lost too."""
 
 
 @dataclass(frozen=True, order=True)
@@ -46,15 +52,15 @@ class EditedBond:
     first: int
     second: int
     before: int
-    """In the product."""
+    """In what is given."""
 
     after: int
-    """In the reactants."""
+    """In what is wanted; as before where both atoms are lost."""
 
 
 @dataclass(frozen=True, order=True)
 class Pattern:
-    """Which atoms of a product an edit can be done to."""
+    """Which atoms of a molecule an edit can be done to."""
 
     atoms: tuple[tuple[int, bool, int, int], ...]
     """Of each atom its element, whether it is aromatic, its charge and the fewest hydrogens."""
@@ -78,14 +84,18 @@ class Pattern:
 
 @dataclass(frozen=True, order=True)
 class Edit:
-    """A change from a product to its reactants."""
+    """A change from what is given to what is wanted."""
 
     atoms: tuple[EditedAtom, ...]
     bonds: tuple[EditedBond, ...]
     groups: str
-    """SMILES of what the product lacks; dummy atoms number, from 1, the named atoms it is on."""
+    """SMILES of what is not given; dummy atoms number, from 1, the named atoms it is on."""
 
     stereo: str = UNSEEN
+
+    keeps_all: bool = True
+    """Whether molecules stay in which no atom is named; a product does not hold what took no part.
+    """
 
     @property
     def pattern(self) -> Pattern:

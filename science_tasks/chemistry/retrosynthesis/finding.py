@@ -1,7 +1,7 @@
 """The edit that a known reaction did, found from its two sides and tried on them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice, permutations
 
 from rdkit import Chem
@@ -27,61 +27,122 @@ MOST_ORDERS = 720
 """Orders of like atoms that are compared to write an edit in one way only."""
 
 
-def edit_between(
-    molecule: Chem.Mol, reactants: Chem.Mol, pairs: Sequence[int]
-) -> tuple[Edit, tuple[int, ...]] | None:
-    """Return the edit that a reaction did, and the product's atoms that it was done to.
+LOST = -1
+"""In place of a wanted atom, for a given one that what is wanted lacks."""
 
-    The edit is tried: what is returned gives the reactants back. Atoms of no element (``*``) and
+
+def edit_between(
+    given: Chem.Mol, wanted: Chem.Mol, pairs: Sequence[int]
+) -> tuple[Edit, tuple[int, ...]] | None:
+    """Return the edit that a reaction did, and the given atoms that it was done to.
+
+    The edit is tried: what is returned gives what is wanted. Atoms of no element (``*``) and
     atom numbers are for the groups of edits, so a reaction that has either is not looked at.
 
     Args:
-        molecule: The product.
-        reactants: All of them in one molecule.
-        pairs: For each atom of the product, its atom in the reactants.
+        given: The side that the edit is done to, all of it in one molecule.
+        wanted: The other side.
+        pairs: For each given atom the wanted one, or `LOST`.
     """
     if any(
         atom.GetAtomicNum() == 0 or atom.GetAtomMapNum()
-        for side in (molecule, reactants)
+        for side in (given, wanted)
         for atom in side.GetAtoms()
     ):
         return None
-    site = _named(molecule, reactants, pairs)
+    change = _Change(given, wanted, tuple(pairs))
+    site = _named(change)
     if not site:
         return None
-    wanted = Chem.MolToSmiles(reactants)
-    edit, own = _written(molecule, reactants, pairs, site)
+    smiles = Chem.MolToSmiles(wanted)
+    edit, own = _written(change, site)
     # Unseen first would call an inversion so, too.
-    has_centre = any(is_centre(molecule.GetAtomWithIdx(here)) for here in own)
+    has_centre = any(
+        is_centre(given.GetAtomWithIdx(here)) for here in own if not change.is_lost(here)
+    )
     stereos = (RETENTION, INVERSION, LOSS) if has_centre else (UNSEEN,)
     ways = (replace(edit, stereo=stereo) for stereo in stereos)
-    return next(((way, own) for way in ways if applied(way, molecule, own) == wanted), None)
+    return next(((way, own) for way in ways if applied(way, given, own) == smiles), None)
 
 
-def _kind(bond: Chem.Bond | None) -> int:
-    return 0 if bond is None else int(bond.GetBondType())
+@dataclass(frozen=True)
+class _Change:
+    """Both sides of a reaction, told of by given atoms.
 
+    What stands beside an atom is told by one number for either side: that of the wanted atom, or
+    for a lost one a number below zero.
+    """
 
-def _named(molecule: Chem.Mol, reactants: Chem.Mol, pairs: Sequence[int]) -> tuple[int, ...] | None:
-    """Return the product's atoms that changed, joined by those between; None if too many."""
-    back = {there: here for here, there in enumerate(pairs)}
-    changed = set()
-    for here, there in enumerate(pairs):
-        atom, other = molecule.GetAtomWithIdx(here), reactants.GetAtomWithIdx(there)
-        before = {
-            pairs[bond.GetOtherAtomIdx(here)]: int(bond.GetBondType()) for bond in atom.GetBonds()
+    given: Chem.Mol
+    wanted: Chem.Mol
+    pairs: tuple[int, ...]
+
+    def is_lost(self, here: int) -> bool:
+        return self.pairs[here] == LOST
+
+    @property
+    def missing(self) -> list[int]:
+        """The wanted atoms that are not given."""
+        return sorted(set(range(self.wanted.GetNumAtoms())) - set(self.pairs))
+
+    def bonds_before(self, here: int) -> dict[int, int]:
+        """Return the type of the bond to each neighbour in what is given."""
+        return {
+            self._number(bond.GetOtherAtomIdx(here)): int(bond.GetBondType())
+            for bond in self.given.GetAtomWithIdx(here).GetBonds()
         }
-        after = {bond.GetOtherAtomIdx(there): int(bond.GetBondType()) for bond in other.GetBonds()}
-        if (
-            before != after
-            or atom.GetTotalNumHs() != other.GetTotalNumHs()
-            or atom.GetFormalCharge() != other.GetFormalCharge()
-        ):
+
+    def bonds_after(self, here: int) -> dict[int, int]:
+        """Return the type of the bond to each neighbour in what is wanted."""
+        if self.is_lost(here):
+            return {other: kind for other, kind in self.bonds_before(here).items() if other < 0}
+        there = self.pairs[here]
+        return {
+            bond.GetOtherAtomIdx(there): int(bond.GetBondType())
+            for bond in self.wanted.GetAtomWithIdx(there).GetBonds()
+        }
+
+    def bond(self, here: int, other: int) -> tuple[int, int]:
+        """Return the types of the bond between two given atoms, before and after."""
+        number = self._number(other)
+        return self.bonds_before(here).get(number, 0), self.bonds_after(here).get(number, 0)
+
+    def element(self, number: int) -> int:
+        """Return the atomic number of a neighbour, by its number."""
+        if number < 0:
+            return int(self.given.GetAtomWithIdx(-1 - number).GetAtomicNum())
+        return int(self.wanted.GetAtomWithIdx(number).GetAtomicNum())
+
+    def atom(self, here: int) -> EditedAtom:
+        """Return what became of a given atom."""
+        atom = self.given.GetAtomWithIdx(here)
+        kind = atom.GetAtomicNum(), atom.GetIsAromatic(), atom.GetFormalCharge()
+        if self.is_lost(here):
+            return EditedAtom(*kind, 0, 0, is_lost=True)
+        other = self.wanted.GetAtomWithIdx(self.pairs[here])
+        return EditedAtom(
+            *kind,
+            other.GetTotalNumHs() - atom.GetTotalNumHs(),
+            other.GetFormalCharge() - atom.GetFormalCharge(),
+        )
+
+    def _number(self, here: int) -> int:
+        return -1 - here if self.is_lost(here) else self.pairs[here]
+
+
+def _named(change: _Change) -> tuple[int, ...] | None:
+    """Return the given atoms that changed, joined by those between; None if too many."""
+    kept = [here for here in range(len(change.pairs)) if not change.is_lost(here)]
+    assert len({change.pairs[here] for here in kept}) == len(kept), "an atom is paired twice"
+    changed = set()
+    for here in kept:
+        before, after, atom = change.bonds_before(here), change.bonds_after(here), change.atom(here)
+        if before != after or atom.hydrogens or atom.charges:
             changed.add(here)
-    assert len(back) == len(pairs), "an atom of the reactants is paired twice"
+            changed.update(-1 - number for number in before if number < 0)
     if len(changed) > MOST_ATOMS:
         return None
-    found = _joined_up(molecule, changed)
+    found = _joined_up(change.given, changed)
     return found if len(found) <= MOST_ATOMS else None
 
 
@@ -101,14 +162,12 @@ def _joined_up(molecule: Chem.Mol, atoms: set[int]) -> tuple[int, ...]:
     return tuple(sorted(together))
 
 
-def _written(
-    molecule: Chem.Mol, reactants: Chem.Mol, pairs: Sequence[int], site: tuple[int, ...]
-) -> tuple[Edit, tuple[int, ...]]:
+def _written(change: _Change, site: tuple[int, ...]) -> tuple[Edit, tuple[int, ...]]:
     """Return the edit of some atoms in the one order that it is always written in."""
-    missing = sorted(set(range(reactants.GetNumAtoms())) - set(pairs))
-    alone = {here: _invariant(molecule, reactants, pairs, here, set(missing)) for here in site}
+    missing = change.missing
+    alone = {here: _invariant(change, here, set(missing)) for here in site}
     orders = islice(_orders(alone), MOST_ORDERS)
-    return min((_edit_of(molecule, reactants, pairs, order, missing), order) for order in orders)
+    return min((_edit_of(change, order, missing), order) for order in orders)
 
 
 def _orders(alone: dict[int, tuple[object, ...]]) -> Iterator[tuple[int, ...]]:
@@ -128,68 +187,41 @@ def _orders(alone: dict[int, tuple[object, ...]]) -> Iterator[tuple[int, ...]]:
     yield from behind((), levels)
 
 
-def _atom(molecule: Chem.Mol, reactants: Chem.Mol, here: int, there: int) -> EditedAtom:
-    atom, other = molecule.GetAtomWithIdx(here), reactants.GetAtomWithIdx(there)
-    return EditedAtom(
-        atom.GetAtomicNum(),
-        atom.GetIsAromatic(),
-        atom.GetFormalCharge(),
-        other.GetTotalNumHs() - atom.GetTotalNumHs(),
-        other.GetFormalCharge() - atom.GetFormalCharge(),
-    )
-
-
-def _invariant(
-    molecule: Chem.Mol, reactants: Chem.Mol, pairs: Sequence[int], here: int, missing: set[int]
-) -> tuple[object, ...]:
+def _invariant(change: _Change, here: int, missing: set[int]) -> tuple[object, ...]:
     """Return what is known of a named atom without an order."""
-    there = pairs[here]
-    before = {
-        pairs[bond.GetOtherAtomIdx(here)]: int(bond.GetBondType())
-        for bond in molecule.GetAtomWithIdx(here).GetBonds()
-    }
-    after = {
-        bond.GetOtherAtomIdx(there): int(bond.GetBondType())
-        for bond in reactants.GetAtomWithIdx(there).GetBonds()
-    }
+    before, after = change.bonds_before(here), change.bonds_after(here)
     changes = sorted(
-        (before.get(one, 0), after.get(one, 0), reactants.GetAtomWithIdx(one).GetAtomicNum())
+        (before.get(one, 0), after.get(one, 0), change.element(one))
         for one in {*before, *after}
         if before.get(one, 0) != after.get(one, 0)
     )
-    hung = sorted(
-        (after[one], reactants.GetAtomWithIdx(one).GetAtomicNum()) for one in set(after) & missing
-    )
-    return (_atom(molecule, reactants, here, there), tuple(changes), tuple(hung))
+    hung = sorted((after[one], change.element(one)) for one in set(after) & missing)
+    return (change.atom(here), tuple(changes), tuple(hung))
 
 
-def _edit_of(
-    molecule: Chem.Mol,
-    reactants: Chem.Mol,
-    pairs: Sequence[int],
-    order: tuple[int, ...],
-    missing: Sequence[int],
-) -> Edit:
+def _edit_of(change: _Change, order: tuple[int, ...], missing: Sequence[int]) -> Edit:
     bonds = []
     for second, here in enumerate(order):
         for first, other in enumerate(order[:second]):
-            before = _kind(molecule.GetBondBetweenAtoms(here, other))
-            after = _kind(reactants.GetBondBetweenAtoms(pairs[here], pairs[other]))
+            before, after = change.bond(here, other)
             if before or after:
                 bonds.append(EditedBond(first, second, before, after))
-    place = {pairs[here]: number for number, here in enumerate(order)}
+    place = {
+        change.pairs[here]: number for number, here in enumerate(order) if not change.is_lost(here)
+    }
     return Edit(
-        tuple(_atom(molecule, reactants, here, pairs[here]) for here in order),
+        tuple(change.atom(here) for here in order),
         tuple(sorted(bonds)),
-        _groups(reactants, missing, place),
+        _groups(change.wanted, missing, place),
+        keeps_all=not any(map(change.is_lost, range(len(change.pairs)))),
     )
 
 
-def _groups(reactants: Chem.Mol, missing: Sequence[int], place: dict[int, int]) -> str:
-    """Return the SMILES of atoms that the product lacks, with dummies for those they are on."""
+def _groups(wanted: Chem.Mol, missing: Sequence[int], place: dict[int, int]) -> str:
+    """Return the SMILES of atoms that are not given, with dummies for those they are on."""
     if not missing:
         return ""
-    found = Chem.RWMol(reactants)
+    found = Chem.RWMol(wanted)
     kept = set(missing)
     for atom in missing:
         before = neighbours(found, atom)
@@ -197,7 +229,7 @@ def _groups(reactants: Chem.Mol, missing: Sequence[int], place: dict[int, int]) 
             if other not in kept:
                 dummy = Chem.Atom(0)
                 dummy.SetAtomMapNum(place[other] + 1)
-                kind = reactants.GetBondBetweenAtoms(atom, other).GetBondType()
+                kind = wanted.GetBondBetweenAtoms(atom, other).GetBondType()
                 entered = found.AddAtom(dummy)
                 found.RemoveBond(atom, other)
                 found.AddBond(atom, entered, kind)
@@ -205,7 +237,7 @@ def _groups(reactants: Chem.Mol, missing: Sequence[int], place: dict[int, int]) 
                 turn(found.GetAtomWithIdx(atom), replaced, neighbours(found, atom))
                 before = neighbours(found, atom)
     found.BeginBatchEdit()
-    for number in range(reactants.GetNumAtoms()):
+    for number in range(wanted.GetNumAtoms()):
         if number not in kept:
             found.RemoveAtom(number)
     found.CommitBatchEdit()

@@ -1,8 +1,9 @@
-"""One step of retrosynthesis: what known reactions did, done to a new product, the likeliest first.
+"""One step of synthesis, either way: what known reactions did, done to new molecules.
 
-Reactions are aligned atom by atom and reduced to edits; a network learns which edit belongs to
-which place, from what a pretrained base makes of the product. Proposals are edits that were really
-done, so all are molecules; the same reactants reached in several ways add up.
+Reactions are aligned atom by atom and reduced to edits, from products to reactants or from
+reactants to products; a network learns which edit belongs to which place, from what a pretrained
+base makes of the molecules. Proposals are edits that were really done, so all are molecules; what
+is reached in several ways adds up.
 """
 
 from collections import Counter
@@ -19,12 +20,12 @@ from kagaku.models.embedding import token_states
 from kagaku.science_tasks.chemistry.cuts import read
 from kagaku.science_tasks.chemistry.retrosynthesis.applying import applied
 from kagaku.science_tasks.chemistry.retrosynthesis.edits import Edit
-from kagaku.science_tasks.chemistry.retrosynthesis.finding import edit_between
+from kagaku.science_tasks.chemistry.retrosynthesis.finding import LOST, edit_between
 from kagaku.science_tasks.chemistry.retrosynthesis.mapping import atom_maps
 from kagaku.science_tasks.chemistry.retrosynthesis.ranking import (
     EditRanker,
     Lesson,
-    RankedProduct,
+    RankedMolecule,
     RankingConfig,
     site_batch,
     train_ranker,
@@ -33,18 +34,21 @@ from kagaku.science_tasks.chemistry.retrosynthesis.sites import SiteFinder, Site
 from kagaku.science_tasks.parallel import Report, over
 
 ASKED_AT_ONCE = 64
-"""Products whose places are ranked together."""
+"""Molecules whose places are ranked together."""
+
+BACKWARD, FORWARD = "backward", "forward"
+"""What is asked: the reactants of a product, or the product of some reactants."""
 
 
 @dataclass(frozen=True)
 class PlannerConfig:
-    """How retrosynthesis is learnt."""
+    """How reactions are learnt."""
 
     least_seen: int = 2
     """Reactions in which an edit must have been done to be known; one alone is often a slip."""
 
     tried: int = 30
-    """Likeliest edits that are done to a product."""
+    """Likeliest edits that are done to a molecule."""
 
     ranking: RankingConfig = field(default_factory=RankingConfig)
     """The network, and how it is trained."""
@@ -52,10 +56,10 @@ class PlannerConfig:
 
 @dataclass(frozen=True)
 class Proposal:
-    """Reactants that a product may be made from in one step."""
+    """What may stand on the other side of a reaction."""
 
-    reactants: str
-    """Canonical SMILES, joined by dots."""
+    smiles: str
+    """Canonical SMILES; reactants joined by dots."""
 
     probability: float
     """By the network, over everything that is known; 0 to 1."""
@@ -77,7 +81,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Planner:
-    """Proposes reactants for products."""
+    """Proposes reactants for products, or products for reactants."""
 
     encoder: Encoder
     """The base, frozen."""
@@ -104,34 +108,37 @@ class Planner:
     @classmethod
     def learnt(
         cls,
-        products: Sequence[str],
-        reactants: Sequence[str],
+        given: Sequence[str],
+        wanted: Sequence[str],
         encoder: Encoder,
         config: PlannerConfig | None = None,
         *,
+        way: str = BACKWARD,
         folder: Path | None = None,
         report: Report = None,
     ) -> "Planner":
         """Return a planner that knows some reactions.
 
         Args:
-            products: Canonical SMILES.
-            reactants: Canonical SMILES of each product's reactants, joined by dots.
+            given: Canonical SMILES of one side of each reaction, joined by dots.
+            wanted: Canonical SMILES of the other side.
             encoder: The base, which must read molecules.
             config: Sizes and lengths; None takes the usual ones.
+            way: `BACKWARD` where products are given, `FORWARD` where reactants are.
             folder: Where training keeps its state; None keeps none.
             report: Called with (done, in all, what).
         """
         config = config or PlannerConfig()
-        pairs = list(zip(products, reactants, strict=True))
-        done = list(over(_explained, pairs, report, "aligning reactions"))
+        pairs = list(zip(given, wanted, strict=True))
+        explain = {BACKWARD: _explained, FORWARD: _explained_forward}[way]
+        done = list(over(explain, pairs, report, "aligning reactions"))
         seen = Counter(one[0] for one in done if one is not None)
         known = [edit for edit, count in seen.items() if count >= config.least_seen]
         edits = tuple(sorted(known, key=lambda edit: (edit.pattern, edit)))
         number = {edit: place for place, edit in enumerate(edits)}
         finder = SiteFinder(sorted({edit.pattern for edit in edits}))
         taught = {
-            row: (products[row], *one)
+            row: (given[row], *one)
             for row, one in enumerate(done)
             if one is not None and one[0] in number
         }
@@ -146,8 +153,8 @@ class Planner:
         own = cls(encoder, edits, finder, None, tuple(map(did.get, range(len(pairs)))), config)
         ranked = own._ranked([one for one, _, _ in asked], [one for one, _ in placed], report)
         lessons = [
-            Lesson(product, place, number[edit])
-            for product, (_, edit, _), (_, place) in zip(ranked, asked, placed, strict=True)
+            Lesson(molecule, place, number[edit])
+            for molecule, (_, edit, _), (_, place) in zip(ranked, asked, placed, strict=True)
             if place >= 0  # of very many alike places not all are looked at
         ]
         torch.manual_seed(config.ranking.seed)
@@ -157,49 +164,49 @@ class Planner:
         return replace(own, ranker=ranker)
 
     def propose(
-        self, products: Sequence[str], most: int, report: Report = None
+        self, given: Sequence[str], most: int, report: Report = None
     ) -> list[list[Proposal]]:
-        """Return the likeliest reactants of each product, distinct, the best first.
+        """Return what is likeliest wanted for each that is given, distinct, the best first.
 
         Args:
-            products: Canonical SMILES.
-            most: Proposals for each product.
+            given: Canonical SMILES, of the side that it learnt from.
+            most: Proposals for each.
             report: Called with (done, in all, what).
         """
         if self.ranker is None:
-            return [[] for _ in products]
-        sites = list(over(self.finder.find, products, report, "finding places"))
-        ways = self._likeliest(self._ranked(products, sites, report))
+            return [[] for _ in given]
+        sites = list(over(self.finder.find, given, report, "finding places"))
+        ways = self._likeliest(self._ranked(given, sites, report))
         found = over(
             partial(_done, self.edits),
-            list(zip(products, ways, strict=True)),
+            list(zip(given, ways, strict=True)),
             report,
-            "taking apart",
+            "doing edits",
         )
         return [proposals[:most] for proposals in found]
 
     def _ranked(
-        self, products: Sequence[str], sites: Sequence[Sites], report: Report
-    ) -> list[RankedProduct]:
-        """Return products as the network sees them."""
+        self, given: Sequence[str], sites: Sequence[Sites], report: Report
+    ) -> list[RankedMolecule]:
+        """Return molecules as the network sees them."""
         modality = MODALITIES["molecule"]()
-        records = [{0: ("molecule", modality.tokenize(product))} for product in products]
+        records = [{0: ("molecule", modality.tokenize(one))} for one in given]
         states = token_states(
             self.encoder,
             records,
             [one.tokens + 1 for one in sites],  # behind the start
             progress=None if report is None else lambda n, of: report(n, of, "embedding atoms"),
         )
-        return [RankedProduct(*one) for one in zip(sites, states, strict=True)]
+        return [RankedMolecule(*one) for one in zip(sites, states, strict=True)]
 
-    def _likeliest(self, products: Sequence[RankedProduct]) -> list[list["Way"]]:
-        """Return the likeliest edits of each product."""
+    def _likeliest(self, molecules: Sequence[RankedMolecule]) -> list[list["Way"]]:
+        """Return the likeliest edits of each molecule."""
         assert self.ranker is not None
-        found: list[list[Way]] = [[] for _ in products]
-        open_ = [place for place, one in enumerate(products) if len(one.sites.patterns)]
+        found: list[list[Way]] = [[] for _ in molecules]
+        open_ = [place for place, one in enumerate(molecules) if len(one.sites.patterns)]
         for start in range(0, len(open_), ASKED_AT_ONCE):
             asked = open_[start : start + ASKED_AT_ONCE]
-            batch = site_batch([products[place] for place in asked])
+            batch = site_batch([molecules[place] for place in asked])
             with torch.inference_mode():
                 logs = self.ranker(batch)
             for place, first, end in zip(
@@ -209,7 +216,7 @@ class Planner:
                 best = torch.topk(own, min(self.config.tried, len(own)))
                 for share, index in zip(best.values.exp().tolist(), best.indices, strict=True):
                     site, edit = divmod(int(index), len(self.edits))
-                    sites = products[place].sites
+                    sites = molecules[place].sites
                     atoms = sites.atoms_of(site)
                     known = Known(edit, sites.surroundings(atoms))
                     found[place].append(Way(atoms, known, share))
@@ -218,10 +225,10 @@ class Planner:
 
 @dataclass(frozen=True)
 class Way:
-    """One edit at one place of a product."""
+    """One edit at one place of a molecule."""
 
     atoms: tuple[int, ...]
-    """Of the product."""
+    """Of the molecule."""
 
     known: Known
     """What is done."""
@@ -231,6 +238,7 @@ class Way:
 
 
 def _explained(pair: tuple[str, str]) -> tuple[Edit, tuple[int, ...]] | None:
+    """Return the edit from a product to its reactants, and the product's atoms that it names."""
     product, reactants = read(pair[0]), read(pair[1])
     if product is None or reactants is None:
         return None
@@ -238,24 +246,44 @@ def _explained(pair: tuple[str, str]) -> tuple[Edit, tuple[int, ...]] | None:
     return next((edit for edit in edits if edit is not None), None)
 
 
+def _explained_forward(pair: tuple[str, str]) -> tuple[Edit, tuple[int, ...]] | None:
+    """Return the edit from reactants to their product, and the reactants' atoms that it names."""
+    reactants, product = read(pair[0]), read(pair[1])
+    if product is None or reactants is None:
+        return None
+    edits = (
+        edit_between(reactants, product, _turned(pairs, reactants.GetNumAtoms()))
+        for pairs in atom_maps(product, reactants)
+    )
+    return next((edit for edit in edits if edit is not None), None)
+
+
+def _turned(pairs: Sequence[int], n_atoms: int) -> list[int]:
+    """Return, for each atom of the reactants, that of the product; `LOST` where it has none."""
+    found = [LOST] * n_atoms
+    for here, there in enumerate(pairs):
+        found[there] = here
+    return found
+
+
 def _placed(finder: SiteFinder, taught: tuple[str, Edit, tuple[int, ...]]) -> tuple[Sites, int]:
-    product, edit, atoms = taught
-    sites = finder.find(product)
-    return sites, finder.place(product, sites, edit.pattern, atoms)
+    given, edit, atoms = taught
+    sites = finder.find(given)
+    return sites, finder.place(given, sites, edit.pattern, atoms)
 
 
 def _done(edits: Sequence[Edit], asked: tuple[str, list[Way]]) -> list[Proposal]:
-    """Return the reactants that some ways give, the likeliest first."""
-    product, ways = asked
-    molecule = read(product)
-    assert molecule is not None, product
+    """Return what some ways give, the likeliest first."""
+    given, ways = asked
+    molecule = read(given)
+    assert molecule is not None, given
     found: dict[str, Proposal] = {}
     for way in ways:  # the likeliest first, so the first to give something stands for it
-        reactants = None
+        smiles = None
         if way.probability > 0:
-            reactants = applied(edits[way.known.edit], molecule, way.atoms)
-        if reactants is None or reactants == product:
+            smiles = applied(edits[way.known.edit], molecule, way.atoms)
+        if smiles is None or smiles == given:
             continue
-        before = found.get(reactants, Proposal(reactants, 0.0, way.known))
-        found[reactants] = replace(before, probability=before.probability + way.probability)
+        before = found.get(smiles, Proposal(smiles, 0.0, way.known))
+        found[smiles] = replace(before, probability=before.probability + way.probability)
     return sorted(found.values(), key=lambda one: -one.probability)

@@ -1,9 +1,9 @@
-"""A network that tells how likely each known edit is at each place of a product.
+"""A network that tells how likely each known edit is at each place of a molecule.
 
 An atom is described by the state that the base gives its token and by its hashed surroundings; a
-place by its atoms, each weighted by what it is in the pattern, and by the mean over the product.
+place by its atoms, each weighted by what it is in the pattern, and by the mean over the molecule.
 The product of a place's vector with an edit's is the edit's logit; one softmax runs over all edits
-at all places of a product, so that places and edits compete as they did for the chemist.
+at all places of a molecule, so that places and edits compete as they did for the chemist.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ class RankingConfig:
     """How often every reaction is learnt from."""
 
     batch: int = 64
-    """Products in a step."""
+    """Molecules in a step."""
 
     seed: int = 0
     """Fixes first weights and order."""
@@ -70,8 +70,8 @@ class RankingConfig:
 
 
 @dataclass(frozen=True)
-class RankedProduct:
-    """What the network sees of one product."""
+class RankedMolecule:
+    """What the network sees of one molecule."""
 
     sites: Sites
     """Where something can be done."""
@@ -82,13 +82,13 @@ class RankedProduct:
 
 @dataclass(frozen=True)
 class SiteBatch:
-    """The atoms and places of several products, one after the other."""
+    """The atoms and places of several molecules, one after the other."""
 
     states: Float[Tensor, "atom dim"]
     environments: Int[Tensor, "atom radius"]
-    product_of_atom: Int[Tensor, " atom"]
+    molecule_of_atom: Int[Tensor, " atom"]
     patterns: Int[Tensor, " site"]
-    product_of_site: Int[Tensor, " site"]
+    molecule_of_site: Int[Tensor, " site"]
     named_site: Int[Tensor, " named"]
     """For each atom that a place names, the place."""
     named_atom: Int[Tensor, " named"]
@@ -96,32 +96,33 @@ class SiteBatch:
     named_slot: Int[Tensor, " named"]
     """And which of the pattern's."""
     first_sites: tuple[int, ...]
-    """Where each product's places begin, and their number."""
+    """Where each molecule's places begin, and their number."""
 
     @property
-    def n_products(self) -> int:
-        """How many products there are."""
+    def n_molecules(self) -> int:
+        """How many molecules there are."""
         return len(self.first_sites) - 1
 
 
-def site_batch(products: Sequence[RankedProduct]) -> SiteBatch:
-    """Return several products as one batch."""
-    n_atoms = [len(one.states) for one in products]
-    n_sites = [len(one.sites.patterns) for one in products]
+def site_batch(molecules: Sequence[RankedMolecule]) -> SiteBatch:
+    """Return several molecules as one batch."""
+    # Molecules keep small numbers, as many are in memory at once.
+    n_atoms = [len(one.states) for one in molecules]
+    n_sites = [len(one.sites.patterns) for one in molecules]
     first_atoms = np.cumsum([0, *n_atoms])
     atoms = np.concatenate(
         [
-            np.where(one.sites.atoms < 0, -1, one.sites.atoms + first)
-            for one, first in zip(products, first_atoms, strict=False)
+            np.where(one.sites.atoms < 0, -1, one.sites.atoms.astype(np.int64) + first)
+            for one, first in zip(molecules, first_atoms, strict=False)
         ]
     )
     named_site, named_slot = np.nonzero(atoms >= 0)
-    owners = np.arange(len(products))
+    owners = np.arange(len(molecules))
     return SiteBatch(
-        torch.from_numpy(np.concatenate([one.states for one in products])).float(),
-        torch.from_numpy(np.concatenate([one.sites.environments for one in products])),
+        torch.from_numpy(np.concatenate([one.states for one in molecules])).float(),
+        torch.from_numpy(np.concatenate([one.sites.environments for one in molecules])).long(),
         torch.from_numpy(np.repeat(owners, n_atoms)),
-        torch.from_numpy(np.concatenate([one.sites.patterns for one in products])),
+        torch.from_numpy(np.concatenate([one.sites.patterns for one in molecules])).long(),
         torch.from_numpy(np.repeat(owners, n_sites)),
         torch.from_numpy(named_site),
         torch.from_numpy(atoms[named_site, named_slot]),
@@ -131,7 +132,7 @@ def site_batch(products: Sequence[RankedProduct]) -> SiteBatch:
 
 
 class EditRanker(nn.Module):
-    """Gives the log-probability of every edit at every place of a product.
+    """Gives the log-probability of every edit at every place of a molecule.
 
     Args:
         pattern_of_edit: For each edit, the number of its pattern.
@@ -157,7 +158,7 @@ class EditRanker(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.slots = nn.Embedding(n_patterns * MOST_ATOMS, width)
         self.patterns = nn.Embedding(n_patterns, width)
-        self.from_product = nn.Linear(width, width)
+        self.from_molecule = nn.Linear(width, width)
         self.mix = nn.Sequential(
             nn.LayerNorm(width),
             nn.Linear(width, 2 * width),
@@ -177,17 +178,17 @@ class EditRanker(nn.Module):
         nn.init.normal_(self.edits.weight, std=width**-0.5)
 
     def forward(self, batch: SiteBatch) -> Float[Tensor, "site edit"]:
-        """Return log-probabilities, over all edits at all places of each product."""
+        """Return log-probabilities, over all edits at all places of each molecule."""
         logits = self._logits(batch)
-        totals = _log_sums(logits, batch.product_of_site, batch.n_products)
-        return logits - totals.index_select(0, batch.product_of_site)[:, None]
+        totals = _log_sums(logits, batch.molecule_of_site, batch.n_molecules)
+        return logits - totals.index_select(0, batch.molecule_of_site)[:, None]
 
     def log_likelihood(
-        self, batch: SiteBatch, sites: Int[Tensor, " product"], edits: Int[Tensor, " product"]
+        self, batch: SiteBatch, sites: Int[Tensor, " molecule"], edits: Int[Tensor, " molecule"]
     ) -> Float[Tensor, ""]:
-        """Return the mean log-probability of one edit per product, at one place each."""
+        """Return the mean log-probability of one edit per molecule, at one place each."""
         logits = self._logits(batch)
-        totals = _log_sums(logits, batch.product_of_site, batch.n_products)
+        totals = _log_sums(logits, batch.molecule_of_site, batch.n_molecules)
         return (logits[sites, edits] - totals).mean()
 
     def _logits(self, batch: SiteBatch) -> Float[Tensor, "site edit"]:
@@ -198,11 +199,11 @@ class EditRanker(nn.Module):
             atoms = atoms + linear(table(batch.environments[:, radius] % self.n_environments))
         atoms = self.norm(atoms)
         # index_select, as the gradient of plain indexing is far slower on a CPU.
-        sums = atoms.new_zeros(batch.n_products, atoms.shape[1])
-        sums = sums.index_add(0, batch.product_of_atom, atoms)
-        counts = torch.bincount(batch.product_of_atom, minlength=batch.n_products)
-        whole = self.from_product(sums / counts[:, None])
-        places = whole.index_select(0, batch.product_of_site) + self.patterns(batch.patterns)
+        sums = atoms.new_zeros(batch.n_molecules, atoms.shape[1])
+        sums = sums.index_add(0, batch.molecule_of_atom, atoms)
+        counts = torch.bincount(batch.molecule_of_atom, minlength=batch.n_molecules)
+        whole = self.from_molecule(sums / counts[:, None])
+        places = whole.index_select(0, batch.molecule_of_site) + self.patterns(batch.patterns)
         slots = self.slots(batch.patterns[batch.named_site] * MOST_ATOMS + batch.named_slot)
         named = atoms.index_select(0, batch.named_atom) * slots
         places = places.index_add(0, batch.named_site, named)
@@ -212,21 +213,21 @@ class EditRanker(nn.Module):
 
 
 def _log_sums(
-    logits: Float[Tensor, "site edit"], owners: Int[Tensor, " site"], n_products: int
-) -> Float[Tensor, " product"]:
-    """Return the logarithm of each product's sum of exponentials."""
+    logits: Float[Tensor, "site edit"], owners: Int[Tensor, " site"], n_molecules: int
+) -> Float[Tensor, " molecule"]:
+    """Return the logarithm of each molecule's sum of exponentials."""
     of_sites = torch.logsumexp(logits, 1)
-    most = of_sites.new_full((n_products,), LEAST_LOGIT)
+    most = of_sites.new_full((n_molecules,), LEAST_LOGIT)
     most = most.scatter_reduce(0, owners, of_sites.detach(), "amax")
     shares = torch.exp(of_sites - most.index_select(0, owners))
-    return most + torch.log(shares.new_zeros(n_products).index_add(0, owners, shares))
+    return most + torch.log(shares.new_zeros(n_molecules).index_add(0, owners, shares))
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A product whose reaction is known."""
+    """A molecule whose reaction is known."""
 
-    product: RankedProduct
+    molecule: RankedMolecule
     site: int
     """Where it was changed."""
     edit: int
@@ -265,7 +266,7 @@ def train_ranker(
             continue
         torch.manual_seed(config.seed + step)  # dropout, the same after a stop
         chosen = [lessons[number] for number in numbers]
-        batch = site_batch([one.product for one in chosen])
+        batch = site_batch([one.molecule for one in chosen])
         sites = torch.tensor([one.site for one in chosen]) + torch.tensor(batch.first_sites[:-1])
         edits = torch.tensor([one.edit for one in chosen])
         loss = -ranker.log_likelihood(batch, sites, edits)
@@ -294,8 +295,8 @@ def _digest(lessons: Sequence[Lesson]) -> str:
     """Return a word that other lessons, or the states of another base, would not have."""
     digest = hashlib.sha256()
     for one in lessons:
-        sites = one.product.sites
-        for array in (one.product.states, sites.environments, sites.patterns, sites.atoms):
+        sites = one.molecule.sites
+        for array in (one.molecule.states, sites.environments, sites.patterns, sites.atoms):
             digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(f"{one.site} {one.edit} ".encode())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Where in a product known edits can be done, and what stands around there."""
+"""Where in a molecule known edits can be done, and what stands around there."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ RADII = (0, 1, 2, 3)
 """How far the environments of an atom reach that a network is shown."""
 
 BUCKETS = 1 << 15
-"""Into how many numbers environments are hashed, for each radius."""
+"""Into how many numbers environments are hashed, for each radius; all fit into 16 bits."""
 
 MOST_MATCHES = 1_000
-"""Matches of one pattern that are looked at in a product."""
+"""Matches of one pattern that are looked at in a molecule."""
 
 
 @dataclass(frozen=True)
 class Sites:
-    """All places in one product at which something known can be done."""
+    """All places in one molecule at which something known can be done."""
 
     environments: Int[np.ndarray, "atom radius"]
     """Hashed surroundings of each atom, below `BUCKETS`."""
@@ -43,13 +43,13 @@ class Sites:
         return tuple(int(atom) for atom in self.atoms[site] if atom >= 0)
 
     def surroundings(self, atoms: Sequence[int]) -> int:
-        """Return a number for what is bonded to some atoms, the same in every product."""
+        """Return a number for what is bonded to some atoms, the same in every molecule."""
         beside = self.environments[list(atoms), RADII.index(1)]
         return hash(tuple(int(number) for number in beside))
 
 
 class SiteFinder:
-    """Looks for known patterns in products.
+    """Looks for known patterns in molecules.
 
     Args:
         patterns: What to look for; sites refer to them by number.
@@ -61,37 +61,37 @@ class SiteFinder:
         self._queries = [pattern.query() for pattern in self.patterns]
 
     def find(self, smiles: str) -> Sites:
-        """Return the sites in a product; of those that symmetry makes equal, the first.
+        """Return the sites in a molecule; of those that symmetry makes equal, the first.
 
         Args:
             smiles: Canonical.
         """
-        product = _Product(smiles)
+        given = _Given(smiles)
         numbers, places = [], []
         for number, query in enumerate(self._queries):
-            for match in product.distinct(query):
+            for match in given.distinct(query):
                 numbers.append(number)
                 places.append((*match, *(-1,) * (MOST_ATOMS - len(match))))
-        around = Environments(product.molecule)
+        around = Environments(given.molecule)
         hashed = [[number % BUCKETS for number in around.layers[radius]] for radius in RADII]
         return Sites(
-            np.array(hashed, dtype=np.int64).reshape(len(RADII), -1).T,
+            np.array(hashed, dtype=np.int16).reshape(len(RADII), -1).T,
             atom_tokens(smiles),
-            np.array(numbers, dtype=np.int64),
-            np.array(places, dtype=np.int64).reshape(-1, MOST_ATOMS),
+            np.array(numbers, dtype=np.int32),
+            np.array(places, dtype=np.int16).reshape(-1, MOST_ATOMS),
         )
 
     def place(self, smiles: str, sites: Sites, pattern: Pattern, atoms: Sequence[int]) -> int:
-        """Return which of a product's sites some atoms are, up to symmetry; -1 for none."""
-        product = _Product(smiles)
+        """Return which of a molecule's sites some atoms are, up to symmetry; -1 for none."""
+        given = _Given(smiles)
         for site in np.flatnonzero(sites.patterns == self.number.get(pattern, -1)):
-            if product.are_alike(sites.atoms_of(int(site)), atoms):
+            if given.are_alike(sites.atoms_of(int(site)), atoms):
                 return int(site)
         return -1
 
 
-class _Product:
-    """A product, and which of its tuples of atoms symmetry makes equal.
+class _Given:
+    """A molecule, and which of its tuples of atoms symmetry makes equal.
 
     Args:
         smiles: Canonical.
@@ -116,7 +116,7 @@ class _Product:
                 yield match
 
     def are_alike(self, one: Sequence[int], other: Sequence[int]) -> bool:
-        """Return whether a symmetry of the product carries some atoms to others, in order."""
+        """Return whether a symmetry of the molecule carries some atoms to others, in order."""
         if tuple(one) == tuple(other):
             return True
         if [self._ranks[atom] for atom in one] != [self._ranks[atom] for atom in other]:
@@ -125,7 +125,7 @@ class _Product:
         return len(one) == 1 or self._with_marks(one) == self._with_marks(other)
 
     def _with_marks(self, atoms: Sequence[int]) -> str:
-        """Return the SMILES of the product with some atoms numbered."""
+        """Return the SMILES of the molecule with some atoms numbered."""
         key = tuple(atoms)
         if key not in self._marked:
             for number, atom in enumerate(key, start=1):

@@ -90,6 +90,7 @@ def _edit(stored: Mapping[str, Any]) -> Edit:
         tuple(EditedBond(**one) for one in stored["bonds"]),
         stored["groups"],
         stored["stereo"],
+        stored.get("keeps_all", True),
     )
 
 

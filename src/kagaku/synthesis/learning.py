@@ -116,8 +116,7 @@ def learn(
         given = sorted({reactions.products[row] for row in asked})
         proposals = planner.propose(given, max(WITHIN), progress)
     answers = {
-        product: [one.reactants for one in own]
-        for product, own in zip(given, proposals, strict=True)
+        product: [one.smiles for one in own] for product, own in zip(given, proposals, strict=True)
     }
     ranks = [
         _rank(answers[reactions.products[row]], reactions.reactants[row]) for row in asked.tolist()

@@ -49,8 +49,8 @@ def _drawn(answer: Answer) -> list[DrawnProposal]:
             probability=f"{one.proposal.probability:.1%}",
             n_known=f"{one.precedent.n_known:,} known"
             + ("" if one.precedent.is_same_place else " at other surroundings"),
-            reaction=reaction_svg(one.proposal.reactants, answer.product),
-            smiles=f"{one.proposal.reactants}>>{answer.product}",
+            reaction=reaction_svg(one.proposal.smiles, answer.product),
+            smiles=f"{one.proposal.smiles}>>{answer.product}",
             likeness=f"{one.precedent.likeness:.2f}",
             precedent=reaction_svg(one.precedent.reactants, one.precedent.product),
             precedent_smiles=f"{one.precedent.reactants}>>{one.precedent.product}",

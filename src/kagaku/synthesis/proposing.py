@@ -86,7 +86,7 @@ def to_frame(answers: Sequence[Answer]) -> pd.DataFrame:
                 {
                     "product": answer.product,
                     "rank": rank,
-                    "reactants": one.proposal.reactants,
+                    "reactants": one.proposal.smiles,
                     "probability": one.proposal.probability,
                     "n_known": one.precedent.n_known,
                     "is_same_place": one.precedent.is_same_place,
@@ -166,7 +166,7 @@ def _show(answer: Answer, terminal: Terminal) -> None:
         ["reactants", "probability", "known", "most alike of these"],
         [
             [
-                one.proposal.reactants,
+                one.proposal.smiles,
                 f"{one.proposal.probability:.1%}",
                 f"{one.precedent.n_known:,}"
                 + ("" if one.precedent.is_same_place else " elsewhere"),
