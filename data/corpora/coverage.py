@@ -1,6 +1,7 @@
 """Where and when the fields of a corpus lie."""
 
-import numpy as np
+from collections.abc import Iterable
+from math import inf
 
 from kagaku.data.corpora.corpus import Corpus
 from kagaku.data.corpora.manifest import SourceInfo
@@ -17,7 +18,7 @@ def spans_of(corpus: Corpus) -> tuple[Span, ...]:
     for source in corpus.manifest.sources:
         inputs = [name for name, modality in source.inputs.items() if modality == "climate"]
         if inputs:
-            fields = [
+            fields = (
                 sample.inputs[name]
                 for sample in (
                     corpus.read(source.name, index)
@@ -25,21 +26,33 @@ def spans_of(corpus: Corpus) -> tuple[Span, ...]:
                 )
                 for name in inputs
                 if isinstance(sample.inputs.get(name), Field)  # a series' value has no place
-            ]
-            if fields:
-                found.append(_span(source, fields))
+            )
+            span = _span(source, fields)
+            if span is not None:
+                found.append(span)
     return tuple(found)
 
 
-def _span(source: SourceInfo, fields: list[Field]) -> Span:
-    latitudes = np.concatenate([one.latitudes for one in fields])
-    times = [one.time for one in fields if one.time is not None] or [-np.inf, np.inf]
+def _span(source: SourceInfo, fields: Iterable[Field]) -> Span | None:
+    """Return what some fields cover, holding one of them at a time; None if there is none."""
+    names: set[str] = set()
+    south, north, first, last = inf, -inf, inf, -inf
+    for one in fields:
+        names.update(one.names)
+        south = min(south, float(one.latitudes.min()))
+        north = max(north, float(one.latitudes.max()))
+        if one.time is not None:
+            first, last = min(first, one.time), max(last, one.time)
+    if not names:
+        return None
+    if first > last:  # no field has a time, so each may be of any
+        first, last = -inf, inf
     return Span(
         source=source.name,
-        variables=tuple(sorted({name for one in fields for name in one.names})),
-        south=float(latitudes.min()),
-        north=float(latitudes.max()),
-        first=float(min(times)),
-        last=float(max(times)),
+        variables=tuple(sorted(names)),
+        south=south,
+        north=north,
+        first=float(first),
+        last=float(last),
         is_simulated=SIMULATED in source.origin,
     )

@@ -12,15 +12,20 @@ import json
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from kagaku.data.columns import MOSTLY_BASES, guess_column
 from kagaku.data.corpora.held_out import HeldOutValue
 from kagaku.data.corpora.keys import hashed, words
 from kagaku.data.sdf import read_sdf
+from kagaku.errors import InputError
 
 Found = Iterator[tuple[str, str]]
 """Pairs of modality and value."""
@@ -52,11 +57,14 @@ def read_held_out_folder(folder: Path) -> Iterator[HeldOutValue]:
     """Yield every molecule, sequence, material and text of a folder's files once.
 
     Their set is the file's path; values of several files are yielded for the first one only.
+
+    Raises:
+        InputError: A file cannot be unpacked.
     """
     seen: set[int] = set()
     for path in sorted(one for one in folder.rglob("*") if one.is_file()):
         name = path.relative_to(folder).as_posix()
-        for modality, value in _read(path.name, path.read_bytes):
+        for modality, value in _read_or_tell(path):
             key = hashed(modality, value.encode("utf-8", "replace"))
             if key not in seen:
                 seen.add(key)
@@ -88,6 +96,18 @@ def _is_known(name: str) -> bool:
     while name.endswith((".gz", ".zst")):
         name = name.rpartition(".")[0]
     return name.endswith((*_CONTAINERS, *_NUMBERS)) or name.rpartition(".")[2] in _READERS
+
+
+def _read_or_tell(path: Path) -> Found:
+    """Yield what a file holds; tell which one it is where it is damaged."""
+    try:
+        yield from _read(path.name, path.read_bytes)
+    except _DAMAGES as error:
+        raise InputError(
+            f"the file cannot be unpacked ({str(error).partition(chr(10))[0].rstrip(':')})",
+            fix="Fetch it again, or take it out of the folder of what is held out.",
+            where=str(path),
+        ) from None
 
 
 def _read(name: str, load: Callable[[], bytes]) -> Found:
@@ -271,14 +291,26 @@ def _workbook(content: bytes) -> Found:
 
     book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     for sheet in book.worksheets:
-        rows = list(sheet.iter_rows(values_only=True))
-        for name, cells in zip(rows[0], zip(*rows[1:], strict=True), strict=True) if rows else ():
-            yield from _column(str(name), [None if one is None else str(one) for one in cells])
+        rows = sheet.iter_rows(values_only=True)
+        names = next(rows, ())
+        # Rows may be longer or shorter than the heading, and a sheet may have nothing else.
+        for name, cells in zip_longest(names, zip_longest(*rows), fillvalue=()):
+            yield from _column(str(name or ""), [None if x is None else str(x) for x in cells])
     book.close()
 
 
 _NUMBERS = (".nc", ".npz", ".npy", ".grib", ".h5", ".png", ".pgm", ".jpg", ".tif", ".tiff")
 """Endings of grids and images, in which nothing is looked for."""
+
+_DAMAGES = (
+    OSError,
+    EOFError,
+    zlib.error,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    pa.ArrowException,
+)
+"""What is raised by archives and tables that are cut short or no such thing at all."""
 
 _CONTAINERS = (".zip", ".tar", ".tgz", ".xlsx", ".parquet", ".sdf")
 

@@ -38,22 +38,23 @@ def cleaned_partitions(
     chosen, expected = _choice(source, seed)
     paths: list[Path] = []
     sizes: dict[int, int] = {}
+    read = finished = 0
 
     def tasks() -> Iterator[CleaningTask]:
+        nonlocal read, finished
         for first, samples in _partitions(source.read(), chosen):
             number = len(paths)
             paths.append(folder / f"{number:06d}")
             sizes[number] = len(samples)
+            read += len(samples)
             if not paths[-1].with_suffix(".npz").is_file():
                 yield CleaningTask(source.name, source.inputs, number, first, samples, paths[-1])
             else:
-                finished.append(number)
+                finished += len(samples)
 
-    finished: list[int] = []
     for number in run(partial(clean_partition, tools=tools), tasks()):
-        finished.append(number)
-        done = sum(sizes[one] for one in finished)
-        progress(done, max(expected, sum(sizes.values())), source.name)
+        finished += sizes[number]
+        progress(finished, max(expected, read), source.name)
     return paths
 
 

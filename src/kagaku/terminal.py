@@ -8,6 +8,12 @@ from pathlib import Path
 ProgressCallback = Callable[[int, int, str], None]
 """Called with (done, total, what is being done)."""
 
+BETWEEN = 2
+"""Columns of the screen between two columns of a table."""
+
+LEAST_WIDTH = 12
+"""Columns of the screen that words are left with beside whole names and numbers."""
+
 UNBROKEN = 24
 """Longest cell, in characters, that a narrow terminal does not break into lines."""
 
@@ -58,19 +64,36 @@ class Terminal:
         from rich.table import Table
         from rich.text import Text
 
+        console = Console(stderr=True, highlight=False)
+        columns_of_cells = [[row[place] for row in rows] for place in range(len(columns))]
+        widths = [
+            max(map(len, [name, *cells]))
+            for name, cells in zip(columns, columns_of_cells, strict=True)
+        ]
+        are_numbers = [all(map(_NUMBER.fullmatch, cells)) for cells in columns_of_cells]
+        # What a row is called stays whole as long as something is left for the other words.
+        narrow = [
+            width if is_number or place == 0 else min(width, LEAST_WIDTH)
+            for place, (width, is_number) in enumerate(zip(widths, are_numbers, strict=True))
+        ]
+        gaps = BETWEEN * (len(widths) + 1)
+        fits, names_fit = (sum(one) + gaps <= console.width for one in (widths, narrow))
         # As text, since a SMILES such as "C[C@H]" or a unit in brackets would be read as markup.
         table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for place, column in enumerate(columns):
-            cells = [row[place] for row in rows]
+        for place, (name, width, is_number) in enumerate(
+            zip(columns, widths, are_numbers, strict=True)
+        ):
+            has_room = fits or (names_fit and place == 0)
             table.add_column(
-                Text(column),
+                Text(name),
                 overflow="fold",
-                no_wrap=max(map(len, cells), default=0) <= UNBROKEN,
-                justify="right" if all(map(_NUMBER.fullmatch, cells)) else "left",
+                # A number that is broken is another number; words may be, where there is no room.
+                no_wrap=is_number or (has_room and width <= UNBROKEN),
+                justify="right" if is_number else "left",
             )
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
-        Console(stderr=True, highlight=False).print(table)
+        console.print(table)
 
     @contextmanager
     def progress(self, title: str) -> Iterator[ProgressCallback]:

@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 
 from kagaku.data.corpora.held_out_files import describe_folder, read_held_out_folder
+from kagaku.errors import InputError
 
 PROTEIN = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAVQVKVKALPDAQFEVV"
 SENTENCE = "The binding of the ligand was measured at seven temperatures in water."
@@ -51,6 +52,25 @@ def test_packed_files_are_looked_into(tmp_path: Path) -> None:
         ("protein", PROTEIN + "W"),
         ("text", SENTENCE),
     } <= got
+
+
+def test_sheets_with_ragged_rows_or_none_are_looked_through(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["sequence", "fitness"])
+    sheet = book.create_sheet("more")
+    for row in (["sequence"], [PROTEIN, 1.0, SENTENCE], [PROTEIN[::-1]], [None, 2.0]):
+        sheet.append(row)
+    book.create_sheet("empty")
+    book.save(tmp_path / "lab.xlsx")
+    assert {("protein", PROTEIN), ("protein", PROTEIN[::-1])} <= found(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.csv.gz", "a.tar.gz", "a.xlsx", "a.parquet"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(InputError, match=r"cannot be unpacked .*Fetch it again") as caught:
+        found(tmp_path)
+    assert name in str(caught.value)
 
 
 def test_dna_in_fasta_is_no_protein(tmp_path: Path) -> None:

@@ -175,11 +175,13 @@ def _training(
     order = recipe.order
     tokens = order.micro_batches * order.tokens_per_micro_batch
     started = "random weights" if recipe.start is None else f"the weights of {recipe.start}"
+    rdkit = provenance["packages"].get("rdkit")  # None on a machine that only trained
     return (
         f"From {started}, with {recipe.optimiser.name}, {recipe.training.precision}, steps of "
         f"{tokens:,} places for tokens in rows of {order.row_length}; "
-        f"{summary['skipped_steps']} steps were skipped for their gradient. rdkit "
-        f"{provenance['packages'].get('rdkit')}. The recipe is `{CONFIG_FILE}`."
+        f"{summary['skipped_steps']} steps were skipped for their gradient. "
+        + ("" if rdkit is None else f"rdkit {rdkit}. ")
+        + f"The recipe is `{CONFIG_FILE}`."
     )
 
 
