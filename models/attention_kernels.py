@@ -10,13 +10,13 @@ through FlexAttention with a block mask, which skips the blocks between records.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
-from torch.nn.attention.varlen import varlen_attn
 
 from kagaku.models.attention import AttentionPlan, SegmentLayout
 from kagaku.models.attention_on_cpu import LONGEST, SHORTEST, CachedAttention
@@ -70,6 +70,7 @@ def has_flash(device: torch.device, dtype: torch.dtype, head_dim: int) -> bool:
         dtype in (torch.float16, torch.bfloat16)
         and head_dim <= WIDEST_HEAD
         and head_dim % 8 == 0
+        and find_spec("torch.nn.attention.varlen") is not None  # not in the oldest torch allowed
         and torch.cuda.get_device_capability(device) >= FLASH_CAPABILITY
     )
 
@@ -96,6 +97,8 @@ class VariableLength:
         value: Float[Tensor, "token head head_dim"],
     ) -> Float[Tensor, "token head head_dim"]:
         """Return attention of every token over its own record; tokens are in sorted order."""
+        from torch.nn.attention.varlen import varlen_attn
+
         q, k, v = (one.contiguous() for one in (query, key, value))
         out = varlen_attn(q, k, v, self.offsets, self.offsets, self.longest, self.longest)
         assert isinstance(out, Tensor)

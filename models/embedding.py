@@ -149,7 +149,10 @@ def _in_windows(
             owners.append(owner)
             share = np.full(n_columns, 1 / n_pieces, dtype=np.float32)
             for column, (_, tokens) in record.items():
-                if len(parts[column]) == n_pieces:
-                    share[column] = len(piece[column][1]) / len(tokens)
+                several = parts[column]
+                if len(several) > 1:
+                    place = number % len(several)
+                    n_shown = len(range(place, n_pieces, len(several)))  # beside a longer input
+                    share[column] = len(several[place]) / len(tokens) / n_shown
             weights.append(share)
     return pieces, np.array(owners, dtype=np.int64), np.array(weights).reshape(-1, n_columns)

@@ -59,7 +59,7 @@ def read_held_out_folder(folder: Path) -> Iterator[HeldOutValue]:
     Their set is the file's path; values of several files are yielded for the first one only.
 
     Raises:
-        InputError: A file cannot be unpacked.
+        InputError: A file cannot be unpacked or read.
     """
     seen: set[int] = set()
     for path in sorted(one for one in folder.rglob("*") if one.is_file()):
@@ -104,7 +104,7 @@ def _read_or_tell(path: Path) -> Found:
         yield from _read(path.name, path.read_bytes)
     except _DAMAGES as error:
         raise InputError(
-            f"the file cannot be unpacked ({str(error).partition(chr(10))[0].rstrip(':')})",
+            f"the file cannot be read ({str(error).partition(chr(10))[0].rstrip(':')})",
             fix="Fetch it again, or take it out of the folder of what is held out.",
             where=str(path),
         ) from None
@@ -303,6 +303,9 @@ _NUMBERS = (".nc", ".npz", ".npy", ".grib", ".h5", ".png", ".pgm", ".jpg", ".tif
 """Endings of grids and images, in which nothing is looked for."""
 
 _DAMAGES = (
+    RuntimeError,  # of zstd, and of a zip that is encrypted
+    KeyError,  # of a zip that is no workbook
+    SyntaxError,  # of XML that is cut
     OSError,
     EOFError,
     zlib.error,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -101,13 +102,19 @@ def run_pieces(
     """Yield (which pieces, their batch, an embedding per token), batch after batch.
 
     Batches are filled by length, so that pieces of one length share attention calls; the longest
-    come first, so that what does not fit into memory fails at once.
+    come first, so that what does not fit into memory fails at once. A piece above the budget has a
+    batch of its own.
     """
     lengths = np.array([len(one.ids) for one in pieces], dtype=np.int64)
-    budget = max(token_budget, int(lengths.max(initial=0)))
+    order = np.argsort(-lengths, kind="stable").tolist()
+    n_alone = int((lengths > token_budget).sum())
+    batches = chain(
+        ([piece] for piece in order[:n_alone]),
+        plan_batches(lengths, token_budget, order=order[n_alone:]),
+    )
     device = network.words.weight.device
     done = 0
-    for batch in plan_batches(lengths, budget, order=np.argsort(-lengths, kind="stable").tolist()):
+    for batch in batches:
         packed = packed_ids([pieces[index].ids for index in batch]).to(device)
         yield batch, packed, network(packed, layer=layer)
         done += len(batch)

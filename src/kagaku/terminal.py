@@ -4,12 +4,16 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 
 ProgressCallback = Callable[[int, int, str], None]
 """Called with (done, total, what is being done)."""
 
 BETWEEN = 2
 """Columns of the screen between two columns of a table."""
+
+LEAST_HEADING = 8
+"""Characters of a heading that stand in one line anyway."""
 
 LEAST_WIDTH = 12
 """Columns of the screen that words are left with beside whole names and numbers."""
@@ -65,12 +69,16 @@ class Terminal:
         from rich.text import Text
 
         console = Console(stderr=True, highlight=False)
-        columns_of_cells = [[row[place] for row in rows] for place in range(len(columns))]
-        widths = [
-            max(map(len, [name, *cells]))
-            for name, cells in zip(columns, columns_of_cells, strict=True)
+        cells = [[row[place] for row in rows] for place in range(len(columns))]
+        are_numbers = [all(map(_NUMBER.fullmatch, one)) for one in cells]
+        names = [
+            _broken(name, max(map(len, one), default=0)) if is_number else name
+            for name, one, is_number in zip(columns, cells, are_numbers, strict=True)
         ]
-        are_numbers = [all(map(_NUMBER.fullmatch, cells)) for cells in columns_of_cells]
+        widths = [
+            max(map(len, [*name.splitlines(), *one]), default=0)
+            for name, one in zip(names, cells, strict=True)
+        ]
         # What a row is called stays whole as long as something is left for the other words.
         narrow = [
             width if is_number or place == 0 else min(width, LEAST_WIDTH)
@@ -78,17 +86,18 @@ class Terminal:
         ]
         gaps = BETWEEN * (len(widths) + 1)
         fits, names_fit = (sum(one) + gaps <= console.width for one in (widths, narrow))
+        numbers_fit = sum(narrow) - narrow[0] + LEAST_WIDTH + gaps <= console.width
         # As text, since a SMILES such as "C[C@H]" or a unit in brackets would be read as markup.
         table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         for place, (name, width, is_number) in enumerate(
-            zip(columns, widths, are_numbers, strict=True)
+            zip(names, widths, are_numbers, strict=True)
         ):
             has_room = fits or (names_fit and place == 0)
             table.add_column(
                 Text(name),
+                # A number that is cut is another number; where there is no room it is broken.
                 overflow="fold",
-                # A number that is broken is another number; words may be, where there is no room.
-                no_wrap=is_number or (has_room and width <= UNBROKEN),
+                no_wrap=(is_number and numbers_fit) or (has_room and width <= UNBROKEN),
                 justify="right" if is_number else "left",
             )
         for row in rows:
@@ -131,3 +140,8 @@ class Terminal:
                 bar.update(task, completed=done, total=total, label=label)
 
             yield move
+
+
+def _broken(name: str, width: int) -> str:
+    """Return the heading of a column of numbers in lines hardly longer than these."""
+    return "\n".join(wrap(name, max(width, LEAST_HEADING), break_long_words=False)) or name

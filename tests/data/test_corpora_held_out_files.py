@@ -62,13 +62,23 @@ def test_sheets_with_ragged_rows_or_none_are_looked_through(tmp_path: Path) -> N
         sheet.append(row)
     book.create_sheet("empty")
     book.save(tmp_path / "lab.xlsx")
-    assert {("protein", PROTEIN), ("protein", PROTEIN[::-1])} <= found(tmp_path)
+    values = {("protein", PROTEIN), ("protein", PROTEIN[::-1]), ("text", SENTENCE)}
+    assert values <= found(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["a.zip", "a.csv.gz", "a.tar.gz", "a.xlsx", "a.parquet"])
+def test_an_archive_that_is_no_workbook_is_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.xlsx", "w") as archive:
+        archive.writestr("one.txt", SENTENCE)
+    with pytest.raises(InputError, match=r"a\.xlsx: the file cannot be read"):
+        found(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["a.zip", "a.csv.gz", "a.tar.gz", "a.xlsx", "a.parquet", "a.csv.zst"]
+)
 def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"PK\x03\x04 cut short")
-    with pytest.raises(InputError, match=r"cannot be unpacked .*Fetch it again") as caught:
+    with pytest.raises(InputError, match=r"cannot be read .*Fetch it again") as caught:
         found(tmp_path)
     assert name in str(caught.value)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from kagaku.models import attention_kernels, attention_on_cpu
+from kagaku.models import attention_on_cpu
 from kagaku.models.attention import SegmentLayout, packed_attention, segment_layout
 from kagaku.models.attention_kernels import (
     PrefixCausal,
@@ -52,7 +52,7 @@ def one_by_one(*parts: Any, **options: Any) -> Tensor:
 
 
 def test_cumulative_lengths_give_what_runs_give(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention_kernels, "varlen_attn", one_by_one)
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", one_by_one)
     layout = layout_of(is_causal=False)
     assert layout.lengths is not None
     fused = VariableLength.of(layout.lengths)

@@ -48,6 +48,23 @@ def test_the_windows_are_averaged_by_their_length(monkeypatch: pytest.MonkeyPatc
     np.testing.assert_allclose(found[0, 0], expected, atol=1e-6)
 
 
+def test_a_window_shown_twice_beside_a_longer_input_counts_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(embedding, "LONGEST_WINDOW", 50)
+    dna = Nucleotide().tokenize(LONG)  # three windows
+    protein = Protein().tokenize(SHORT * 10)  # two
+    _, owners, weights = embedding._in_windows(
+        [{0: ("nucleotide", dna), 1: ("protein", protein)}], 2
+    )
+    assert owners.tolist() == [0, 0, 0]
+    lengths = [len(one) for one in windows(protein, 50)]
+    assert len(lengths) == 2
+    np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-6)
+    np.testing.assert_allclose(weights[1, 1], lengths[1] / sum(lengths), atol=1e-6)
+    np.testing.assert_allclose(weights[[0, 2], 1], lengths[0] / sum(lengths) / 2, atol=1e-6)
+
+
 def test_progress_counts_records_however_many_windows_they_have(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -32,7 +32,7 @@ LOST = -1
 
 
 def edit_between(
-    given: Chem.Mol, wanted: Chem.Mol, pairs: Sequence[int]
+    given: Chem.Mol, wanted: Chem.Mol, pairs: Sequence[int], *, keeps_all: bool = True
 ) -> tuple[Edit, tuple[int, ...]] | None:
     """Return the edit that a reaction did, and the given atoms that it was done to.
 
@@ -43,6 +43,7 @@ def edit_between(
         given: The side that the edit is done to, all of it in one molecule.
         wanted: The other side.
         pairs: For each given atom the wanted one, or `LOST`.
+        keeps_all: See `Edit.keeps_all`; False where anything may be lost.
     """
     if any(
         atom.GetAtomicNum() == 0 or atom.GetAtomMapNum()
@@ -56,6 +57,7 @@ def edit_between(
         return None
     smiles = Chem.MolToSmiles(wanted)
     edit, own = _written(change, site)
+    edit = replace(edit, keeps_all=keeps_all)
     # Unseen first would call an inversion so, too.
     has_centre = any(
         is_centre(given.GetAtomWithIdx(here)) for here in own if not change.is_lost(here)
@@ -213,7 +215,6 @@ def _edit_of(change: _Change, order: tuple[int, ...], missing: Sequence[int]) ->
         tuple(change.atom(here) for here in order),
         tuple(sorted(bonds)),
         _groups(change.wanted, missing, place),
-        keeps_all=not any(map(change.is_lost, range(len(change.pairs)))),
     )
 
 

@@ -252,7 +252,7 @@ def _explained_forward(pair: tuple[str, str]) -> tuple[Edit, tuple[int, ...]] | 
     if product is None or reactants is None:
         return None
     edits = (
-        edit_between(reactants, product, _turned(pairs, reactants.GetNumAtoms()))
+        edit_between(reactants, product, _turned(pairs, reactants.GetNumAtoms()), keeps_all=False)
         for pairs in atom_maps(product, reactants)
     )
     return next((edit for edit in edits if edit is not None), None)

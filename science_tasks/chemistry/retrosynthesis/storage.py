@@ -77,7 +77,10 @@ def load_planner(folder: Path) -> tuple[Planner, Precedents]:
     if state["ranker"]:
         pattern_of_edit = [finder.number[edit.pattern] for edit in edits]
         ranker = EditRanker(pattern_of_edit, encoder.dim, config.ranking)
-        weights = {name: torch.from_numpy(array) for name, array in state["ranker"].items()}
+        weights = {
+            name.replace("from_product.", "from_molecule."): torch.from_numpy(array)
+            for name, array in state["ranker"].items()  # the first planners named it so
+        }
         ranker.load_state_dict(weights)
         ranker.eval()
     planner = Planner(encoder, edits, finder, ranker, known, config)

@@ -1,7 +1,7 @@
 """Memory of `kagaku predict` and `kagaku embed` on long files, each in a process of its own."""
 
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, combinations, islice
 from pathlib import Path
 
 import numpy as np
@@ -98,15 +98,17 @@ def measure(wishes: Wishes, folder: Path) -> Measured:
 
 
 def distinct_molecules(smiles: Sequence[str], number: int) -> list[str]:
-    """Return so many different SMILES: mixtures of two of the given molecules.
+    """Return so many different SMILES: mixtures of two, then of three, of the given molecules.
 
     What has been seen once is not computed again, so that repeated molecules would cost less than
     a real file's.
     """
-    pairs = ((one, other) for shift in range(1, len(smiles)) for one, other in
+    # In the order of the whole they would all begin with the first molecule. Half of the shifts, as
+    # the others give the same mixtures the other way round.
+    pairs = ((one, other) for shift in range(1, (len(smiles) + 1) // 2) for one, other in
              zip(smiles, [*smiles[shift:], *smiles[:shift]], strict=True))  # fmt: skip
-    found = [f"{one}.{other}" for one, other in islice(pairs, number)]
-    assert len(found) == number, "too few molecules to pair"
+    found = [".".join(one) for one in islice(chain(pairs, combinations(smiles, 3)), number)]
+    assert len(found) == number, "too few molecules to mix"
     return found
 
 
