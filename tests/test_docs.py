@@ -17,6 +17,7 @@ MADE_BY_A_RUN = {
     "steps.csv",
     "machines.json",
     "evaluation.json",
+    "held_out.csv",
     "predictions.parquet",
     "report.html",
     "rejected.csv",
