@@ -71,21 +71,21 @@ class Terminal:
         console = Console(stderr=True, highlight=False)
         cells = [[row[place] for row in rows] for place in range(len(columns))]
         are_numbers = [all(map(_NUMBER.fullmatch, one)) for one in cells]
-        names = [
-            _broken(name, max(map(len, one), default=0)) if is_number else name
-            for name, one, is_number in zip(columns, cells, are_numbers, strict=True)
-        ]
-        widths = [
-            max(map(len, [*name.splitlines(), *one]), default=0)
-            for name, one in zip(names, cells, strict=True)
-        ]
+        gaps = BETWEEN * (len(columns) + 1)
+        names, widths = list(columns), _widths(columns, cells)
+        fits = sum(widths) + gaps <= console.width
+        if not fits:
+            names = [
+                _broken(name, max(map(len, one), default=0)) if is_number else name
+                for name, one, is_number in zip(columns, cells, are_numbers, strict=True)
+            ]
+            widths = _widths(names, cells)
         # What a row is called stays whole as long as something is left for the other words.
         narrow = [
             width if is_number or place == 0 else min(width, LEAST_WIDTH)
             for place, (width, is_number) in enumerate(zip(widths, are_numbers, strict=True))
         ]
-        gaps = BETWEEN * (len(widths) + 1)
-        fits, names_fit = (sum(one) + gaps <= console.width for one in (widths, narrow))
+        names_fit = sum(narrow) + gaps <= console.width
         numbers_fit = sum(narrow) - narrow[0] + LEAST_WIDTH + gaps <= console.width
         # As text, since a SMILES such as "C[C@H]" or a unit in brackets would be read as markup.
         table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -140,6 +140,14 @@ class Terminal:
                 bar.update(task, completed=done, total=total, label=label)
 
             yield move
+
+
+def _widths(names: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
+    """Return how wide each column is, unbroken."""
+    return [
+        max(map(len, [*name.splitlines(), *one]), default=0)
+        for name, one in zip(names, cells, strict=True)
+    ]
 
 
 def _broken(name: str, width: int) -> str:
