@@ -6,7 +6,14 @@ from kagaku.modalities.image import Image
 from kagaku.modalities.material import Material
 from kagaku.modalities.molecule import Molecule
 from kagaku.modalities.nucleotide import Nucleotide
-from kagaku.modalities.packing import PackedBatch, RecordTokens, n_tokens, pack, plan_batches
+from kagaku.modalities.packing import (
+    PackedBatch,
+    RecordTokens,
+    n_tokens,
+    pack,
+    plan_batches,
+    plan_by_length,
+)
 from kagaku.modalities.protein import Protein
 from kagaku.modalities.quantity import QuantityModality
 from kagaku.modalities.text import Text
@@ -28,4 +35,5 @@ __all__ = [
     "n_tokens",
     "pack",
     "plan_batches",
+    "plan_by_length",
 ]

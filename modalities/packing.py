@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -161,3 +162,22 @@ def plan_batches(
         used += length
     if batch:
         yield batch
+
+
+def plan_by_length(
+    lengths: Int[np.ndarray, " record"], token_budget: int, *, longest_first: bool = False
+) -> Iterator[list[int]]:
+    """Yield batches of records of like length; one that is longer than the budget is alone.
+
+    So memory follows the longest record, and records of equal length share attention calls.
+
+    Args:
+        lengths: Tokens per record.
+        token_budget: Most tokens in a batch of several.
+        longest_first: Whether what needs most memory comes first, so that it fails at once.
+    """
+    order = np.argsort(-lengths if longest_first else lengths, kind="stable")
+    fits = lengths[order] <= token_budget
+    alone = ([one] for one in order[~fits].tolist())
+    together = plan_batches(lengths, token_budget, order=order[fits].tolist())
+    yield from chain(alone, together) if longest_first else chain(together, alone)

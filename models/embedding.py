@@ -1,13 +1,13 @@
 """Frozen embeddings: one vector per input of each record, in batches under a token budget."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
-from kagaku.modalities import RecordTokens, n_tokens, pack, plan_batches
+from kagaku.modalities import RecordTokens, n_tokens, pack, plan_by_length
 from kagaku.modalities.cropping import windows
 from kagaku.models.encoder import Encoder, pool_columns
 
@@ -50,7 +50,7 @@ def embed_columns(
     device = encoder.column_embedding.weight.device
     done = 0
     with torch.inference_mode():
-        for batch in _batches(lengths, token_budget):
+        for batch in plan_by_length(lengths, token_budget):
             packed = pack([records[index] for index in batch]).to(device)
             pooled, there = pool_columns(packed, encoder(packed), n_columns)
             means[batch] = pooled.float().cpu().numpy()
@@ -83,7 +83,7 @@ def token_states(
     found: list[np.ndarray] = [np.empty(0, dtype=np.float16)] * len(records)
     done = 0
     with torch.inference_mode():
-        for batch in _batches(lengths, token_budget):
+        for batch in plan_by_length(lengths, token_budget):
             packed = pack([records[index] for index in batch]).to(encoder.device)
             states = encoder(packed)
             for index, start in zip(batch, packed.record_offsets.tolist(), strict=False):
@@ -98,17 +98,6 @@ def token_states(
 def _tell(progress: Callable[[int, int], None], n_records: int, done: int, n_pieces: int) -> None:
     """Tell how many records are done, as if each had as many pieces as any other."""
     progress(n_records * done // n_pieces, n_records)
-
-
-def _batches(lengths: np.ndarray, token_budget: int) -> Iterator[list[int]]:
-    """Yield batches under the budget, then each longer record alone; so memory follows the longest.
-
-    Sorted by length, records of equal length share one attention call.
-    """
-    order = np.argsort(lengths, kind="stable")
-    fits = lengths[order] <= token_budget
-    yield from plan_batches(lengths, token_budget, order=order[fits].tolist())
-    yield from ([one] for one in order[~fits].tolist())
 
 
 def _joined(

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from kagaku.modalities.packing import plan_batches
+from kagaku.modalities.packing import plan_by_length
 from kagaku.models.public.encoder import Progress
 from kagaku.models.public.network import TokenNetwork
 from kagaku.models.public.running import Piece, packed_ids
@@ -42,10 +42,9 @@ def _blocks(
 ) -> list[Float[np.ndarray, "_residue _residue"]]:
     """Return the probabilities within each window."""
     pairs = np.array([len(one.ids) ** 2 for one in pieces], dtype=np.int64)
-    budget = max(CONTACT_PAIRS, int(pairs.max(initial=0)))
     device, blocks = network.words.weight.device, dict[int, np.ndarray]()
     with torch.inference_mode():
-        for batch in plan_batches(pairs, budget, order=np.argsort(-pairs, kind="stable").tolist()):
+        for batch in plan_by_length(pairs, CONTACT_PAIRS, longest_first=True):
             packed = packed_ids([pieces[index].ids for index in batch]).to(device)
             for index, one in zip(batch, network.contact_logits(packed), strict=True):
                 blocks[index] = torch.sigmoid(one).cpu().numpy()

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kagaku.modalities import PackedBatch, pack, plan_batches
+from kagaku.modalities import PackedBatch, pack, plan_by_length
 from kagaku.modalities.sequence import sequence_tokens
 from kagaku.models.public.encoder import Progress
 from kagaku.models.public.network import TokenNetwork
@@ -106,15 +105,9 @@ def run_pieces(
     batch of its own.
     """
     lengths = np.array([len(one.ids) for one in pieces], dtype=np.int64)
-    order = np.argsort(-lengths, kind="stable").tolist()
-    n_alone = int((lengths > token_budget).sum())
-    batches = chain(
-        ([piece] for piece in order[:n_alone]),
-        plan_batches(lengths, token_budget, order=order[n_alone:]),
-    )
     device = network.words.weight.device
     done = 0
-    for batch in batches:
+    for batch in plan_by_length(lengths, token_budget, longest_first=True):
         packed = packed_ids([pieces[index].ids for index in batch]).to(device)
         yield batch, packed, network(packed, layer=layer)
         done += len(batch)

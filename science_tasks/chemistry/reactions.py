@@ -200,7 +200,7 @@ class Edited:
     config: PlannerConfig = field(default_factory=PlannerConfig)
     """How it learns."""
 
-    way: str = BACKWARD
+    direction: str = BACKWARD
     """Which side of a reaction is given."""
 
     def __call__(self, case: ReactionCase, context: Context) -> pd.DataFrame:
@@ -211,7 +211,7 @@ class Edited:
             case.learnt_wanted,
             context.own_encoder(),
             config,
-            way=self.way,
+            direction=self.direction,
             folder=None if context.work is None else context.work / "ranker",
             report=context.report,
         )
@@ -330,7 +330,7 @@ TASKS.register(
         measures=MEASURES,
         methods={
             "nearest": nearest,
-            "edits": Edited(way=FORWARD),
+            "edits": Edited(direction=FORWARD),
             "translation": TRANSLATED,
             "translation-respelt": AUGMENTED,
         },

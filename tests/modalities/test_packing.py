@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from kagaku.data.records import Quantity
 from kagaku.errors import InputError
-from kagaku.modalities import Molecule, Protein, QuantityModality, n_tokens, pack, plan_batches
+from kagaku.modalities import (
+    Molecule,
+    Protein,
+    QuantityModality,
+    n_tokens,
+    pack,
+    plan_batches,
+    plan_by_length,
+)
 from kagaku.modalities.packing import RecordTokens
 
 MOLECULE, PROTEIN, QUANTITY = Molecule(), Protein(), QuantityModality()
@@ -87,3 +95,10 @@ def test_records_come_as_they_are_where_no_order_is_given() -> None:
 def test_a_record_longer_than_the_budget_is_refused() -> None:
     with pytest.raises(InputError, match=r"record 1 has 9 tokens.*budget 8.*at least 9"):
         list(plan_batches([4, 9], 8))
+
+
+def test_records_of_like_length_share_batches_and_longer_ones_are_alone() -> None:
+    lengths = np.array([3, 20, 5, 4, 9, 30])
+    assert list(plan_by_length(lengths, 9)) == [[0, 3], [2], [4], [1], [5]]
+    assert list(plan_by_length(lengths, 9, longest_first=True)) == [[5], [1], [4], [2, 3], [0]]
+    assert list(plan_by_length(np.zeros(0, dtype=np.int64), 9)) == []

@@ -31,7 +31,7 @@ from kagaku.science_tasks.chemistry.retrosynthesis.planner import (
     FORWARD,
     Planner,
     PlannerConfig,
-    _explained_forward,
+    explained,
 )
 from kagaku.science_tasks.chemistry.retrosynthesis.ranking import (
     EditRanker,
@@ -263,7 +263,7 @@ def test_what_gives_no_molecule_and_what_changes_too_much_is_no_edit() -> None:
 
 
 def edit_forward(product: str, reactants: str) -> tuple[Edit, tuple[int, ...]]:
-    found = _explained_forward((reactants, product))
+    found = explained((reactants, product), direction=FORWARD)
     assert found is not None, (product, reactants)
     return found
 

@@ -113,7 +113,7 @@ class Planner:
         encoder: Encoder,
         config: PlannerConfig | None = None,
         *,
-        way: str = BACKWARD,
+        direction: str = BACKWARD,
         folder: Path | None = None,
         report: Report = None,
     ) -> "Planner":
@@ -124,13 +124,13 @@ class Planner:
             wanted: Canonical SMILES of the other side.
             encoder: The base, which must read molecules.
             config: Sizes and lengths; None takes the usual ones.
-            way: `BACKWARD` where products are given, `FORWARD` where reactants are.
+            direction: `BACKWARD` where products are given, `FORWARD` where reactants are.
             folder: Where training keeps its state; None keeps none.
             report: Called with (done, in all, what).
         """
         config = config or PlannerConfig()
         pairs = list(zip(given, wanted, strict=True))
-        explain = {BACKWARD: _explained, FORWARD: _explained_forward}[way]
+        explain = partial(explained, direction=direction)
         done = list(over(explain, pairs, report, "aligning reactions"))
         seen = Counter(one[0] for one in done if one is not None)
         known = [edit for edit, count in seen.items() if count >= config.least_seen]
@@ -237,24 +237,26 @@ class Way:
     """That this was done."""
 
 
-def _explained(pair: tuple[str, str]) -> tuple[Edit, tuple[int, ...]] | None:
-    """Return the edit from a product to its reactants, and the product's atoms that it names."""
-    product, reactants = read(pair[0]), read(pair[1])
-    if product is None or reactants is None:
-        return None
-    edits = (edit_between(product, reactants, pairs) for pairs in atom_maps(product, reactants))
-    return next((edit for edit in edits if edit is not None), None)
+def explained(
+    pair: tuple[str, str], *, direction: str = BACKWARD
+) -> tuple[Edit, tuple[int, ...]] | None:
+    """Return the edit from what is given to what is wanted, and the given atoms that it names.
 
-
-def _explained_forward(pair: tuple[str, str]) -> tuple[Edit, tuple[int, ...]] | None:
-    """Return the edit from reactants to their product, and the reactants' atoms that it names."""
-    reactants, product = read(pair[0]), read(pair[1])
-    if product is None or reactants is None:
+    Args:
+        pair: What is given and what is wanted, as SMILES.
+        direction: Which of them is the product; see `Planner.learnt`.
+    """
+    given, wanted = read(pair[0]), read(pair[1])
+    if given is None or wanted is None:
         return None
-    edits = (
-        edit_between(reactants, product, _turned(pairs, reactants.GetNumAtoms()), keeps_all=False)
-        for pairs in atom_maps(product, reactants)
-    )
+    if direction == BACKWARD:
+        edits = (edit_between(given, wanted, pairs) for pairs in atom_maps(given, wanted))
+    else:
+        n_atoms = given.GetNumAtoms()
+        edits = (
+            edit_between(given, wanted, _turned(pairs, n_atoms), keeps_all=False)
+            for pairs in atom_maps(wanted, given)
+        )
     return next((edit for edit in edits if edit is not None), None)
 
 
