@@ -18,6 +18,7 @@ from kagaku.science_tasks.chemistry.retrosynthesis.storage import (
     REACTIONS_FILE,
     load_planner,
 )
+from kagaku.science_tasks.storage import load_state, save_state
 from kagaku.synthesis.learning import LearningWishes, held_out, learn
 from kagaku.synthesis.page import proposals_page, reaction_svg
 from kagaku.synthesis.proposing import propose, propose_to_file, to_frame
@@ -136,6 +137,23 @@ def test_what_is_learnt_is_measured_and_can_be_asked_again(learnt: Path) -> None
     # Cut at the other side of the nitrogen, no known reaction was done to such a carbon.
     elsewhere = known.nearest("CC(=O)NC", replace(best.proposal.known, surroundings=0))
     assert (elsewhere.n_known, elsewhere.is_same_place) == (29, False)
+
+
+def test_a_folder_of_the_first_planners_can_be_asked(learnt: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(learnt, old)
+    state = load_state(old / PLANNER_FILE)
+    state["ranker"] = {
+        name.replace("from_molecule.", "from_product."): array
+        for name, array in state["ranker"].items()
+    }
+    for edit in state["edits"]:
+        del edit["keeps_all"]
+        for atom in edit["atoms"]:
+            del atom["is_lost"]
+    save_state(state, old / PLANNER_FILE)
+    asked = ["O=C(Nc1ccncc1)C1CC1"]
+    assert load_planner(old)[0].propose(asked, 2) == load_planner(learnt)[0].propose(asked, 2)
 
 
 def test_a_folder_is_not_replaced_unless_that_is_wanted(learnt: Path, tmp_path: Path) -> None:
