@@ -4,7 +4,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 from torch import Tensor
 
 from kagaku.errors import InputError
+from kagaku.models.precision import is_bfloat16_faster
 from kagaku.models.pretraining.averaging import WeightAverage
 from kagaku.models.pretraining.compiling import compile_blocks, compiler_problem
 from kagaku.models.pretraining.keeper import Keeper, KeepingConfig, Report
@@ -43,7 +44,7 @@ from kagaku.models.pretraining.throughput import flops_per_token, measured_peak
 from kagaku.models.pretraining.validation import held_out_losses
 from kagaku.registry import did_you_mean
 
-PRECISIONS = ("bf16-mixed", "32-true")
+PRECISIONS = ("auto", "bf16-mixed", "32-true")
 STRATEGIES = ("auto", "ddp", "fsdp2")
 COMPILE = ("auto", "always", "never")
 
@@ -58,8 +59,9 @@ class TrainingConfig:
     max_minutes: float | None = None
     """Minutes of wall time after which one call stops; the next call goes on. None: no limit."""
 
-    precision: str = "bf16-mixed"
-    """``"bf16-mixed"``: matrix products in bfloat16, weights in float32. ``"32-true"``: float32."""
+    precision: str = "auto"
+    """``"bf16-mixed"``: matrix products in bfloat16, weights in float32. ``"32-true"``: float32.
+    ``"auto"``: the first where the device is faster at it."""
 
     compile: str = "auto"
     """``"auto"``: compile blocks where a compiler is there. ``"always"``: or fail. ``"never"``."""
@@ -193,6 +195,7 @@ def pretrain(
             a step evenly, or gradients stay not finite.
     """
     watcher = watcher or Watcher()
+    config = settled_precision(config, watcher)
     state = latest_state(folder)
     counters = Counters(identity=dict(identity)) if state is None else load_counters(state)
     check_identity(counters.identity or {}, identity, str(folder))
@@ -240,6 +243,22 @@ def pretrain(
     return Outcome(
         keeper.counters, weights, keeper.held_out, keeper.stopped_by, trainer.is_global_zero
     )
+
+
+def settled_precision(config: TrainingConfig, watcher: Watcher) -> TrainingConfig:
+    """Return the settings with a precision that this machine is fast in; say if it is slow."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    is_fast = is_bfloat16_faster(device)
+    if config.precision == "auto":
+        if not is_fast:
+            watcher.tell("Computing in float32: this machine is not faster in bfloat16.")
+        return replace(config, precision="bf16-mixed" if is_fast else "32-true")
+    if config.precision == "bf16-mixed" and not is_fast:
+        watcher.tell(
+            "The recipe asks for bfloat16, in which this machine is not faster; with precision: "
+            "auto a run takes float32 here."
+        )
+    return config
 
 
 def _trainer(config: TrainingConfig) -> lightning.Trainer:

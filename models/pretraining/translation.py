@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy
 
 from kagaku.errors import InputError
 from kagaku.modalities import Modality, Tokens
+from kagaku.models.precision import is_bfloat16_faster
 from kagaku.models.pretraining.assembly import assemble
 from kagaku.models.pretraining.batch import PretrainingBatch
 from kagaku.models.pretraining.losses import alignment_loss
@@ -71,7 +72,8 @@ class TranslationConfig:
     """How weights are changed; the decay ends at the last step."""
 
     is_bfloat16: bool = True
-    """Whether matrix products are computed in bfloat16; weights stay in float32."""
+    """Whether matrix products are computed in bfloat16 where the device is faster at it; weights
+    stay in float32."""
 
     save_seconds: float = 120.0
     """Least time between two saved states, in seconds."""
@@ -244,12 +246,13 @@ def train_translation(
     # Through JSON as the stored one, where tuples are lists.
     first = restored_step(folder, data.identity, network, optimiser)
     device = network.generating.device
+    is_mixed = data.config.is_bfloat16 and is_bfloat16_faster(device)
     losses: list[float] = []
     network.train()
     saved = time.monotonic()
     for step in range(first, data.n_steps):
         batch = data.batch(step).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=data.config.is_bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=is_mixed):
             loss = pair_loss(network, batch)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from kagaku.errors import InputError
+from kagaku.models.precision import bfloat16_gain
 from kagaku.models.public import PublicEncoder
 from kagaku.registry import did_you_mean
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
@@ -51,6 +52,17 @@ class Computing:
                 "torch finds no GPU here",
                 fix="Give --device cpu, or run where there is one, with a torch built for it.",
             )
+
+    def warning(self) -> str | None:
+        """Return what the user should know of the precision on this machine; None if nothing."""
+        if self.precision != "bfloat16" or self.settled().device != "cpu":
+            return None
+        if (gain := bfloat16_gain("cpu")) >= 1.0:
+            return None
+        return (
+            f"Matrix products take {1 / gain:,.0f} times as long in bfloat16 as in float32 on this "
+            "processor: leave --precision out."
+        )
 
     def place(self, encoder: FrozenEncoder) -> None:
         """Move an encoder to the device; a public one takes on the precision too.

@@ -442,7 +442,7 @@ def test_optimiser_settings_out_of_range_are_refused(settings: dict[str, Any], t
     [
         (
             {"precision": "bf16"},
-            r"precision cannot be 'bf16'\. Choose from .'32-true', 'bf16-mixed'",
+            r"precision cannot be 'bf16'\. Choose from .'32-true', 'auto', 'bf16-mixed'",
         ),
         ({"strategy": "fsdp"}, r"strategy cannot be 'fsdp'\. Did you mean 'fsdp2'"),
         ({"compile": "yes"}, r"compile cannot be 'yes'"),

@@ -134,6 +134,8 @@ def embed_file(
     computing = (computing or Computing()).settled()
     if opened is None:
         computing.check()
+        if (warning := computing.warning()) is not None:
+            terminal.say(warning)
     # Whether workers are there is known before the first pass, which may take hours.
     with writing_alone(output), opened or nullcontext() as run:
         encoder, fitted = encoder_of(model)

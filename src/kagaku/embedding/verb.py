@@ -108,6 +108,8 @@ def embed_source(
     """Return one vector for each record; see `kagaku.embed`."""
     computing = (computing or Computing()).settled()
     computing.check()
+    if (warning := computing.warning()) is not None:
+        terminal.say(warning)
     source = source_of(data)
     if inputs is not None and list(source.columns if isinstance(source, Table) else ()) == [LISTED]:
         # The one column of a list has no name that its owner could know.

@@ -4,9 +4,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from kagaku.speed.embedding import check_rounding
+from kagaku.speed.embedding import check_same
 from kagaku.speed.part import Measured, Wishes
-from kagaku.speed.proteins import ReferenceModel, made_proteins, our_model, save_random_esm
+from kagaku.speed.proteins import (
+    ReferenceModel,
+    fastest_precision,
+    made_proteins,
+    our_model,
+    save_random_esm,
+)
 from kagaku.speed.timing import Comparison, rates, spread, take_turns
 
 BATCH_TOKENS = (2_048, 8_192)
@@ -23,7 +29,8 @@ def measure(wishes: Wishes, folder: Path) -> Measured:
     sizes = wishes.sizes
     shape = replace(sizes.esm, positions=max(sizes.lengths) + 4)
     stored = save_random_esm(folder / "esm", shape)
-    ours, theirs = our_model(stored, "bfloat16"), ReferenceModel(stored, "bfloat16")
+    precision = fastest_precision()
+    ours, theirs = our_model(stored, precision), ReferenceModel(stored, precision)
     comparisons = []
     for length in sizes.lengths:
         n_proteins = max(1, sizes.tokens_per_length // length)
@@ -32,13 +39,14 @@ def measure(wishes: Wishes, folder: Path) -> Measured:
         contenders = {"ours": partial(ours.embed, proteins)}
         for batch in sorted({max(1, tokens // (length + 2)) for tokens in BATCH_TOKENS}):
             contenders[str(batch)] = partial(theirs.embed, ids, batch, is_sorted=True)
-        check_rounding(ours.embed(proteins[:2]), theirs.embed(ids[:2], 2, is_sorted=True))
+        first = ours.embed(proteins[:2]), theirs.embed(ids[:2], 2, is_sorted=True)
+        check_same(precision, *first)
         seconds = take_turns(contenders, wishes.turns)
         mine = seconds.pop("ours")
         best = min(seconds, key=lambda name: spread(seconds[name])["median"])
         comparisons.append(
             Comparison(
-                f"embed proteins of {length:,} residues",
+                f"embed proteins of {length:,} residues, {precision}",
                 "residues/s",
                 rates(length * n_proteins, mine),
                 rates(length * n_proteins, seconds[best]),

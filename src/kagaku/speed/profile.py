@@ -6,7 +6,13 @@ from pathlib import Path
 from torch.profiler import ProfilerActivity, profile
 
 from kagaku.speed.part import Measured, Wishes
-from kagaku.speed.proteins import log_normal_lengths, made_proteins, our_model, save_random_esm
+from kagaku.speed.proteins import (
+    fastest_precision,
+    log_normal_lengths,
+    made_proteins,
+    our_model,
+    save_random_esm,
+)
 from kagaku.speed.timing import Comparison
 
 KINDS = {
@@ -40,7 +46,7 @@ def measure(wishes: Wishes, folder: Path) -> Measured:
     """Measure the share of each kind in all operations' own time, turn by turn."""
     sizes = wishes.sizes
     proteins = made_proteins(log_normal_lengths(sizes.n_proteins, sizes.longest))
-    model = our_model(save_random_esm(folder / "esm", sizes.esm), "bfloat16")
+    model = our_model(save_random_esm(folder / "esm", sizes.esm), fastest_precision())
     model.embed(proteins)
     shares: dict[str, list[float]] = {kind: [] for kind in (*KINDS, OTHER)}
     operations: dict[str, float] = {}

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from transformers import EsmConfig, EsmForMaskedLM
 
 from kagaku.api import load
+from kagaku.models.precision import is_bfloat16_faster
 from kagaku.models.public.proteins import ProteinLanguageModel
 from kagaku.speed.part import EsmShape
 
@@ -59,6 +60,11 @@ def save_random_esm(folder: Path, shape: EsmShape) -> Path:
         EsmForMaskedLM(config).save_pretrained(folder)
     (folder / "vocab.txt").write_text("\n".join(TOKENS), encoding="utf-8")
     return folder
+
+
+def fastest_precision() -> str:
+    """Return in what the machine at hand is compared: bfloat16 where that is the faster."""
+    return "bfloat16" if is_bfloat16_faster(torch.device("cpu")) else "float32"
 
 
 def our_model(folder: Path, precision: str) -> ProteinLanguageModel:

@@ -1,13 +1,13 @@
 """Tokens per second of `kagaku pretrain` beside transformers' Trainer, on the same samples.
 
-Both train a Transformer of the same depth, width and number of parameters, in bfloat16, on the same
-molecules, proteins and texts, with about as many tokens a step. The Trainer runs a BERT with masked
-tokens, padded to the longest sample of each batch: as it comes; with samples of like length put
-together; and so again with a head that scores hidden tokens only, which transformers does not
-bring. Otherwise BERT scores its whole vocabulary at every token. The Trainer compiles nothing, as
-it comes; kagaku runs all objectives of its recipe, scores the tokens that are asked for, and
-compiles its blocks as the recipe says. Only tokens that are there count, not padding, and in the
-very steps that are timed.
+Both train a Transformer of the same depth, width and number of parameters, in bfloat16 where the
+machine is faster at it and else in float32, on the same molecules, proteins and texts, with about
+as many tokens a step. The Trainer runs a BERT with masked tokens, padded to the longest sample of
+each batch: as it comes; with samples of like length put together; and so again with a head that
+scores hidden tokens only, which transformers does not bring. Otherwise BERT scores its whole
+vocabulary at every token. The Trainer compiles nothing, as it comes; kagaku runs all objectives of
+its recipe, scores the tokens that are asked for, and compiles its blocks as the recipe says. Only
+tokens that are there count, not padding, and in the very steps that are timed.
 """
 
 import contextlib
@@ -32,6 +32,7 @@ from kagaku.errors import InputError
 from kagaku.modalities import MODALITIES
 from kagaku.modalities.sequence import MASK_ID
 from kagaku.models.backbone import BackboneConfig
+from kagaku.models.precision import is_bfloat16_faster
 from kagaku.pretraining.recipe import PretrainRecipe, load_pretrain_recipe, save_pretrain_recipe
 from kagaku.pretraining.verb import run_pretraining
 from kagaku.speed.part import Measured, NotRun, Sizes, Wishes
@@ -291,7 +292,7 @@ def trainer_speed(
             max_steps=sizes.warm_steps + sizes.steps,
             per_device_train_batch_size=batch,
             gradient_accumulation_steps=accumulation,
-            bf16=True,
+            bf16=is_bfloat16_faster(torch.device("cpu")),
             use_cpu=True,
             dataloader_num_workers=1,
             save_strategy="no",
