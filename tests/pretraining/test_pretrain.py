@@ -28,7 +28,7 @@ from kagaku.models.pretraining.keeper import Pace
 from kagaku.models.pretraining.network import PretrainingNetwork
 from kagaku.models.pretraining.objectives import ObjectiveConfig
 from kagaku.models.pretraining.starting import start_from
-from kagaku.models.pretraining.state import latest_state
+from kagaku.models.pretraining.state import latest_state, load_counters
 from kagaku.models.pretraining.stored import load_pretrained
 from kagaku.pretraining.evaluation import evaluate_weights
 from kagaku.pretraining.recipe import PretrainRecipe, load_pretrain_recipe
@@ -368,6 +368,34 @@ def test_a_killed_process_and_a_restart_give_the_same_losses(
     assert process.returncode != 0
     assert latest_state(folder) is not None
     check_that_it_goes_on(start(recipe), folder, run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 3])
+def test_one_killed_process_goes_on_alone_with_other_workers(
+    bench: Any, run: Path, start: Start, workers: int
+) -> None:
+    values = bench.settings()
+    values["output"] = f"run-with-{workers}-workers"
+    values["training"] |= {"workers": 1, "save_minutes": 0.0}
+    recipe = bench.folder / f"workers-{workers}.yaml"
+    recipe.write_text(yaml.safe_dump(values))
+    folder = Path(load_pretrain_recipe(recipe).output)
+    process = start(recipe)
+    wait_for_a_state(folder)
+    os.killpg(process.pid, signal.SIGKILL)  # as it stands, and its worker with it
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    state = latest_state(folder)
+    assert state is not None
+    assert load_counters(state).step < 6  # there is something left to do
+    values["training"]["workers"] = workers
+    recipe.write_text(yaml.safe_dump(values))
+    process = start(recipe)
+    told = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, told
+    # Without a second process nothing is summed in another order.
+    pd.testing.assert_frame_equal(steps(folder), steps(run), rtol=0.0, atol=0.0)
 
 
 @pytest.mark.slow
