@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 
 from kagaku.errors import InputError
 from kagaku.models.backbone import Backbone
+from kagaku.models.pretraining.muon import DeviceMuon
 from kagaku.registry import did_you_mean
 
 OPTIMISERS = ("muon", "adamw")
@@ -128,7 +129,7 @@ def make_optimisers(network: nn.Module, config: OptimiserConfig) -> list[Optimiz
     ]
     if matrices:
         optimisers.append(
-            Muon(
+            DeviceMuon(
                 matrices,
                 lr=config.muon_learning_rate,
                 weight_decay=config.weight_decay,

@@ -1,0 +1,62 @@
+"""Muon in float32 beside torch's own in bfloat16."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import Muon
+
+from kagaku.models.pretraining.muon import DeviceMuon, orthogonalised
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+
+
+def trained(kind: type[Muon], shape: tuple[int, int], n_steps: int = 3) -> tuple[Tensor, Muon]:
+    """Return a weight after some steps with gradients that depend on nothing, and its optimiser."""
+    generator = torch.Generator().manual_seed(0)
+    weight = nn.Parameter(torch.randn(*shape, generator=generator))
+    rests = nn.Parameter(torch.ones(2, 2))
+    optimiser = kind([weight, rests], lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for _ in range(n_steps):
+        weight.grad = torch.randn(*shape, generator=generator)
+        optimiser.step()  # type: ignore[no-untyped-call]
+    assert torch.equal(rests, torch.ones(2, 2))  # it has no gradient
+    return weight.detach(), optimiser
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kagaku.models.pretraining.muon.is_bfloat16_faster", lambda _: False)
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (40, 24), (32, 32)])
+@pytest.mark.usefixtures("slow")
+def test_it_does_the_steps_of_torch_but_for_rounding(shape: tuple[int, int]) -> None:
+    ours, mine = trained(DeviceMuon, shape)
+    theirs, other = trained(Muon, shape)
+    start, _ = trained(Muon, shape, 0)
+    assert (ours - theirs).norm() < 0.02 * (theirs - start).norm()
+    for one, two in zip(mine.state.values(), other.state.values(), strict=True):
+        assert one.keys() == two.keys()
+        torch.testing.assert_close(one["momentum_buffer"], two["momentum_buffer"])
+
+
+def test_where_bfloat16_is_fast_it_is_torchs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kagaku.models.pretraining.muon.is_bfloat16_faster", lambda _: True)
+    assert torch.equal(trained(DeviceMuon, (24, 40))[0], trained(Muon, (24, 40))[0])
+
+
+@pytest.mark.parametrize("shape", [(8, 20), (20, 8)])
+def test_singular_values_come_near_one_and_vectors_stay(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    found = orthogonalised(matrix, COEFFICIENTS, 5, smallest=1e-7)
+    values = torch.linalg.svdvals(found)
+    assert values.min() > 0.6
+    assert values.max() < 1.3
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    inside = left.T @ found @ right.T
+    torch.testing.assert_close(inside, torch.diag(inside.diagonal()), atol=1e-9, rtol=0.0)
+
+
+def test_a_matrix_of_zeros_stays_one() -> None:
+    zeros = torch.zeros(3, 4)
+    assert torch.equal(orthogonalised(zeros, COEFFICIENTS, 5, smallest=1e-7), zeros)
