@@ -40,6 +40,16 @@ def test_it_does_the_steps_of_torch_but_for_rounding(shape: tuple[int, int]) -> 
         torch.testing.assert_close(one["momentum_buffer"], two["momentum_buffer"])
 
 
+@pytest.mark.usefixtures("slow")
+def test_it_goes_on_from_a_state_that_was_stored_as_json() -> None:
+    weight, optimiser = trained(DeviceMuon, (24, 40), 1)
+    group = optimiser.param_groups[0]
+    group["ns_coefficients"] = list(group["ns_coefficients"])  # what a tuple becomes there
+    before = weight.clone()
+    optimiser.step()  # type: ignore[no-untyped-call]
+    assert not torch.equal(weight, before)
+
+
 def test_where_bfloat16_is_fast_it_is_torchs_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kagaku.models.pretraining.muon.is_bfloat16_faster", lambda _: True)
     assert torch.equal(trained(DeviceMuon, (24, 40))[0], trained(Muon, (24, 40))[0])
