@@ -30,6 +30,10 @@ def test_the_gain_is_a_ratio_of_times() -> None:
     )
 
 
+def test_a_device_counts_as_faster_by_its_gain(gain: float) -> None:
+    assert precision.is_bfloat16_faster(CPU) == (gain > 1)
+
+
 def test_auto_takes_what_the_machine_is_fast_in(gain: float) -> None:
     told: list[str] = []
     found = settled_precision(TrainingConfig(), Watcher(say=told.append))
