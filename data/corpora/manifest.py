@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from math import isclose
 
 TRAIN, VALID = "train", "valid"
 """The two parts of each source; validation samples are never trained on."""
@@ -115,3 +116,41 @@ class Manifest:
         """Return what stands for the corpus: equal if, and only if, all of this is."""
         told = json.dumps(asdict(self), sort_keys=True, default=str)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    def unlike_shards(self, other: "Manifest") -> tuple[str, ...] | None:
+        """Return the sources whose shards have other bytes than in a build of the same samples.
+
+        Simulations end in other last digits on another processor. Everything that is told of the
+        samples (versions, cleaning, numbers of samples and tokens, parts) has to agree.
+
+        Args:
+            other: The other build.
+
+        Returns:
+            Their names, none of a build that is the same; None if the corpora differ in more.
+        """
+        if self._samples() != other._samples():
+            return None
+        if not _are_close(self.descriptors, other.descriptors):
+            return None
+        both = zip(self.sources, other.sources, strict=True)
+        return tuple(one.name for one, two in both if one != two)
+
+    def _samples(self) -> "Manifest":
+        """Return what is told of the samples, without bytes and scales."""
+
+        def bare(shards: tuple[ShardInfo, ...]) -> tuple[ShardInfo, ...]:
+            return tuple(replace(one, n_bytes=0, sha256="", beside={}) for one in shards)
+
+        sources = (
+            replace(one, train=bare(one.train), valid=bare(one.valid)) for one in self.sources
+        )
+        return replace(self, sources=tuple(sources), descriptors=None)
+
+
+def _are_close(ours: DescriptorScale | None, theirs: DescriptorScale | None) -> bool:
+    """Return whether two scales are the same but for rounding."""
+    if ours is None or theirs is None:
+        return ours is theirs
+    pairs = zip((*ours.mean, *ours.std), (*theirs.mean, *theirs.std), strict=False)
+    return ours.names == theirs.names and all(isclose(*one, rel_tol=1e-6) for one in pairs)

@@ -1,11 +1,13 @@
 """From corpus samples to a batch to pretrain on, in a worker process and without chance of its own.
 
-What happens to a sample depends on the seed and on its id. Only two things depend on its
-neighbours: whether the batch tells pairs apart, which is decided once per batch so that there are
-many pairs, and how much room its row leaves for a molecule's properties.
+What happens to a sample depends on the seed, on its id, and on how often the batch has shown it
+before: a source of fewer rows than a batch is shown several times over, each time otherwise. Only
+two things depend on its neighbours: whether the batch tells pairs apart, which is decided once per
+batch so that there are many pairs, and how much room its row leaves for a molecule's properties.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -77,7 +79,11 @@ class Composer:
         rng = np.random.default_rng(seed)
         is_aligned = bool(rng.random() < self.config.aligned)
         seen: set[bytes] = set()
-        records = [self._row(row, row_length, seed, seen if is_aligned else None) for row in rows]
+        shown: Counter[str] = Counter()
+        records = []
+        for row in rows:
+            chances = [_chance(seed, sample.id, shown) for sample in row]
+            records.append(self._row(row, chances, row_length, seen if is_aligned else None))
         return assemble(
             records,
             self.modalities,
@@ -88,18 +94,21 @@ class Composer:
         )
 
     def _row(
-        self, samples: Sequence[CorpusSample], row_length: int, seed: int, seen: set[bytes] | None
+        self,
+        samples: Sequence[CorpusSample],
+        chances: Sequence[np.random.Generator],
+        row_length: int,
+        seen: set[bytes] | None,
     ) -> list[PretrainingRecord]:
         """Return the records of one row.
 
         Args:
             samples: Of the row.
+            chances: Of each sample.
             row_length: Tokens per row.
-            seed: Of the batch.
             seen: What has been paired in this batch so far, changed in place; None where nothing
                 is paired.
         """
-        chances = [np.random.default_rng((seed, _number(sample.id))) for sample in samples]
         given = [
             self._given(sample, row_length, chance)
             for sample, chance in zip(samples, chances, strict=True)
@@ -144,6 +153,13 @@ class Composer:
             return given
         tokens = self.modalities[given.modality].crop(given.tokens, most, rng)
         return replace(given, tokens=tokens, is_whole=False)
+
+
+def _chance(seed: int, name: str, shown: Counter[str]) -> np.random.Generator:
+    """Return what decides about a sample of a batch, and count it among those shown."""
+    key = (seed, _number(name), shown[name]) if shown[name] else (seed, _number(name))
+    shown[name] += 1
+    return np.random.default_rng(key)
 
 
 def _number(name: str) -> int:

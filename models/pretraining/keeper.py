@@ -10,7 +10,7 @@ import lightning
 from kagaku.models.pretraining.learner import Learner, StepOutcome
 from kagaku.models.pretraining.loader import PretrainingData
 from kagaku.models.pretraining.logs import LOSSES_FILE, VALID_FILE, LossKey, RunLog
-from kagaku.models.pretraining.processes import StopRequest, gather
+from kagaku.models.pretraining.processes import StopRequest, check_agreement, gather
 from kagaku.models.pretraining.state import Counters, load_state, save_state
 from kagaku.models.pretraining.validation import add_sums, held_out_losses, total_loss
 
@@ -115,6 +115,7 @@ class Keeper(lightning.Callback):
     ) -> None:
         """Restore the saved state, open the logs, and measure where a new run starts from."""
         assert isinstance(pl_module, Learner)
+        check_agreement("precision", self.counters.precision)
         self.listen()
         pl_module.has_data = self._pace.has_data
         if self.state is not None:
@@ -210,6 +211,7 @@ class Keeper(lightning.Callback):
                 skipped,
                 round(speed, 1),
                 round(self._pace.waiting_share, 4),
+                round(self._peak_share(speed), 4),
             )
         )
         if self.counters.step % self.config.log_steps == 0:
@@ -217,12 +219,17 @@ class Keeper(lightning.Callback):
         if self.report is not None and self._log is not None:
             self.report(self._report(loss, speed, first))
 
+    def _peak_share(self, tokens_per_second: float) -> float:
+        """Return the share of the measured peak that training uses; NaN where it is unknown."""
+        peak = self.config.peak
+        return tokens_per_second * self.config.flops_per_token / peak if peak else float("nan")
+
     def _report(self, loss: float, speed: float, outcome: StepOutcome) -> Report:
         config, step = self.config, self.counters.step
         left = (config.max_steps - step) * self._pace.seconds_per_step
         if config.max_minutes is not None:
             left = min(left, 60 * config.max_minutes - (time.monotonic() - self._started))
-        share = speed * config.flops_per_token / config.peak if config.peak else float("nan")
+        share = self._peak_share(speed)
         note = ""
         if outcome.is_skipped:
             note = f"step {step} was skipped: its gradient's norm was {outcome.gradient_norm:.3g}"

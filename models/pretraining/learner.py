@@ -79,6 +79,7 @@ class Learner(lightning.LightningModule):
         own_micro_batches: Micro-batches that this process does in a step.
         average_decay: Of the average of the weights; None keeps none.
         is_sharded: Whether the weights are sharded over the processes (FSDP2).
+        is_bfloat16: Whether products may be computed in bfloat16.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Learner(lightning.LightningModule):
         own_micro_batches: int,
         average_decay: float | None,
         is_sharded: bool,
+        is_bfloat16: bool,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -99,6 +101,7 @@ class Learner(lightning.LightningModule):
         self.config, self.outliers = config, outliers
         self.max_steps, self.step_number = max_steps, first_step
         self.own_micro_batches, self.is_sharded = own_micro_batches, is_sharded
+        self.is_bfloat16 = is_bfloat16
         self.average_decay = average_decay
         self.average: WeightAverage | None = None
         self.has_data: Callable[[], None] | None = None
@@ -126,7 +129,7 @@ class Learner(lightning.LightningModule):
 
     def configure_optimizers(self) -> list[Optimizer]:
         """Return fresh optimisers; a saved state is put into them when the fit starts."""
-        return make_optimisers(self.objective.network, self.config)
+        return make_optimisers(self.objective.network, self.config, is_bfloat16=self.is_bfloat16)
 
     def start_average(self) -> None:
         """Start the average of the weights, once these are where they stay."""

@@ -27,6 +27,7 @@ COLUMNS = {
         "skipped",
         "tokens_per_second",
         "waiting_share",
+        "peak_share",
     ),
     LOSSES_FILE: (*_PLACE, "source", "loss", "value", "micro_batches"),
     VALID_FILE: (*_PLACE, "source", "loss", "value", "micro_batches"),

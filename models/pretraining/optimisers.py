@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import AdamW, Muon, Optimizer
 
 from kagaku.errors import InputError
 from kagaku.models.backbone import Backbone
-from kagaku.models.pretraining.muon import DeviceMuon
+from kagaku.models.pretraining.muon import Float32Muon
 from kagaku.registry import did_you_mean
 
 OPTIMISERS = ("muon", "adamw")
@@ -106,8 +106,16 @@ def learning_rate_factor(step: int, max_steps: int, config: OptimiserConfig) -> 
     return config.final_fraction + (1 - config.final_fraction) * shapes[config.decay]
 
 
-def make_optimisers(network: nn.Module, config: OptimiserConfig) -> list[Optimizer]:
-    """Return the optimisers that together hold every trained parameter of a network once."""
+def make_optimisers(
+    network: nn.Module, config: OptimiserConfig, *, is_bfloat16: bool = True
+) -> list[Optimizer]:
+    """Return the optimisers that together hold every trained parameter of a network once.
+
+    Args:
+        network: Whose parameters they change.
+        config: Which, and how fast.
+        is_bfloat16: Whether Muon may compute in bfloat16, as torch's does; else it is our own.
+    """
     matrices, decayed, free = parameter_groups(network)
     if config.name == "adamw":
         decayed, matrices = [*matrices, *decayed], []
@@ -129,7 +137,7 @@ def make_optimisers(network: nn.Module, config: OptimiserConfig) -> list[Optimiz
     ]
     if matrices:
         optimisers.append(
-            DeviceMuon(
+            (Muon if is_bfloat16 else Float32Muon)(
                 matrices,
                 lr=config.muon_learning_rate,
                 weight_decay=config.weight_decay,

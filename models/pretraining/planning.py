@@ -16,7 +16,7 @@ from kagaku.models.pretraining.properties import fitted_properties, property_qua
 from kagaku.models.pretraining.records import Part, PretrainingRecord
 from kagaku.models.pretraining.summaries import Shown, Summary
 
-PLANNING_VERSION = 4
+PLANNING_VERSION = 5
 """Raised by one whenever the same samples and seed would be asked or shown something else,
 so that a run that an older version began is not continued as if nothing had changed."""
 

@@ -28,6 +28,20 @@ def gather(value: T) -> list[T]:
     return found
 
 
+def check_agreement(name: str, value: str) -> None:
+    """Refuse to go on if the processes have settled a setting differently; all must call it.
+
+    Raises:
+        InputError: They have.
+    """
+    found = sorted(set(gather(value)))
+    if len(found) > 1:
+        raise InputError(
+            f"the machines of this run differ: {name} would be {' here and '.join(found)} there",
+            fix=f"Name the {name} in the recipe.",
+        )
+
+
 def check_world_size(micro_batches: int, world_size: int) -> None:
     """Refuse a number of processes that cannot share the micro-batches of a step evenly.
 

@@ -62,6 +62,9 @@ class Counters:
     identity: Mapping[str, Any] | None = None
     """What decides the run; a state of another run is refused."""
 
+    precision: str = ""
+    """In which precision the steps were done; empty where that was not written down."""
+
 
 def save_state(
     folder: Path,

@@ -32,6 +32,7 @@ from kagaku.models.pretraining.network import PretrainingNetwork
 from kagaku.models.pretraining.optimisers import OptimiserConfig
 from kagaku.models.pretraining.outliers import OutlierSteps
 from kagaku.models.pretraining.processes import StopRequest, check_world_size
+from kagaku.models.pretraining.settings import TrainingConfig
 from kagaku.models.pretraining.state import (
     Counters,
     check_identity,
@@ -42,91 +43,6 @@ from kagaku.models.pretraining.state import (
 )
 from kagaku.models.pretraining.throughput import flops_per_token, measured_peak
 from kagaku.models.pretraining.validation import held_out_losses
-from kagaku.registry import did_you_mean
-
-PRECISIONS = ("auto", "bf16-mixed", "32-true")
-STRATEGIES = ("auto", "ddp", "fsdp2")
-COMPILE = ("auto", "always", "never")
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How long, how exactly and where a network is pretrained."""
-
-    max_steps: int = 10_000
-    """Steps of the whole run; the learning rate falls towards the last one."""
-
-    max_minutes: float | None = None
-    """Minutes of wall time after which one call stops; the next call goes on. None: no limit."""
-
-    precision: str = "auto"
-    """``"bf16-mixed"``: matrix products in bfloat16, weights in float32. ``"32-true"``: float32.
-    ``"auto"``: the first where the device is faster at it."""
-
-    compile: str = "auto"
-    """``"auto"``: compile blocks where a compiler is there. ``"always"``: or fail. ``"never"``."""
-
-    workers: int = 1
-    """Processes that read and compose batches, for each training process."""
-
-    strategy: str = "auto"
-    """``"ddp"``: each process has all weights. ``"fsdp2"``: weights are sharded over the processes.
-    ``"auto"``: ``"ddp"`` where there are several processes."""
-
-    devices: int | None = None
-    """Processes on each machine; None: one per GPU, and one on a machine without."""
-
-    nodes: int = 1
-    """Machines."""
-
-    save_minutes: float = 10.0
-    """Minutes between saved states: the most that a kill can lose."""
-
-    valid_minutes: float = 30.0
-    """Minutes between measurements of held-out losses."""
-
-    valid_micro_batches: int = 4
-    """Held-out micro-batches of each source."""
-
-    log_steps: int = 10
-    """Steps over which logged losses are averaged."""
-
-    spike_factor: float = 10.0
-    """A step whose gradient is this many times longer than the median of the last is skipped."""
-
-    ema_decay: float | None = None
-    """Decay of an average of the weights that is validated and kept at the end in their place;
-    None keeps none."""
-
-    def __post_init__(self) -> None:
-        """Check the settings once, where they are made."""
-        for name, choices in (
-            ("precision", PRECISIONS),
-            ("compile", COMPILE),
-            ("strategy", STRATEGIES),
-        ):
-            if (value := getattr(self, name)) not in choices:
-                raise InputError(f"{name} cannot be {value!r}", fix=did_you_mean(value, choices))
-        limits = {
-            "max_steps": (1, 10**9),
-            "max_minutes": (0.0, 1e7),
-            "workers": (0, 256),
-            "devices": (1, 1024),
-            "nodes": (1, 100_000),
-            "save_minutes": (0.0, 1e5),
-            "valid_minutes": (0.0, 1e5),
-            "valid_micro_batches": (0, 10_000),
-            "log_steps": (1, 10**6),
-            "spike_factor": (1.5, 1e9),
-            "ema_decay": (0.0, 0.999999),
-        }
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise InputError(
-                    f"{name} must lie between {low:g} and {high:g}, got {value:g}",
-                    fix="Choose a value in that range.",
-                )
 
 
 @dataclass(frozen=True)
@@ -195,10 +111,11 @@ def pretrain(
             a step evenly, or gradients stay not finite.
     """
     watcher = watcher or Watcher()
-    config = settled_precision(config, watcher)
     state = latest_state(folder)
     counters = Counters(identity=dict(identity)) if state is None else load_counters(state)
     check_identity(counters.identity or {}, identity, str(folder))
+    config = settled_precision(config, counters.precision, watcher)
+    counters = replace(counters, precision=config.precision)
     if state is not None and counters.step >= config.max_steps:
         return _finished(network, data, counters, state, config)
     trainer = _trainer(config)
@@ -215,6 +132,7 @@ def pretrain(
         own_micro_batches=data.order.config.micro_batches // trainer.world_size,
         average_decay=config.ema_decay,
         is_sharded=isinstance(trainer.strategy, ModelParallelStrategy),
+        is_bfloat16=config.precision == "bf16-mixed",
     )
     sampler = RankSampler(
         counters.step,
@@ -245,20 +163,34 @@ def pretrain(
     )
 
 
-def settled_precision(config: TrainingConfig, watcher: Watcher) -> TrainingConfig:
-    """Return the settings with a precision that this machine is fast in; say if it is slow."""
+def settled_precision(config: TrainingConfig, before: str, watcher: Watcher) -> TrainingConfig:
+    """Return the settings with a precision that this machine is fast in; say if it is slow.
+
+    Args:
+        config: With any precision.
+        before: In which precision the run has gone so far: with ``"auto"`` it goes on in that one,
+            so that steps do not depend on the machine that does them; empty for a new run.
+        watcher: Who is told.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     is_fast = is_bfloat16_faster(device)
-    if config.precision == "auto":
-        if not is_fast:
-            watcher.tell("Computing in float32: this machine is not faster in bfloat16.")
-        return replace(config, precision="bf16-mixed" if is_fast else "32-true")
-    if config.precision == "bf16-mixed" and not is_fast:
+    wanted = config.precision
+    if wanted == "auto":
+        wanted = before or ("bf16-mixed" if is_fast else "32-true")
+    if wanted == "bf16-mixed" and not is_fast:
+        why = "The recipe asks for" if config.precision != "auto" else "The run was begun in"
         watcher.tell(
-            "The recipe asks for bfloat16, in which this machine is not faster; with precision: "
-            "auto a run takes float32 here."
+            f"{why} bfloat16, in which this machine is not faster; with precision: auto a new run "
+            "takes float32 here."
         )
-    return config
+    elif config.precision == "auto" and not is_fast:
+        watcher.tell("Computing in float32: this machine is not faster in bfloat16.")
+    elif config.precision == "auto" and wanted == "32-true":
+        watcher.tell(
+            "The run was begun in float32, so it goes on in it, though this machine is faster in "
+            "bfloat16."
+        )
+    return replace(config, precision=wanted)
 
 
 def _trainer(config: TrainingConfig) -> lightning.Trainer:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -260,3 +261,26 @@ def test_ten_thousand_molecules_are_read_in_a_second(tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True
     )
     assert float(done.stdout) > 10_000
+
+
+def test_builds_of_the_same_samples_are_known_whatever_their_bytes(made: Path) -> None:
+    manifest = Corpus.open(made).manifest
+    (source,), scale = manifest.sources, manifest.descriptors
+    assert scale is not None
+    assert manifest.unlike_shards(manifest) == ()
+    shards = (replace(source.train[0], sha256="0" * 64, n_bytes=7), *source.train[1:])
+    near = replace(scale, mean=tuple(one * (1 + 1e-9) for one in scale.mean))
+    other = replace(manifest, sources=(replace(source, train=shards),), descriptors=near)
+    assert manifest.unlike_shards(other) == ("chains",)
+    assert manifest.digest() != other.digest()
+    far = replace(scale, mean=tuple(one + 1 for one in scale.mean))
+    fewer = (replace(shards[0], n_samples=shards[0].n_samples - 1), *shards[1:])
+    for unlike in (
+        replace(manifest, descriptors=None),
+        replace(manifest, descriptors=far),
+        replace(manifest, descriptors=replace(scale, names=("other", *scale.names[1:]))),
+        replace(manifest, seed=manifest.seed + 1),
+        replace(manifest, sources=(replace(source, train=fewer),)),
+        replace(manifest, sources=(replace(source, version="2"),)),
+    ):
+        assert manifest.unlike_shards(unlike) is None

@@ -5,7 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Muon
 
-from kagaku.models.pretraining.muon import DeviceMuon, orthogonalised
+from kagaku.models import Encoder, EncoderConfig
+from kagaku.models.pretraining.muon import Float32Muon, orthogonalised
+from kagaku.models.pretraining.optimisers import OptimiserConfig, make_optimisers
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
@@ -23,15 +25,9 @@ def trained(kind: type[Muon], shape: tuple[int, int], n_steps: int = 3) -> tuple
     return weight.detach(), optimiser
 
 
-@pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kagaku.models.pretraining.muon.is_bfloat16_faster", lambda _: False)
-
-
 @pytest.mark.parametrize("shape", [(24, 40), (40, 24), (32, 32)])
-@pytest.mark.usefixtures("slow")
 def test_it_does_the_steps_of_torch_but_for_rounding(shape: tuple[int, int]) -> None:
-    ours, mine = trained(DeviceMuon, shape)
+    ours, mine = trained(Float32Muon, shape)
     theirs, other = trained(Muon, shape)
     start, _ = trained(Muon, shape, 0)
     assert (ours - theirs).norm() < 0.02 * (theirs - start).norm()
@@ -40,9 +36,8 @@ def test_it_does_the_steps_of_torch_but_for_rounding(shape: tuple[int, int]) -> 
         torch.testing.assert_close(one["momentum_buffer"], two["momentum_buffer"])
 
 
-@pytest.mark.usefixtures("slow")
 def test_it_goes_on_from_a_state_that_was_stored_as_json() -> None:
-    weight, optimiser = trained(DeviceMuon, (24, 40), 1)
+    weight, optimiser = trained(Float32Muon, (24, 40), 1)
     group = optimiser.param_groups[0]
     group["ns_coefficients"] = list(group["ns_coefficients"])  # what a tuple becomes there
     before = weight.clone()
@@ -50,9 +45,11 @@ def test_it_goes_on_from_a_state_that_was_stored_as_json() -> None:
     assert not torch.equal(weight, before)
 
 
-def test_where_bfloat16_is_fast_it_is_torchs_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kagaku.models.pretraining.muon.is_bfloat16_faster", lambda _: True)
-    assert torch.equal(trained(DeviceMuon, (24, 40))[0], trained(Muon, (24, 40))[0])
+def test_only_a_run_in_float32_takes_it() -> None:
+    network = Encoder(EncoderConfig(modalities=("molecule",)))
+    for is_bfloat16, kind in ((True, Muon), (False, Float32Muon)):
+        _, found = make_optimisers(network, OptimiserConfig(), is_bfloat16=is_bfloat16)
+        assert type(found) is kind
 
 
 @pytest.mark.parametrize("shape", [(8, 20), (20, 8)])

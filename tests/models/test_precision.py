@@ -7,7 +7,8 @@ import torch
 
 from kagaku.computing import Computing
 from kagaku.models import precision
-from kagaku.models.pretraining.training import TrainingConfig, Watcher, settled_precision
+from kagaku.models.pretraining.settings import TrainingConfig
+from kagaku.models.pretraining.training import Watcher, settled_precision
 
 CPU = torch.device("cpu")
 
@@ -36,7 +37,7 @@ def test_a_device_counts_as_faster_by_its_gain(gain: float) -> None:
 
 def test_auto_takes_what_the_machine_is_fast_in(gain: float) -> None:
     told: list[str] = []
-    found = settled_precision(TrainingConfig(), Watcher(say=told.append))
+    found = settled_precision(TrainingConfig(), "", Watcher(say=told.append))
     if gain > 1:
         assert (found.precision, told) == ("bf16-mixed", [])
     else:
@@ -47,13 +48,21 @@ def test_auto_takes_what_the_machine_is_fast_in(gain: float) -> None:
 def test_a_named_precision_is_kept_and_a_slow_one_told(gain: float) -> None:
     told: list[str] = []
     config = TrainingConfig(precision="bf16-mixed")
-    assert settled_precision(config, Watcher(say=told.append)) == config
+    assert settled_precision(config, "32-true", Watcher(say=told.append)) == config
     assert [one.startswith("The recipe asks for bfloat16, in which") for one in told] == [True][
         : int(gain < 1)
     ]
     exact = TrainingConfig(precision="32-true")
-    assert settled_precision(exact, Watcher(say=told.append)) == exact
+    assert settled_precision(exact, "bf16-mixed", Watcher(say=told.append)) == exact
     assert len(told) == int(gain < 1)
+
+
+def test_a_run_goes_on_in_the_precision_that_it_was_begun_in(gain: float) -> None:
+    for before, is_slow in (("bf16-mixed", gain < 1), ("32-true", gain > 1)):
+        told: list[str] = []
+        found = settled_precision(TrainingConfig(), before, Watcher(say=told.append))
+        assert found.precision == before
+        assert any(one.startswith("The run was begun in") for one in told) == is_slow
 
 
 def test_embedding_warns_of_a_slow_precision(gain: float) -> None:

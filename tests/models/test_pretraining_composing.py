@@ -138,7 +138,20 @@ def test_other_plans_need_another_version() -> None:
             digest.update(name.encode() + batch.masked[name].token.numpy().tobytes())
         for name in sorted(batch.generated):
             digest.update(name.encode() + batch.generated[name].token.numpy().tobytes())
-    assert (PLANNING_VERSION, digest.hexdigest()[:16]) == (4, "de15964af424fe1f")
+    assert (PLANNING_VERSION, digest.hexdigest()[:16]) == (5, "de15964af424fe1f")
+
+
+def test_a_sample_that_a_batch_shows_again_is_shown_otherwise() -> None:
+    one = SAMPLES["proteins"][1]
+    made = composer(**SURE)
+    again = made.compose([[one]] * 6, row_length=128, seed=5)
+    labels = again.masked["protein"]
+    record = torch.searchsorted(again.packed.record_offsets, labels.token, right=True) - 1
+    places = labels.token - again.packed.record_offsets[record]
+    shown = {tuple(places[record == number].tolist()) for number in range(6)}
+    assert len(shown) > 1
+    alone = made.compose([[one]], row_length=128, seed=5).masked["protein"].token
+    assert torch.equal(alone, labels.token[: len(alone)])  # the first time, as before
 
 
 def test_what_happens_to_a_sample_does_not_depend_on_its_row() -> None:

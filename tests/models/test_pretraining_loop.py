@@ -25,7 +25,7 @@ from kagaku.data.corpora.order import CorpusOrder, OrderConfig
 from kagaku.errors import InputError
 from kagaku.modalities import MODALITIES
 from kagaku.models import BackboneConfig, Encoder, EncoderConfig
-from kagaku.models.pretraining import outliers, throughput, training
+from kagaku.models.pretraining import outliers, processes, throughput, training
 from kagaku.models.pretraining.averaging import WeightAverage
 from kagaku.models.pretraining.composing import Composer
 from kagaku.models.pretraining.keeper import Pace, Report
@@ -45,7 +45,8 @@ from kagaku.models.pretraining.optimisers import (
     make_optimisers,
     parameter_groups,
 )
-from kagaku.models.pretraining.processes import StopRequest, check_world_size
+from kagaku.models.pretraining.processes import StopRequest, check_agreement, check_world_size
+from kagaku.models.pretraining.settings import TrainingConfig
 from kagaku.models.pretraining.state import (
     COUNTERS_FILE,
     WEIGHTS_FILE,
@@ -57,7 +58,7 @@ from kagaku.models.pretraining.state import (
     save_state,
 )
 from kagaku.models.pretraining.throughput import flops_per_token, measured_peak
-from kagaku.models.pretraining.training import Outcome, TrainingConfig, Watcher, pretrain
+from kagaku.models.pretraining.training import Outcome, Watcher, pretrain
 from kagaku.models.pretraining.validation import valid_micro_batches
 
 RESIDUES = list("ACDEFGHIKLMNPQRSTVWY")
@@ -145,7 +146,7 @@ def run(
 
 def steps(folder: Path) -> pd.DataFrame:
     table = pd.read_csv(folder / "steps.csv")
-    return table.drop(columns=["seconds", "tokens_per_second", "waiting_share"])
+    return table.drop(columns=["seconds", "tokens_per_second", "waiting_share", "peak_share"])
 
 
 @pytest.fixture(scope="module")
@@ -477,6 +478,32 @@ def test_processes_that_cannot_share_a_step_are_refused() -> None:
         check_world_size(4, 3)
 
 
+def test_processes_that_settled_a_setting_differently_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    check_agreement("precision", "32-true")
+    monkeypatch.setattr(processes, "gather", lambda mine: [mine, "bf16-mixed"])
+    with pytest.raises(
+        InputError, match=r"precision would be 32-true here and bf16-mixed there.*Name the prec"
+    ):
+        check_agreement("precision", "32-true")
+
+
+def test_a_state_keeps_the_precision_of_its_steps(tmp_path: Path) -> None:
+    told: list[str] = []
+    first = replace(QUICK, precision="auto", max_minutes=1e-9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "is_bfloat16_faster", lambda _: False)
+        run(tmp_path, first, say=told.append)
+    state = latest_state(tmp_path)
+    assert state is not None
+    assert load_counters(state).precision == "32-true"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "is_bfloat16_faster", lambda _: True)
+        run(tmp_path, replace(QUICK, precision="auto"), say=told.append)
+    assert told[-1].startswith("The run was begun in float32, so it goes on in it")
+
+
 def test_batches_are_the_same_with_any_number_of_workers() -> None:
     data = made_data()
     sampler = RankSampler(2, 5, 2, 0, 1)
@@ -590,7 +617,9 @@ def test_reports_tell_speed_and_time_left(tmp_path: Path) -> None:
     assert all(one.tokens_per_second > 0 and 0 < one.peak_share < 1 for one in told)
     assert told[0].seconds_left <= 600
     assert told[-1].seconds_left == 0
-    assert pd.read_csv(tmp_path / "steps.csv")["waiting_share"].between(0, 1).all()
+    logged = pd.read_csv(tmp_path / "steps.csv")
+    assert logged["waiting_share"].between(0, 1).all()
+    np.testing.assert_allclose(logged["peak_share"], [one.peak_share for one in told], atol=1e-4)
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
@@ -619,7 +648,7 @@ def test_a_run_that_an_older_version_began_keeps_its_steps(
     whole: tuple[Path, Outcome], tmp_path: Path
 ) -> None:
     run(tmp_path, replace(QUICK, max_minutes=0.0))
-    table = pd.read_csv(tmp_path / "steps.csv").drop(columns="waiting_share")
+    table = pd.read_csv(tmp_path / "steps.csv").drop(columns=["waiting_share", "peak_share"])
     table.to_csv(tmp_path / "steps.csv", index=False)
     run(tmp_path)
     pd.testing.assert_frame_equal(steps(tmp_path), steps(whole[0]), rtol=1e-5)
@@ -637,6 +666,7 @@ def test_a_learner_without_a_trainer_keeps_plain_weights() -> None:
         own_micro_batches=1,
         average_decay=None,
         is_sharded=False,
+        is_bfloat16=False,
     )
     before = learner.objective
     learner.configure_model()

@@ -39,7 +39,7 @@ from kagaku.terminal import Terminal
 
 def steps(folder: Path) -> pd.DataFrame:
     table = pd.read_csv(folder / "steps.csv")
-    return table.drop(columns=["seconds", "tokens_per_second", "waiting_share"])
+    return table.drop(columns=["seconds", "tokens_per_second", "waiting_share", "peak_share"])
 
 
 def test_a_run_leaves_everything_that_is_needed_later(run: Path, bench: Any) -> None:

@@ -1,6 +1,7 @@
 """`kagaku evaluate` and `kagaku release`: figures of pretrained weights, and what is published."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ from kagaku.cli import app
 from kagaku.errors import InputError
 from kagaku.models.pretraining.stored import load_pretrained
 from kagaku.pretraining import evaluation as pretrain_evaluation
+from kagaku.pretraining.card import write_pretrain_card
 from kagaku.pretraining.evaluation import EvaluationWishes, evaluate_weights
 from kagaku.pretraining.measures import reference_molecules
+from kagaku.pretraining.recipe import load_pretrain_recipe
 from kagaku.pretraining.release import halved, refresh, release_weights, thinned, verify_release
 from kagaku.pretraining.verb import run_pretraining
+from kagaku.terminal import Terminal
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +145,23 @@ def test_another_corpus_is_refused(run: Path, bench: Any, tmp_path: Path) -> Non
         evaluate_weights(run, corpus=tmp_path / "other")
 
 
+def test_another_build_of_the_same_samples_is_measured_and_told(
+    run: Path, bench: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    bench.build_corpus(tmp_path / "other")
+    path = tmp_path / "other/manifest.json"
+    manifest = json.loads(path.read_text())
+    source = manifest["sources"][0]
+    source["train"][0]["sha256"] = "0" * 64
+    manifest["descriptors"]["mean"][0] *= 1 + 1e-9
+    path.write_text(json.dumps(manifest))
+    found = evaluate_weights(tmp_path / "run", corpus=tmp_path / "other", terminal=Terminal())
+    assert "held-out" in found
+    said = re.sub(r"\s+", " ", capsys.readouterr().err)
+    assert f"another build's bytes of {source['name']}: their figures may differ a little" in said
+
+
 def test_the_card_tells_corpora_figures_and_limits(
     released: Path, evaluated: dict[str, Any]
 ) -> None:
@@ -156,9 +177,27 @@ def test_the_card_tells_corpora_figures_and_limits(
     each = summary["tokens"] / summary["parameters"]
     assert f"{each:,.2g} for each parameter; the usual rule is 20" in card
     assert "which is little" not in card
+    assert "were shown several times" not in card
     assert "this model also sees the other part" in card
     assert "![Losses over training](losses.png)" in card
     assert "| masked/protein | proteins |" in card
+
+
+def test_the_card_of_an_older_run_tells_of_repeats_that_were_alike(
+    released: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "older"
+    shutil.copytree(released, folder)
+    provenance = json.loads((folder / "provenance.json").read_text())
+    provenance["identity"]["planning"] = 4
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    rows = load_pretrain_recipe(folder / "config.yaml").order.n_rows
+    assert "were shown several times" not in write_pretrain_card(folder).read_text()
+    text = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(text.replace(f"n_rows: {rows}", "n_rows: 41"))
+    card = write_pretrain_card(folder).read_text()
+    assert "A micro-batch has 41 rows of one source. Sources that fill fewer were shown" in card
+    assert "count views that were alike: named" in card
 
 
 def test_the_card_leaves_out_what_other_weights_scored(released: Path) -> None:

@@ -30,6 +30,9 @@ EVALUATION_FILE = "evaluation.json"
 TRANSFER_FILE = "transfer.json"
 """Scores of readouts on frozen embeddings, a list of tasks; `scripts/frozen_embeddings.py`."""
 
+REPEATS_DIFFER = 5
+"""The first planning that shows a sample otherwise where a micro-batch has it twice."""
+
 HIGHER_IS_BETTER = ("ROC-AUC", "Spearman", "accuracy")
 
 
@@ -65,6 +68,7 @@ def write_pretrain_card(folder: Path) -> Path:
         _before(folder),
         "## How it was trained",
         _training(recipe, summary, provenance),
+        _repeated(recipe, manifest, summary, provenance),
         _curves(folder),
         "## What it knows",
         _knowledge(evaluation),
@@ -182,6 +186,31 @@ def _training(
         f"{summary['skipped_steps']} steps were skipped for their gradient. "
         + ("" if rdkit is None else f"rdkit {rdkit}. ")
         + f"The recipe is `{CONFIG_FILE}`."
+    )
+
+
+def _repeated(
+    recipe: PretrainRecipe,
+    manifest: Manifest,
+    summary: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+) -> str:
+    """Return what "times seen" hides of a run that showed repeats within a micro-batch alike."""
+    if provenance["identity"]["planning"] >= REPEATS_DIFFER:
+        return ""
+    order = recipe.order
+    small = []
+    for one in _sources(manifest, summary):
+        n_samples = sum(shard.n_samples for shard in one.train)
+        if min(n_samples, one.n_tokens / order.row_length) < order.n_rows:
+            small.append(one.name)
+    if not small:
+        return ""
+    return (
+        f"A micro-batch has {order.n_rows} rows of one source. Sources that fill fewer were shown "
+        "several times in each, and this version cropped and hid the same of a sample each time, "
+        "so their times seen count views that were alike: "
+        f"{', '.join(small)}. Later versions show a sample otherwise each time."
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kagaku.bases import weights_folder
+from kagaku.data.corpora.storage import load_manifest
 from kagaku.data.whole_files import write_json
 from kagaku.errors import InputError
 from kagaku.models.checkpoint import WEIGHTS_FILE
@@ -92,7 +93,7 @@ def evaluate_weights(
     folder = weights_folder(weights)
     path = folder / EVALUATION_FILE
     check_writable(path)
-    subject = _subject(folder, corpus)
+    subject = _subject(folder, corpus, terminal)
     parts = _parts(subject, wishes, terminal)
     known = _known(path, sha256(folder / WEIGHTS_FILE))
     for number, part in enumerate(parts, 1):
@@ -120,7 +121,7 @@ def show_part(name: str, figures: Mapping[str, Any], terminal: Terminal) -> None
         show_part(f"{name}, {key}", inner, terminal)
 
 
-def _subject(folder: Path, corpus: Path | None) -> Subject:
+def _subject(folder: Path, corpus: Path | None, terminal: Terminal) -> Subject:
     """Load network and corpus, and see that they belong together."""
     pretrained = load_pretrained(folder)
     if not (folder / PROVENANCE_FILE).is_file():
@@ -131,14 +132,19 @@ def _subject(folder: Path, corpus: Path | None) -> Subject:
         )
     recipe = load_pretrain_recipe(folder / CONFIG_FILE, {"corpus": corpus})
     prepared = prepare(recipe)
-    stored = json.loads((folder / PROVENANCE_FILE).read_text(encoding="utf-8"))["identity"]
-    if stored["corpus"]["manifest"] != prepared.identity["corpus"]["manifest"]:
+    unlike = prepared.corpus.manifest.unlike_shards(load_manifest(folder))
+    if unlike is None:
         raise InputError(
             "this is another corpus than the weights were trained on, so its held-out samples may "
             "be among those that they have seen",
             fix="Build the corpus with the same recipe and versions as the weights' manifest.json "
             "has, or name the one that they were trained on.",
             where=recipe.corpus,
+        )
+    if unlike:
+        terminal.say(
+            "The corpus has the samples that the weights were trained on and held out, but "
+            f"another build's bytes of {', '.join(unlike)}: their figures may differ a little."
         )
     return Subject(pretrained, recipe, prepared)
 

@@ -15,7 +15,7 @@ from kagaku.errors import InputError
 from kagaku.models import BackboneConfig
 from kagaku.models.pretraining.objectives import ObjectiveConfig
 from kagaku.models.pretraining.optimisers import OptimiserConfig
-from kagaku.models.pretraining.training import TrainingConfig
+from kagaku.models.pretraining.settings import TrainingConfig
 from kagaku.pretraining.sections import Section, build, read_sections
 
 DECIDING = ("max_steps", "precision", "spike_factor", "ema_decay")

@@ -6,6 +6,7 @@ from kagaku.bases import weights_folder
 from kagaku.corpus.cluster import workers
 from kagaku.data.corpora import TRAIN, Corpus
 from kagaku.data.corpora.order import CorpusOrder
+from kagaku.data.corpora.storage import MANIFEST, load_manifest
 from kagaku.data.corpora.tracing import FOLDER, TraceIndex, build_index
 from kagaku.data.corpora.tracing.seen import STEPS_FILE, SeenSteps, write_steps
 from kagaku.outputs import writing_alone, writing_told
@@ -80,11 +81,12 @@ def steps_of(
         InputError: There are no such weights.
     """
     folder = weights_folder(weights)
-    needed = (CONFIG_FILE, PROVENANCE_FILE, SUMMARY_FILE)
+    needed = (CONFIG_FILE, PROVENANCE_FILE, SUMMARY_FILE, MANIFEST)
     if missing := [name for name in needed if not (folder / name).is_file()]:
         return None, f"the weights have no {missing[0]} beside them"
     identity = read_json(folder / PROVENANCE_FILE).get("identity", {}).get("corpus", {})
-    if identity.get("manifest") != index.corpus.manifest.digest():
+    # Whether the same samples come in the same order, their order's checksum tells below.
+    if index.corpus.manifest.unlike_shards(load_manifest(folder)) is None:
         return None, "the weights were trained on another corpus"
     n_steps = int(read_json(folder / SUMMARY_FILE)["steps"])
     kept = index.folder / f"steps-{identity['order']}-{n_steps}"
@@ -93,7 +95,10 @@ def steps_of(
         terminal.say("Computing once at which step each sample was shown.")
         order = CorpusOrder(row_lengths(index.corpus, recipe, TRAIN), recipe.order)
         if order.fingerprint()[:16] != identity["order"]:
-            return None, "this version of NumPy draws another order than the one trained in"
+            return None, (
+                "the order of training cannot be drawn again: this version of NumPy, or the "
+                "lengths in this build of the corpus, are others"
+            )
         n_samples = {name: index.corpus.n_samples(name) for name in order.sources}
         try:
             with terminal.progress("Steps") as progress:
