@@ -14,6 +14,7 @@ from kagaku.models.pretraining.scaling import (
     HUBER_DELTA,
     N_CONSTANTS,
     N_STARTS,
+    SMALLEST_SHARE,
     LawSearch,
     RunEnds,
     ScalingLaw,
@@ -30,6 +31,13 @@ SMALLEST_CONCENTRATION = 0.1
 
 FEW_FREE = 5
 """With fewer runs beyond the constants, the intervals themselves are rough."""
+
+DRAW_STARTS = 1
+"""Grid points from which each resample's search starts, beside the best fit to all runs; two gave
+the same intervals on the ladder of docs/scaling.md."""
+
+FAR_FROM_BOUND = 7.0
+"""Nats by which the E of these is above the least that is searched: a hundredth of the losses."""
 
 MIN_FRONTIER = 5
 """Fewest runs on the frontier for a slope with an interval."""
@@ -143,6 +151,11 @@ class LawFit:
                 )
         return tuple(found)
 
+    @property
+    def is_floor_zero(self) -> bool:
+        """Whether the irreducible loss of the best fit lies on the least value searched."""
+        return self.law.irreducible < 2 * SMALLEST_SHARE * float(self.runs.losses.min())
+
     def floor_doubts(self) -> tuple[str, ...]:
         """Return the doubt about the irreducible loss."""
         floor = self.estimate(lambda law: law.irreducible)
@@ -191,12 +204,17 @@ def fit_with_intervals(
     """
     search = LawSearch(runs, delta)
     equal = np.ones(len(runs))
-    best = search.best(equal, search.starts(equal)[:N_STARTS])
+    grid = search.starts(equal)
+    best = search.best(equal, grid[:N_STARTS])
     law = search.law(best)
     rng = np.random.default_rng(seed)
     widening = _widening(len(runs), N_CONSTANTS, confidence)
+    # From a best fit whose E is on its bound no draw could leave it: the slope in log E is nothing
+    # there. So each also starts from where E is well off it.
+    floored = [one for one in grid if one[0] > search.bounds[0][0] + FAR_FROM_BOUND]
+    starts = [best, *floored[:DRAW_STARTS]]
     draws = [
-        search.law(search.best(_weights(len(runs), widening, rng), [best]))
+        search.law(search.best(_weights(len(runs), widening, rng), starts))
         for _ in range(resamples)
     ]
     residuals = np.log(runs.losses) - np.log(law.losses(runs.parameters, runs.tokens))

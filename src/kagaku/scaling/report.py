@@ -103,7 +103,7 @@ def runs_table(found: Scaling) -> Table:
 
 def laws_table(found: Scaling) -> Table:
     """Return the law of each loss."""
-    columns = ["loss", "E", "alpha", "beta", "scatter", "left out", "identified"]
+    columns = ["loss", "E", "alpha", "beta", "scatter", "left out", "exponents identified"]
     rows = [_law_row(name, fit, f"{found.errors[name]:+.2%}") for name, fit in found.fits.items()]
     rows.insert(1, _law_row(f"{TOTAL}, N of the {found.other_count}", found.other_fit, ""))
     return Table(
@@ -192,13 +192,21 @@ def sentences(found: Scaling) -> list[str]:
 def _law_row(name: str, fit: LawFit, error: str) -> list[str]:
     return [
         name,
-        _range(fit.estimate(lambda law: law.irreducible), ".3g"),
+        _floor(fit),
         _range(fit.estimate(Exponent("alpha")), ".3f"),
         _range(fit.estimate(Exponent("beta")), ".3f"),
         f"{fit.residual:.2%}",
         error,
         "no" if fit.size_doubts() else "yes",
     ]
+
+
+def _floor(fit: LawFit) -> str:
+    """Return E with its interval; the least that is searched stands for 0."""
+    found = fit.estimate(lambda law: law.irreducible)
+    if fit.is_floor_zero:
+        return f"0 (0 to {found.high:.3g})"
+    return _range(found, ".3g")
 
 
 def _range(estimate: Estimate, form: str) -> str:
