@@ -1,16 +1,14 @@
 """Running methods on cases: each answer is kept, so that a stopped benchmark goes on."""
 
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.base_use import BaseUse
+from kagaku.science_tasks.benchmark.measuring import Stopwatch, Watch
 from kagaku.science_tasks.benchmark.results import Quick, Result, load_result, save_result
 from kagaku.science_tasks.benchmark.task import Case, Context, Task
 
@@ -153,13 +151,13 @@ def _run_cell(
     path: Path,
 ) -> Result:
     method, split, seed = cell
-    memory = _Memory()
     work = path.with_suffix(".work")
     base.is_used = False
-    begun = time.monotonic()
-    context = Context(base, seed, work, lambda *_: memory.look(), base.pretrained)
-    answers = task.method(method)(case, context)
-    memory.look()
+    stopwatch = Stopwatch(path.with_suffix(".seconds"), f"{plan.made_by} {plan.quick}")
+    with Watch(stopwatch) as watch:
+        context = Context(base, seed, work, None, base.pretrained)
+        answers = task.method(method)(case, context)
+    seconds = stopwatch.seconds
     assert len(answers) == case.n_test, f"{task.name}, {method}: an answer per item"
     result = Result(
         task=task.name,
@@ -169,8 +167,8 @@ def _run_cell(
         n_train=case.n_train,
         n_test=case.n_test,
         n_dropped=getattr(case, "n_dropped", 0),
-        seconds=round(time.monotonic() - begun, 2),
-        peak_megabytes=round(memory.most / 1e6),
+        seconds=round(seconds, 2),
+        peak_megabytes=round(watch.most_bytes / 1e6),
         base=base.fingerprint if base.is_used else None,
         base_name=base.name if base.is_used else None,
         chosen=str(answers.attrs.get("chosen", "")),
@@ -180,16 +178,5 @@ def _run_cell(
     )
     save_result(result, path)
     shutil.rmtree(work, ignore_errors=True)
+    stopwatch.forget()
     return result
-
-
-class _Memory:
-    """The most resident memory that was seen, in bytes."""
-
-    def __init__(self) -> None:
-        self._process = psutil.Process()
-        self.most = 0
-        self.look()
-
-    def look(self) -> None:
-        self.most = max(self.most, int(self._process.memory_info().rss))

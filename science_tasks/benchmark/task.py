@@ -169,6 +169,10 @@ class Task:
     default: tuple[str, ...]
     """The methods that are run if none is named."""
 
+    for_reference: tuple[str, ...] = ()
+    """Methods that know what nobody could, such as the mean of the test years: shown, and never
+    said to be better than a baseline."""
+
     published: tuple[Published, ...] = ()
     """Scores of others."""
 
@@ -192,7 +196,9 @@ class Task:
     def __post_init__(self) -> None:
         """Check what a typing error would break late."""
         assert self.domain in DOMAINS, self.domain
-        assert set(self.default) | set(self.baselines) <= set(self.methods), self.name
+        named = {*self.default, *self.baselines, *self.for_reference}
+        assert named <= set(self.methods), self.name
+        assert not set(self.baselines) & set(self.for_reference), self.name
         names = {one.name for one in self.measures}
         assert {one.measure for one in self.published} <= names, self.name
 

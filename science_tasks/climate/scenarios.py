@@ -118,6 +118,8 @@ TRAPS = (
     "Both scenarios share the years up to 1999 to the last bit: the other one tells nothing new "
     "there, and a random split would hand out the answers.",
     "One run of one model: nothing tells how sure its climate is.",
+    "The climatology is that of the training years; of these and the validation years, from which "
+    "the others learn, it would miss by 2.144 K in place of 2.417.",
     "RMSE is that of single years, most of which is weather that nobody can know so far ahead.",
 )
 

@@ -122,6 +122,7 @@ TASKS.register(
             "full": FineTuned(("now", "hindcast")),
         },
         baselines=("climatology", "persistence", "damped", "cesm-dple", "cesm-dple-damped"),
+        for_reference=("climatology-all-years", "cesm-dple-all-years"),
         default=(
             "climatology",
             "persistence",

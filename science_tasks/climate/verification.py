@@ -1,7 +1,8 @@
 """How good a forecast of fields is: area-weighted errors, anomaly correlation, spread and bias.
 
 Each field is one item, and its columns are what the measures need of it, so that items can be
-resampled. The computing is left to the `scores` package.
+resampled. Errors are computed by the `scores` package; anomaly correlation and the share within
+intervals, which it has not by field and area, here.
 """
 
 from collections.abc import Sequence

@@ -238,6 +238,14 @@ def _profiles(answers: pd.DataFrame) -> float:
     return profile_distance(list(answers[MADE]), list(answers[NATURAL]))
 
 
+def _of_sets(name: str, of: Callable[[pd.DataFrame], float], unit: str | None) -> Measure:
+    """Return how far made sequences as a whole are from natural ones; 0 is best.
+
+    Resampled sets, in which sequences repeat, are farther apart, so there is no interval.
+    """
+    return Measure(name, of, unit, True, (MADE, NATURAL), is_of_set=True)
+
+
 def _gap(column: str, answers: pd.DataFrame) -> float:
     made, natural = (answers[one].astype(float).mean() for one in (column, OF_NATURAL + column))
     return abs(float(made - natural))
@@ -265,15 +273,9 @@ TASKS.register(
         files=(VALID, TEST, STRUCTURE),
         load=load_sequences,
         measures=(
-            Measure("profile distance", _profiles, None, True, (MADE, NATURAL)),
-            Measure("pair divergence", partial(_pooled, pair_counts), "bit", True, (MADE, NATURAL)),
-            Measure(
-                "residue divergence",
-                partial(_pooled, residue_counts),
-                "bit",
-                True,
-                (MADE, NATURAL),
-            ),
+            _of_sets("profile distance", _profiles, None),
+            _of_sets("pair divergence", partial(_pooled, pair_counts), "bit"),
+            _of_sets("residue divergence", partial(_pooled, residue_counts), "bit"),
             gap("variety", "variety gap", "bit"),
             gap("folds", "globular gap"),
             *(gap(one, f"{one} gap") for one in STATE_NAMES.values()),
@@ -282,6 +284,7 @@ TASKS.register(
         ),
         methods=_METHODS,
         baselines=("drawn-residues", "drawn-pairs"),
+        for_reference=("remembered",),
         default=tuple(_METHODS),
         published=(
             Published(

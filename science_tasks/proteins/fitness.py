@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import pearsonr
 
 from kagaku.data.catalogue import Source
-from kagaku.science_tasks.benchmark.cases import table_case
+from kagaku.science_tasks.benchmark.cases import ITEM, table_case
 from kagaku.science_tasks.benchmark.files import frame, stored_json
 from kagaku.science_tasks.benchmark.measures import of_numbers, regression
 from kagaku.science_tasks.benchmark.methods import property_methods
@@ -131,7 +131,8 @@ def _fitness_case(
     table: pd.DataFrame, target: str, rows: Rows, shift: Shift = "none"
 ) -> FitnessCase:
     """Return the case of variants; the answers carry how many mutations each has, where known."""
-    extra = [one for one in ("num_mutations",) if one in table]
+    table = table.assign(**{ITEM: table["sequence"]})  # splits share variants
+    extra = [ITEM, *(one for one in ("num_mutations",) if one in table)]
     case = table_case(table, ["sequence: protein"], target, rows, extra=extra, source="variants")
     parts: dict[str, Any] = {name: getattr(case, name) for name in case.__dataclass_fields__}
     return FitnessCase(**parts, shift=shift)
@@ -182,6 +183,7 @@ TASKS.register(
             "`auto` compares its candidates on random folds, which are like the sampled split and "
             "like none of the others, so it is not run unless named.",
         ),
+        group=ITEM,
     )
 )
 
@@ -226,6 +228,7 @@ def _scan_task(scan: Scan, title: str, published: Mapping[str, tuple[float, floa
         ),
         traps=tuple(traps),
         is_long=scan.wanted == "main",
+        group=ITEM,
     )
 
 

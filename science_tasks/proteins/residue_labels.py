@@ -11,7 +11,7 @@ from Bio.SeqIO.FastaIO import SimpleFastaParser
 
 from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
-from kagaku.science_tasks.benchmark.cases import PropertyCase
+from kagaku.science_tasks.benchmark.cases import ITEM, PropertyCase
 from kagaku.science_tasks.benchmark.column_measures import share_of_counts
 from kagaku.science_tasks.benchmark.methods import Chosen
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Method, Rows, Task
@@ -82,7 +82,8 @@ def load_binding(source: Source) -> Mapping[str, Case]:
                 np.array([int(one) for one in marked[name][1]], dtype=np.float64) for name in names
             ]
             classes = tuple(_class_name(one) for one in range(2 ** len(LIGANDS)))
-            cases[split] = residue_case(texts, labels, classes, rows, name="binding")
+            case = residue_case(texts, labels, classes, rows, name="binding", names=names)
+            cases[split] = case
     return cases
 
 
@@ -163,7 +164,9 @@ def binding_answers(case: PropertyCase, model: Model, context: Context) -> pd.Da
     frame = flagged(
         [flags_of(one) for one in truth], _by_protein(given.astype(np.int64), truth), LIGANDS
     )
-    return _with_any(frame, truth, _by_protein(given.any(axis=1).astype(np.int64), truth))
+    frame = _with_any(frame, truth, _by_protein(given.any(axis=1).astype(np.int64), truth))
+    assert case.extra is not None
+    return frame.assign(**{ITEM: case.extra[ITEM][test]})  # splits share proteins
 
 
 def _with_any(
@@ -249,5 +252,6 @@ TASKS.register(
             "In one_vs_many the training proteins bind one kind of ligand each; two_vs_many has 19 "
             "test proteins.",
         ),
+        group=ITEM,
     ),
 )

@@ -14,7 +14,7 @@ from kagaku.data import infer_schema, parse_records
 from kagaku.data.records import EXACT, TargetValues
 from kagaku.data.schema import Target
 from kagaku.data.table import table_from_frame
-from kagaku.science_tasks.benchmark.cases import PropertyCase
+from kagaku.science_tasks.benchmark.cases import ITEM, PropertyCase
 from kagaku.science_tasks.benchmark.task import Context, Method, Rows
 from kagaku.science_tasks.proteins.residue_scales import SCALES, UNKNOWN, residue_codes
 
@@ -43,6 +43,7 @@ def residue_case(
     rows: Rows,
     *,
     name: str,
+    names: Sequence[str] | None = None,
 ) -> PropertyCase:
     """Return the case of sequences with a label for each residue.
 
@@ -52,6 +53,7 @@ def residue_case(
         classes: Names of the classes, by index.
         rows: The split.
         name: What the target is called.
+        names: Of the proteins, where several splits ask for the same; a column of the answers.
     """
     table = table_from_frame(pd.DataFrame({"sequence": list(sequences)}), source=name)
     schema = infer_schema(table, targets=[], inputs=["sequence: protein"])
@@ -65,7 +67,8 @@ def residue_case(
         schema=replace(schema, targets=(target,)),
         targets={name: TargetValues(values, np.full(len(values), EXACT))},
     )
-    return PropertyCase(records, rows).subset()
+    extra = None if names is None else {ITEM: np.array(names, dtype=object)}
+    return PropertyCase(records, rows, extra=extra).subset()
 
 
 def sequences_of(case: PropertyCase, index: np.ndarray) -> list[str]:
@@ -190,7 +193,7 @@ class _Trees:
 
 
 def _drawn(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Return some rows; of a rare class all, of the others as many as there is room for."""
+    """Return some rows, drawn evenly: a rare class keeps its share."""
     rng = np.random.default_rng(seed)
     if len(labels) <= MOST_RESIDUES:
         return np.arange(len(labels))

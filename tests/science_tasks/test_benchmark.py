@@ -1,5 +1,7 @@
 """Benchmarks: tasks, answers that are kept, paired comparisons and the leak audit."""
 
+import json
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +13,15 @@ from PIL import Image
 from sklearn.metrics import f1_score
 
 from kagaku.bases import UNTRAINED, load_base
+from kagaku.benchmarks.leaks import kept_leaks
+from kagaku.benchmarks.scores import task_scores
+from kagaku.benchmarks.tables import mark, sentences
 from kagaku.data.corpora.keys import kin_key
 from kagaku.data.corpora.signatures import signature
 from kagaku.data.corpora.trained_on import Collector, Span, TrainedOn
 from kagaku.data.schema import Target
 from kagaku.errors import InputError
+from kagaku.science_tasks.benchmark import measuring
 from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.cases import PropertyCase, labels_case, table_case, values_case
 from kagaku.science_tasks.benchmark.column_measures import (
@@ -33,9 +39,10 @@ from kagaku.science_tasks.benchmark.measures import (
     multilabel,
     regression,
 )
+from kagaku.science_tasks.benchmark.measuring import Stopwatch, Watch
 from kagaku.science_tasks.benchmark.methods import Single, constant, plain
 from kagaku.science_tasks.benchmark.results import Quick, load_results
-from kagaku.science_tasks.benchmark.running import Plan, run_task
+from kagaku.science_tasks.benchmark.running import Cases, Plan, run_task
 from kagaku.science_tasks.benchmark.summary import (
     Paired,
     best_baseline,
@@ -228,6 +235,51 @@ def test_answers_are_kept_and_a_second_run_asks_nobody(tmp_path: Path) -> None:
     for one, other in zip(first, again, strict=True):
         pd.testing.assert_frame_equal(one.answers, other.answers)
     assert len(load_results(tmp_path)) == 4
+
+
+def test_the_time_of_a_stopped_attempt_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    path = tmp_path / "cell.seconds"
+    first = Stopwatch(path, "this")
+    for seconds in (4.0, 3.0, 2.0):  # kept at the seventh second, stopped at the ninth
+        clock[0] += seconds
+        first.tick()
+    assert first.seconds == 9.0
+    again = Stopwatch(path, "this")
+    clock[0] += 1.5
+    assert again.seconds == 8.5
+    assert Stopwatch(path, "another").seconds == 0.0
+    path.write_text("{")
+    assert Stopwatch(path, "this").seconds == 0.0
+    again.forget()
+    assert not path.exists()
+
+
+def test_memory_is_looked_at_while_a_method_computes(tmp_path: Path) -> None:
+    stopwatch = Stopwatch(tmp_path / "cell.seconds", "this")
+    with Watch(stopwatch) as watch:
+        before = watch.most_bytes
+        held = np.ones(40_000_000)  # 320 MB
+        time.sleep(3 * measuring.BETWEEN_LOOKS)
+        del held
+    assert watch.most_bytes > before + 200e6
+
+
+def test_what_nobody_could_know_is_shown_and_never_said_to_be_better(tmp_path: Path) -> None:
+    task = replace(chain_task(), for_reference=("plain",))
+    results = list(run_task(task, no_files, untrained(), Plan(), tmp_path))
+    found = task_scores(task, results, {})
+    told = {one["name"]: one for one in found["methods"]}
+    assert told["plain"]["is_for_reference"]
+    assert told["plain"]["versus_baseline"] is None
+    assert told["plain"]["scores"]["RMSE"]["mean"] < told["constant"]["scores"]["RMSE"]["mean"]
+    assert mark(told["plain"]) == "plain, for reference"
+    assert not any("better" in one for one in sentences(found))
+    with pytest.raises(AssertionError):
+        replace(task, for_reference=("constant",))
 
 
 def test_a_quick_look_is_kept_apart_from_the_whole(tmp_path: Path) -> None:
@@ -451,6 +503,27 @@ def test_without_fingerprints_the_corpus_is_not_judged() -> None:
     leaks = audit(chain_case(), None, "nobody knows")
     assert (leaks.corpus, leaks.note) == (None, "nobody knows")
     assert leaks.shares()["corpus"] is None
+
+
+def test_a_kept_audit_of_other_items_or_another_version_is_made_anew(tmp_path: Path) -> None:
+    task = chain_task()
+    path = tmp_path / "chains" / "first.leaks.json"
+
+    def found(plan: Plan) -> dict[str, int]:
+        leaks = kept_leaks(Cases(task, no_files, plan.quick), plan, tmp_path, None, "unknown")
+        return {name: len(one.within) for name, one in leaks.items()}
+
+    plan = Plan(made_by="v1")
+    assert found(plan) == {"first": 10, "second": 10}
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps({**stored, "note": "kept"}))
+    found(plan)
+    assert json.loads(path.read_text())["note"] == "kept"
+    path.write_text(json.dumps({**stored, "note": "kept", "n_test": 7}))
+    assert found(plan)["first"] == 10
+    path.write_text(json.dumps({**stored, "note": "kept"}))
+    found(Plan(made_by="v2"))
+    assert json.loads(path.read_text())["note"] != "kept"
 
 
 def test_misspelt_names_are_answered_with_the_nearest() -> None:

@@ -24,7 +24,7 @@ from kagaku.errors import InputError
 from kagaku.modalities import pack
 from kagaku.models.pretraining.stored import Pretrained, load_pretrained
 from kagaku.science_tasks.benchmark.base_use import BaseUse
-from kagaku.science_tasks.benchmark.cases import table_case
+from kagaku.science_tasks.benchmark.cases import ITEM, table_case
 from kagaku.science_tasks.benchmark.results import Quick
 from kagaku.science_tasks.benchmark.running import Plan, run_task
 from kagaku.science_tasks.benchmark.task import Context, Rows
@@ -590,6 +590,7 @@ def test_binding_classes_are_bits_and_borders_are_set_where_binding_is_rare() ->
     assert np.isnan(f1_of_class("nucleic").of(found)) or f1_of_class("nucleic").of(found) == 0
     assert f1_of_class("any").of(found) > 0.9
     assert labels_of(case, case.rows.test)[0].max() == 5
+    assert found[ITEM].tolist() == [f"p{i}" for i in range(0, 40, 4)]
 
 
 def test_propensities_of_no_evidence_are_the_shares() -> None:
@@ -667,6 +668,9 @@ def test_random_residues_are_told_from_sequences_that_vary() -> None:
         )
     }  # fmt: skip
     assert scores["remembered"]["nearest identity"] == 1.0
+    # Resampled sets repeat sequences, so they are farther off than the set that was asked.
+    of_sets = [one.name for one in task.measures if one.is_of_set]
+    assert of_sets == ["profile distance", "pair divergence", "residue divergence"]
     assert scores["residues"]["nearest identity"] < 0.5
     assert scores["remembered"]["variety gap"] < scores["residues"]["variety gap"]
     assert all(np.isfinite(list(one.values())).all() for one in scores.values())
@@ -742,6 +746,21 @@ def first_of(load: Callable[[Source], Mapping[str, Any]], source: Source) -> dic
     cases = load(source)
     name = next(iter(cases))
     return {name: cases[name]}
+
+
+@pytest.mark.benchmark_data
+@pytest.mark.parametrize(
+    "name", ["avgfp-few", "avgfp-shifted", "flip-binding", "flip-gb1", "pab1-few", "pab1-shifted"]
+)
+def test_splits_that_ask_for_the_same_items_name_them(name: str) -> None:
+    """An interval that took such items for different ones would be too narrow."""
+    source = FolderSource([Path(os.environ["KAGAKU_DATA"]).expanduser().resolve()])
+    task = TASKS[name]
+    cases: Mapping[str, Any] = task.load(source)
+    asked = [one.extra[ITEM][one.rows.test].tolist() for one in cases.values()]
+    distinct = {item for one in asked for item in one}
+    assert len(distinct) < sum(map(len, asked))
+    assert task.group == ITEM
 
 
 @pytest.mark.benchmark_data

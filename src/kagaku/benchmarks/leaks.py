@@ -43,11 +43,11 @@ def kept_leaks(
         why_not: Why there are none.
     """
     found = {}
-    mark = f"{_identity(trained_on, plan)} {why_not}".rstrip()
+    mark = f"{_identity(trained_on, plan)} {plan.made_by} {why_not}".rstrip()
     for split in cases.names(plan.splits):
         path = output / cases.task.name / f"{split}.leaks.json"
         stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if stored.get("of") != mark:
+        if stored.get("of") != mark or stored.get("n_test") != cases.all()[split].n_test:
             leaks = audit(cases.all()[split], trained_on, why_not)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_json({"of": mark, **_stored(leaks)}, path)

@@ -49,6 +49,7 @@ def task_scores(
             {
                 "name": name,
                 "is_baseline": name in task.baselines,
+                "is_for_reference": name in task.for_reference,
                 "scores": {
                     one.measure: _plain(asdict(one)) for one in summaries if one.method == name
                 },
@@ -92,6 +93,8 @@ def task_scores(
 
 def _versus(task: Task, results: Sequence[Result], name: str) -> dict[str, dict[str, Any]]:
     """Return by plain baseline the paired comparison with it, by the leading measure."""
+    if name in task.for_reference:
+        return {}
     ran = {one.method for one in results}
     compared = {}
     for baseline in task.baselines:
