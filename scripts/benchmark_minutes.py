@@ -1,13 +1,15 @@
 """Write how long benchmark methods took into the table that ``kagaku benchmark --estimate`` reads.
 
-    python scripts/benchmark_minutes.py FOLDER...
+    python scripts/benchmark_minutes.py FOLDER... [--busy]
 
 Each folder was written by ``kagaku benchmark`` without ``--quick``, on a machine that did nothing
-else. Rows of the same task, method and base are replaced, by later folders too, unless they tell of
-more splits. Tasks whose mark as long does not fit what was measured are named.
+else; ``--busy`` marks those of a machine that did, whose times are too long if anything. Rows of
+the same task, method and base are replaced, by later folders too, unless they tell of more splits.
+Tasks whose mark as long does not fit what was measured are named.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from kagaku.benchmarks.minutes import (
@@ -20,6 +22,9 @@ from kagaku.benchmarks.minutes import (
 )
 from kagaku.benchmarks.verb import LONG_MINUTES
 from kagaku.science_tasks.tasks import TASKS
+
+BUSY = "other work beside"
+"""What stands behind a machine whose times are upper bounds."""
 
 
 def wrongly_marked(rows: list[Minutes]) -> list[str]:
@@ -41,10 +46,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--busy", action="store_true", help="other work ran beside")
     arguments = parser.parse_args()
     rows = read_minutes(arguments.table) if arguments.table.is_file() else []
     for folder in arguments.folders:
-        rows = newest(rows, minutes_of_folder(folder))
+        found = minutes_of_folder(folder)
+        if arguments.busy:
+            found = [replace(one, machine=f"{one.machine}, {BUSY}") for one in found]
+        rows = newest(rows, found)
     write_minutes(rows, arguments.table)
     print(f"{len(rows)} rows in {arguments.table}")
     for sentence in wrongly_marked(rows):
