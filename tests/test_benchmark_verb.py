@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -241,6 +243,55 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     run(tmp_path / "quick", methods=("constant",), is_quick=True)
     with pytest.raises(InputError, match="one has a quick look at toy and the other all of it"):
         compare(tmp_path / "whole", tmp_path / "quick")
+
+
+TOY_FILE = """
+import numpy as np
+import pandas as pd
+
+from kagaku.science_tasks.benchmark.cases import table_case
+from kagaku.science_tasks.benchmark.measures import regression
+from kagaku.science_tasks.benchmark.methods import property_methods
+from kagaku.science_tasks.benchmark.task import TASKS, Rows, Task
+
+
+def load(source):
+    chains = pd.DataFrame({"smiles": ["C" * n + "O" for n in range(1, 31)], "length": range(30)})
+    rows = Rows(np.arange(0, 30, 2), np.arange(1, 30, 2))
+    return {"all": table_case(chains, ["smiles: molecule"], "length: regression", rows)}
+
+
+TASKS.register(
+    Task(
+        name="toy-chains",
+        domain="chemistry",
+        question="How long is a chain?",
+        dataset="esol",
+        files=(),
+        load=load,
+        measures=regression(("RMSE",), None),
+        methods=property_methods(),
+        baselines=("constant",),
+        default=("constant", "plain"),
+    )
+)
+"""
+
+
+def test_a_toy_task_takes_one_file(tmp_path: Path) -> None:
+    (tmp_path / "toy_chains.py").write_text(TOY_FILE)
+    program = (
+        "import kagaku.science_tasks.chemistry as domain;"
+        f"domain.__path__.append({str(tmp_path)!r});"
+        "from kagaku.cli import app; app()"
+    )
+    arguments = ["benchmark", "toy-chains", "--output", str(tmp_path / "bench")]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True
+    )
+    assert "plain is better than constant" in " ".join((done.stdout + done.stderr).split())
+    scores = json.loads((tmp_path / "bench" / "scores.json").read_text())["tasks"]["toy-chains"]
+    assert [one["name"] for one in scores["methods"]] == ["constant", "plain"]
 
 
 @pytest.mark.benchmark_data
