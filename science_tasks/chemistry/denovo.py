@@ -80,6 +80,10 @@ class GenerationCase:
         )
 
 
+EARLY = 1_000
+"""Valid molecules among which MOSES' ``unique@1k`` counts the distinct ones."""
+
+
 def load(source: Source) -> Mapping[str, Case]:
     """Return the one case: all compounds of MoleculeACE, each once."""
     strings = {smiles for key in FILES for smiles in frame(source, key)["smiles"]}
@@ -97,11 +101,13 @@ def generation_answers(case: GenerationCase, generated: Sequence[str]) -> pd.Dat
     """Return generated strings as answers, with what the measures read.
 
     ``is_first`` is 1 for the first of equal molecules, ``is_new`` for such a first one that was not
-    learnt from. Of each first one, ``spread`` is 1 minus its mean Tanimoto similarity to all
-    distinct ones, itself included, and ``nearest`` that to the nearest molecule of the reference;
-    0 for the others. ``passes`` is 1 for valid ones without a PAINS alert. What belongs to the
-    whole set is the same in every row: ``fcd`` (NaN where the package ``fcd`` is not installed or
-    too few are valid), ``fragments``, ``scaffolds``, and the distance of each property.
+    learnt from; ``is_early`` and ``is_early_first`` tell valid and first ones of the first `EARLY`
+    valid ones. Of each first one, ``spread`` is 1 minus its mean Tanimoto similarity to all
+    distinct ones, itself included, ``square`` the mean of the squared ones, and ``nearest`` that to
+    the nearest molecule of the reference; 0 for the others. ``passes`` is 1 for valid ones without
+    a PAINS alert. What belongs to the whole set is the same in every row: ``fcd`` (NaN where the
+    package ``fcd`` is not installed or too few are valid), ``fragments``, ``scaffolds``, and the
+    distance of each property.
 
     Args:
         case: What was asked.
@@ -114,13 +120,18 @@ def generation_answers(case: GenerationCase, generated: Sequence[str]) -> pd.Dat
     learnt = set(case.learnt)
     answers = pd.DataFrame({"answer": list(generated), "is_asked": 1.0})
     answers["is_valid"] = [float(one is not None) for one in read]
-    for name in ("is_first", "is_new", "spread", "nearest"):
+    for name in ("is_first", "is_new", "spread", "square", "nearest"):
         answers[name] = 0.0
     answers.loc[rows, "is_first"] = 1.0
     answers.loc[rows, "is_new"] = [float(one not in learnt) for one in distinct]
     # As long as MOSES' own.
     prints, there = fingerprints(distinct, N_BITS), fingerprints(case.reference, N_BITS)
-    answers.loc[rows, "spread"] = [1 - likeness(one, prints).mean() for one in prints]
+    alike = [likeness(one, prints) for one in prints]
+    answers.loc[rows, "spread"] = [1 - one.mean() for one in alike]
+    answers.loc[rows, "square"] = [np.square(one).mean() for one in alike]
+    is_early = answers["is_valid"].cumsum() <= EARLY
+    answers["is_early"] = answers["is_valid"] * is_early
+    answers["is_early_first"] = answers["is_first"] * is_early
     answers.loc[rows, "nearest"] = [likeness(one, there).max() for one in prints]
     valid = [one for one in read if one is not None]
     answers["fcd"] = _distance(valid, case.reference)
@@ -150,6 +161,12 @@ def _distance(valid: Sequence[str], reference: Sequence[str]) -> float:
     return frechet_chemnet_distance(valid, reference)
 
 
+def _second_diversity(answers: pd.DataFrame) -> float:
+    """Return 1 minus the root of the mean squared similarity of all pairs of distinct molecules."""
+    count = float(answers["is_first"].sum())
+    return 1 - float(np.sqrt(answers["square"].sum() / count)) if count else float("nan")
+
+
 def _of_set(column: str, answers: pd.DataFrame) -> float:
     return float(answers[column].iloc[0])
 
@@ -175,8 +192,10 @@ MEASURES: tuple[Measure, ...] = (
     FCD,
     share_of_counts("valid", "is_valid", "is_asked"),
     share_of_counts("unique", "is_first", "is_valid"),
+    share_of_counts("unique@1k", "is_early_first", "is_early"),
     share_of_counts("novel", "is_new", "is_first"),
     share_of_counts("IntDiv", "spread", "is_first"),
+    Measure("IntDiv2", _second_diversity, None, False, ("square", "is_first")),
     share_of_counts("SNN", "nearest", "is_first"),
     set_measure("Frag", "fragments", smaller_is_better=False),
     set_measure("Scaf", "scaffolds", smaller_is_better=False),
@@ -306,7 +325,8 @@ TASKS.register(
             "generated": generated,
             "taught": Taught(),
         },
-        baselines=("copies", "markov"),
+        baselines=("markov",),
+        for_reference=("copies",),
         default=("copies", "markov", "generated"),
         published=tuple(
             Published(
@@ -327,6 +347,8 @@ TASKS.register(
             "on them or on the reference.",
             "The compounds of MoleculeACE come in series on twenty targets, so that the reference "
             "is nearer to what is learnt from than any new chemistry would be.",
+            "Of MOSES' measures, diversity and the likeness to the nearest are over distinct "
+            "molecules here, alerts are PAINS' alone, and there is no set of new scaffolds.",
             "FCD depends on how many molecules are generated and compared.",
         ),
     )

@@ -45,6 +45,7 @@ from kagaku.science_tasks.chemistry.descriptions import (
     text_answers,
 )
 from kagaku.science_tasks.chemistry.disconnections import Disconnector, explained
+from kagaku.science_tasks.chemistry.fingerprints import fingerprints, likeness
 from kagaku.science_tasks.chemistry.matching import WordRidge, by_chance
 from kagaku.science_tasks.chemistry.molecule_sets import PROPERTIES
 from kagaku.science_tasks.chemistry.molecule_text import Described, DescriptionCase, read_described
@@ -63,7 +64,7 @@ from kagaku.science_tasks.chemistry.reactions import (
     read_reactions,
 )
 from kagaku.science_tasks.chemistry.solubility import scaffold_or, share_of, solubility_case
-from kagaku.science_tasks.generation_metrics import internal_diversity
+from kagaku.science_tasks.generation_metrics import N_BITS, internal_diversity
 from kagaku.science_tasks.retrieval import rank_answers, ranks, retrieval_measures
 from kagaku.science_tasks.tasks import TASKS
 from kagaku.science_tasks.text_overlap import bleu, overlap_counts, rouge_l, words_of
@@ -453,6 +454,20 @@ def test_new_molecules_are_counted_once_and_compared() -> None:
     assert answers["nearest"].tolist()[1] == 0.0  # a copy of the first
     diversity = internal_diversity(["CCBr", "CCCO", "CCO"])
     assert found["IntDiv"] == pytest.approx(diversity)
+    assert found["unique@1k"] == found["unique"]
+    prints = fingerprints(["CCBr", "CCCO", "CCO"], N_BITS)
+    pairs = np.array([likeness(one, prints) for one in prints])
+    assert found["IntDiv2"] == pytest.approx(1 - math.sqrt((pairs**2).mean()))
+    assert math.isnan(scores(generation_answers(case, ["C1"] * 5), DENOVO_MEASURES)["IntDiv2"])
+
+
+def test_early_molecules_are_the_first_valid_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kagaku.science_tasks.chemistry.denovo.EARLY", 3)
+    case = GenerationCase(("CCO", "CCN"), ("CCCO", "CCCl"), n_wanted=6)
+    answers = generation_answers(case, ["C1", "CCO", "CCCO", "OCC", "CCBr", "CCN"])
+    found = scores(answers, DENOVO_MEASURES)
+    assert found["unique@1k"] == pytest.approx(2 / 3)
+    assert found["unique"] == pytest.approx(4 / 5)
 
 
 def test_sets_of_molecules_are_compared_by_parts_and_properties() -> None:
