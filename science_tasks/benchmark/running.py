@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kagaku.data.catalogue import Source
@@ -120,14 +121,17 @@ def run_task(
         for seed in plan.seeds
     ]
     for number, (method, split, seed) in enumerate(cells):
-        if report is not None:
-            report(number, len(cells), f"{task.name}: {method}, {split}, seed {seed}")
+        tell = report and partial(
+            _tell, report, (number, len(cells)), f"{task.name}: {method}, {split}, seed {seed}"
+        )
+        if tell is not None:
+            tell()
         path = folder / task.name / method / f"{split}-seed{seed}.json"
         kept = load_result(path)
         if kept is None or not _is_same(kept, plan, base):
             case = cases.all()[split]
             try:
-                kept = _run_cell(task, case, (method, split, seed), base, plan, path)
+                kept = _run_cell(task, case, (method, split, seed), base, plan, path, tell)
             except InputError as error:
                 if skipped is None:
                     raise
@@ -136,6 +140,18 @@ def run_task(
         yield kept
     if report is not None:
         report(len(cells), len(cells), task.name)
+
+
+def _tell(
+    report: Callable[[int, int, str], None],
+    cells: tuple[int, int],
+    label: str,
+    done: int = 0,
+    total: int = 0,
+    what: str = "",
+) -> None:
+    """Tell which of the cells is being answered, and how far that is."""
+    report(*cells, f"{label}; {what}, {done:,} of {total:,}" if total else label)
 
 
 def _is_same(kept: Result, plan: Plan, base: BaseUse) -> bool:
@@ -149,13 +165,14 @@ def _run_cell(
     base: BaseUse,
     plan: Plan,
     path: Path,
+    tell: Callable[[int, int, str], None] | None,
 ) -> Result:
     method, split, seed = cell
     work = path.with_suffix(".work")
     base.is_used = False
     stopwatch = Stopwatch(path.with_suffix(".seconds"), f"{plan.made_by} {plan.quick}")
     with Watch(stopwatch) as watch:
-        context = Context(base, seed, work, None, base.pretrained)
+        context = Context(base, seed, work, tell, base.pretrained)
         answers = task.method(method)(case, context)
     seconds = stopwatch.seconds
     assert len(answers) == case.n_test, f"{task.name}, {method}: an answer per item"

@@ -282,6 +282,23 @@ def test_what_nobody_could_know_is_shown_and_never_said_to_be_better(tmp_path: P
         replace(task, for_reference=("constant",))
 
 
+def test_what_a_method_reports_stands_behind_its_name(tmp_path: Path) -> None:
+    def slow(case: PropertyCase, context: Context) -> pd.DataFrame:
+        assert context.report is not None
+        context.report(1, 2_000, "thinking")
+        return constant(case, context)
+
+    told: list[tuple[int, int, str]] = []
+    plan = Plan(splits=("second",))
+    task = chain_task(slow=slow)
+    list(run_task(task, no_files, untrained(), plan, tmp_path, lambda *one: told.append(one)))
+    assert told == [
+        (0, 1, "chains: slow, second, seed 0"),
+        (0, 1, "chains: slow, second, seed 0; thinking, 1 of 2,000"),
+        (1, 1, "chains"),
+    ]
+
+
 def test_a_quick_look_is_kept_apart_from_the_whole(tmp_path: Path) -> None:
     task = chain_task(constant=constant)
     plan = Plan(quick=Quick(10, 5), splits=("first",))
