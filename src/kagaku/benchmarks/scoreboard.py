@@ -125,7 +125,9 @@ def _section(found: dict[str, Any]) -> TaskSection:
                 for method in found["methods"]
             ),
             frozenset(
-                place for place, one in enumerate(found["methods"]) if not one["is_baseline"]
+                place
+                for place, one in enumerate(found["methods"])
+                if not (one["is_baseline"] or one.get("is_for_reference"))
             ),
         ),
         paired=Table(

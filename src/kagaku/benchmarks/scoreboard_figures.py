@@ -15,8 +15,8 @@ MOST_PUBLISHED = 8
 def draw_scores(found: dict[str, Any], measure: dict[str, Any]) -> Figure:
     """Return the scores of one measure as dots with 95% intervals, one line per method.
 
-    Plain baselines are vermilion, other methods blue, published scores green diamonds, hollow where
-    data or split differ.
+    Plain baselines are vermilion, other methods blue, those shown for reference hollow; published
+    scores are green diamonds, hollow where data or split differ.
 
     Args:
         found: What `task_scores` gave.
@@ -39,7 +39,8 @@ def draw_scores(found: dict[str, Any], measure: dict[str, Any]) -> Figure:
         colour = VERMILION if method["is_baseline"] else BLUE
         if score["low"] is not None:
             axes.plot([score["low"], score["high"]], [place, place], color=colour, linewidth=2)
-        axes.plot(score["mean"], place, "o", color=colour, markersize=6)
+        face = "none" if method.get("is_for_reference") else colour
+        axes.plot(score["mean"], place, "o", color=colour, markerfacecolor=face, markersize=6)
     for place, one in enumerate(published, start=len(scored)):
         face = "none" if one["differs"] else GREEN
         axes.plot(

@@ -85,7 +85,7 @@ def heading(measure: dict[str, Any]) -> str:
 
 def mark(method: dict[str, Any]) -> str:
     """Return a method's name, with a word behind it for baselines and what is shown beside."""
-    if method["is_for_reference"]:
+    if method.get("is_for_reference"):  # older files do not tell
         return f"{method['name']}, for reference"
     return f"{method['name']}, baseline" if method["is_baseline"] else str(method["name"])
 
