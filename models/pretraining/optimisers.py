@@ -7,10 +7,9 @@ from typing import Any
 from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
 
-from kagaku.errors import InputError
 from kagaku.models.backbone import Backbone
+from kagaku.models.pretraining.limits import check_limits, check_words
 from kagaku.models.pretraining.muon import Float32Muon
-from kagaku.registry import did_you_mean
 
 OPTIMISERS = ("muon", "adamw")
 DECAYS = ("cosine", "linear", "constant")
@@ -60,11 +59,7 @@ class OptimiserConfig:
 
     def __post_init__(self) -> None:
         """Check the settings once, where they are made."""
-        for name, choices in (("name", OPTIMISERS), ("decay", DECAYS)):
-            if (value := getattr(self, name)) not in choices:
-                raise InputError(
-                    f"optimiser {name} cannot be {value!r}", fix=did_you_mean(value, choices)
-                )
+        check_words(self, {"name": OPTIMISERS, "decay": DECAYS}, "optimiser ")
         limits = {
             "learning_rate": (1e-9, 1.0),
             "muon_learning_rate": (1e-9, 1.0),
@@ -77,13 +72,7 @@ class OptimiserConfig:
             "final_fraction": (0.0, 1.0),
             "gradient_clip": (1e-6, 1e9),
         }
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise InputError(
-                    f"{name} must lie between {low:g} and {high:g}, got {value:g}",
-                    fix="Choose a value in that range.",
-                )
+        check_limits(self, limits)
 
 
 def learning_rate_factor(step: int, max_steps: int, config: OptimiserConfig) -> float:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from kagaku.errors import InputError
-from kagaku.registry import did_you_mean
+from kagaku.models.pretraining.limits import check_limits, check_words
 
 PRECISIONS = ("auto", "bf16-mixed", "32-true")
 STRATEGIES = ("auto", "ddp", "fsdp2")
@@ -61,13 +60,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Check the settings once, where they are made."""
-        for name, choices in (
-            ("precision", PRECISIONS),
-            ("compile", COMPILE),
-            ("strategy", STRATEGIES),
-        ):
-            if (value := getattr(self, name)) not in choices:
-                raise InputError(f"{name} cannot be {value!r}", fix=did_you_mean(value, choices))
+        check_words(self, {"precision": PRECISIONS, "compile": COMPILE, "strategy": STRATEGIES})
         limits = {
             "max_steps": (1, 10**9),
             "max_minutes": (0.0, 1e7),
@@ -81,10 +74,4 @@ class TrainingConfig:
             "spike_factor": (1.5, 1e9),
             "ema_decay": (0.0, 0.999999),
         }
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise InputError(
-                    f"{name} must lie between {low:g} and {high:g}, got {value:g}",
-                    fix="Choose a value in that range.",
-                )
+        check_limits(self, limits)
