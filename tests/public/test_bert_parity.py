@@ -1,5 +1,6 @@
 """The packed BERT gives what transformers' gives; texts are cut into word pieces as its own are."""
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -39,6 +40,24 @@ def test_embeddings_and_logits_are_those_of_one_text_at_a_time(
         np.testing.assert_allclose(tokens, last[1:-1], atol=1e-4)
         np.testing.assert_allclose(mean, last.mean(axis=0), atol=1e-4)
         np.testing.assert_allclose(scores, theirs.logits[0, 1:-1].numpy(), atol=1e-4)
+
+
+def test_bfloat16_is_as_near_as_that_of_transformers(packed: TextEncoder, bert: Any) -> None:
+    rounded = load_public(bert.folder, precision="bfloat16")
+    assert isinstance(rounded, TextEncoder)
+    texts = [*TEXTS, " ".join(["the band gap of silicon"] * 60), "gap of " * 200]
+    exact, ours = (np.concatenate(one.logits(texts)) for one in (packed, rounded))
+    model = copy.deepcopy(bert.model).bfloat16()
+    theirs = []
+    for text in texts:
+        ids = [2, *packed.encode(text).tolist(), 3]
+        with torch.no_grad():
+            theirs.append(model(torch.tensor([ids])).logits[0, 1:-1].float().numpy())
+    mistake, their_mistake = (
+        np.sqrt(np.mean((one - exact) ** 2)) / exact.std() for one in (ours, np.concatenate(theirs))
+    )
+    assert mistake < 0.03
+    assert mistake < 1.5 * their_mistake
 
 
 def test_word_pieces_are_those_of_transformers(packed: TextEncoder, bert: Any) -> None:

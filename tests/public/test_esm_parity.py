@@ -1,5 +1,6 @@
 """The packed ESM gives what transformers' gives, sequence by sequence."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,9 @@ import pytest
 import torch
 from transformers import EsmForMaskedLM, EsmModel
 
+from kagaku.models.attention import segment_layout
+from kagaku.models.attention_kernels import plan_attention
+from kagaku.models.attention_on_cpu import CachedAttention
 from kagaku.models.public import ProteinLanguageModel, load_public
 from kagaku.models.public.config import token_model_config
 from kagaku.models.public.names import token_network
@@ -132,6 +136,40 @@ def test_bfloat16_stays_near_float32(
     near = np.concatenate(rounded.logits(proteins))
     # bfloat16 keeps 8 bits; over six blocks of random weights 1.4 % of the spread was seen.
     assert np.sqrt(np.mean((near - exact) ** 2)) < 0.03 * exact.std()
+
+
+# 100 to 1,024 tokens take products of one record at a time, others torch's kernel; see
+# models/attention_on_cpu.py. Logits are at most 25 with plain queries, which is a safe bound, and
+# up to 170 with larger ones, where all rounding tells more.
+@pytest.mark.parametrize(("growth", "tolerance"), [(1.0, 0.03), (6.0, 0.1)])
+def test_bfloat16_of_long_proteins_is_nearer_than_that_of_transformers(
+    make_esm: Callable[..., EsmForMaskedLM],
+    esm_ids: Callable[..., list[int]],
+    growth: float,
+    tolerance: float,
+) -> None:
+    model = make_esm((2, 320, 20, 1280))
+    with torch.no_grad():
+        for layer in model.esm.encoder.layer:
+            layer.attention.self.query.weight.mul_(growth)
+    rng = np.random.default_rng(0)
+    shown = ["".join(rng.choice(list("ACDEFGHIKL_"), size)) for size in (300, 300, 1022, 40)]
+    sequences = [np.array(esm_ids(one)) for one in shown]
+    batch = packed_ids(sequences)
+    config, weights = token_model_config(model.config.to_dict()), model.state_dict()
+    network = token_network(config, weights, dtype=torch.bfloat16)
+    with torch.no_grad():
+        plan = plan_attention(segment_layout(batch.record_offsets), torch.bfloat16, 16)
+        assert isinstance(plan, CachedAttention)
+        ours = network.logits(network(batch)).float()
+        exact = torch.cat([reference_logits(model, one.tolist()) for one in sequences])
+        rounded = copy.deepcopy(model).bfloat16()
+        theirs = torch.cat([reference_logits(rounded, one.tolist()) for one in sequences]).float()
+    mistake, their_mistake = (
+        float((one - exact).square().mean().sqrt() / exact.std()) for one in (ours, theirs)
+    )
+    assert mistake < tolerance
+    assert mistake < their_mistake
 
 
 def test_a_plain_esm_model_without_heads_gives_embeddings_only(

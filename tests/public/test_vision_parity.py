@@ -1,5 +1,6 @@
 """The packed vision transformer gives what timm's gives, for images of any shape in one batch."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,23 @@ def test_tokens_and_pooled_embeddings_are_timms(name: str) -> None:
             torch.testing.assert_close(ours, features[0], atol=1e-4, rtol=0)
             head = model.forward_head(features, pre_logits=True)[0]
             torch.testing.assert_close(pooled[number], head, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["vit_small_patch16_224", "vit_small_patch14_reg4_dinov2"])
+def test_bfloat16_is_as_near_as_that_of_timm(name: str) -> None:
+    model = timm_model(name, **VARIANTS[name])
+    side = model.patch_embed.patch_size[0]
+    images = [torch.randn(3, rows * side, columns * side) for rows, columns in ((14, 14), (9, 12))]
+    rounded = copy.deepcopy(model).bfloat16()
+    with torch.no_grad():
+        ours = from_timm(model).bfloat16()(images)[0].float()
+        exact = torch.cat([model.forward_features(one[None])[0] for one in images])
+        theirs = torch.cat([rounded.forward_features(one[None].bfloat16())[0] for one in images])
+    mistake, their_mistake = (
+        float((one.float() - exact).square().mean().sqrt() / exact.std()) for one in (ours, theirs)
+    )
+    assert mistake < 0.03
+    assert mistake < 1.5 * their_mistake
 
 
 @pytest.fixture(scope="module")
