@@ -60,7 +60,8 @@ def token_pair(model: Any, sequences: Sequence[np.ndarray]) -> Pair:
     batch = packed_ids(sequences)
 
     def one_by_one(network: Any) -> Tensor:
-        return torch.cat([network(torch.tensor(one)[None]).logits[0] for one in sequences]).float()
+        logits = [network(torch.tensor(one)[None]).logits[0] for one in sequences]
+        return torch.cat(logits).float()
 
     def packed(dtype: torch.dtype) -> Tensor:
         config = token_model_config(model.config.to_dict())
@@ -131,7 +132,8 @@ def vit(name: str) -> Pair:
         return torch.cat(found).float()
 
     def packed(dtype: torch.dtype) -> Tensor:
-        return from_timm(model).to(dtype)(images)[0].float()
+        tokens: Tensor = from_timm(model).to(dtype)(images)[0]
+        return tokens.float()
 
     return Pair(model, one_by_one, packed)
 

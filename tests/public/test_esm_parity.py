@@ -150,8 +150,9 @@ def test_bfloat16_of_long_proteins_is_nearer_than_that_of_transformers(
 ) -> None:
     model = make_esm((2, 320, 20, 1280))
     with torch.no_grad():
-        for layer in model.esm.encoder.layer:
-            layer.attention.self.query.weight.mul_(growth)
+        for name, weights in model.named_parameters():
+            if name.endswith("self.query.weight"):
+                weights.mul_(growth)
     rng = np.random.default_rng(0)
     shown = ["".join(rng.choice(list("ACDEFGHIKL_"), size)) for size in (300, 300, 1022, 40)]
     sequences = [np.array(esm_ids(one)) for one in shown]
