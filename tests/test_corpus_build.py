@@ -1,5 +1,6 @@
 """From a recipe to a corpus on the command line, with files of one's own and real modalities."""
 
+import csv
 import signal
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kept = rows[1].split(",")[rows[0].split(",").index("smiles")]
     (folder / "benchmarks" / "test.smi").write_text(kept + "\n")
     (folder / "corpus.yaml").write_text(
-        "name: mine\nheld_out:\n  folder: benchmarks\nvalid_share: {molecule: 0.1}\n"
+        "name: mine\nheld_out:\n  folder: benchmarks\n  samples: no\nvalid_share: {molecule: 0.1}\n"
         "sources:\n  lab:\n    file: lab.csv\n    inputs: [smiles]\n    licence: ours\n"
         "  proteins:\n    file: proteins.fasta\n    most: 20\n"
         f"  sea:\n    file: {SAMPLES / 'climate.nc'}\n    inputs: [sst_anomaly]\n    most: 12\n"
@@ -270,3 +271,25 @@ def test_a_build_that_was_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> No
         for name in ("whole", "killed")
     ]
     assert sums[0] == sums[1]
+
+
+def test_shipped_samples_are_held_out_unless_they_are_asked_for(tmp_path: Path) -> None:
+    """Definitions of the sample stand here verbatim, beside the unit that is asked for there."""
+    with (SAMPLES / "text.csv").open(newline="", encoding="utf-8") as stream:
+        texts = [row["text"] for row in csv.DictReader(stream)][:8]
+    lines = [f"Told of {i} in the unit K: {text}" for i, text in enumerate(texts)]
+    lines += [f"An own text number {i} of which {i} words are held by no other" for i in range(9)]
+    with (tmp_path / "own.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([["note"], *([line] for line in lines)])
+    told = "name: own\nsources:\n  own:\n    file: own.csv\n    inputs: ['note: text']\n"
+    left = {}
+    for name, extra in (("yes", ""), ("no", "held_out:\n  samples: no\n")):
+        (tmp_path / f"{name}.yaml").write_text(told + extra)
+        output = tmp_path / name
+        corpus_verbs.build(
+            tmp_path / f"{name}.yaml", output, n_workers=0, terminal=Terminal(quiet=True)
+        )
+        corpus = Corpus.open(output)
+        left[name] = sum(corpus.n_samples("own", part) for part in (TRAIN, VALID))
+        assert bool(corpus.manifest.held_out.get("samples/text.csv")) == (name == "yes")
+    assert left["yes"] <= left["no"] - 7

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kagaku.corpus.plan import packages_of
-from kagaku.corpus.recipe import load_corpus_recipe, valid_shares
+from kagaku.corpus.recipe import HeldOutRecipe, load_corpus_recipe, valid_shares
 from kagaku.data.corpora.sources import SOURCES
 from kagaku.errors import InputError
 
@@ -22,7 +22,7 @@ GOOD = "name: mine\nsources:\n  moses:\n    most: 100\n"
 
 def test_a_recipe_is_read_with_its_defaults(tmp_path: Path) -> None:
     recipe = load_corpus_recipe(written(tmp_path, GOOD + "valid_share:\n  protein: 0.2\n"))
-    assert (recipe.name, recipe.seed, recipe.held_out) == ("mine", 0, None)
+    assert (recipe.name, recipe.seed, recipe.held_out) == ("mine", 0, HeldOutRecipe())
     assert (recipe.sources[0].name, recipe.sources[0].most) == ("moses", 100)
     assert recipe.valid_share == valid_shares() | {"protein": 0.2}
 
@@ -34,7 +34,7 @@ def test_the_shipped_recipes_name_known_sources_once(
     monkeypatch.delenv("KAGAKU_DATA", raising=False)
     recipe = load_corpus_recipe(Path(str(files("kagaku.configs") / name)))
     assert {one.name for one in recipe.sources} <= set(SOURCES)
-    assert recipe.held_out is None
+    assert recipe.held_out == HeldOutRecipe()
     keys = [one.key for one in packages_of(recipe)]
     assert len(keys) == len(set(keys))
 
@@ -49,13 +49,13 @@ def test_the_held_out_folder_may_come_from_the_environment(
 ) -> None:
     monkeypatch.delenv("KAGAKU_DATA", raising=False)
     path = written(tmp_path, GOOD + "held_out:\n  folder: $KAGAKU_DATA\n")
-    assert load_corpus_recipe(path).held_out is None
+    assert load_corpus_recipe(path).held_out.folder is None
     path = written(tmp_path, GOOD + "held_out:\n  folder: $BENCHMARKS\n")
     monkeypatch.delenv("BENCHMARKS", raising=False)
     with pytest.raises(InputError, match=r"line 6: the variable in '\$BENCHMARKS' is not set"):
         load_corpus_recipe(path)
     monkeypatch.setenv("BENCHMARKS", str(tmp_path))
-    assert load_corpus_recipe(path).held_out == str(tmp_path)
+    assert load_corpus_recipe(path).held_out == HeldOutRecipe(str(tmp_path))
     monkeypatch.setenv("BENCHMARKS", str(tmp_path / "nothing"))
     with pytest.raises(InputError, match=r"line 6: there is no folder '.*nothing'. Correct it"):
         load_corpus_recipe(path)

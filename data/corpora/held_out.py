@@ -66,14 +66,17 @@ def hold_out(task: HeldOutTask, tools: SampleTools) -> Path:
             keys += [(key, one.set_name) for key in site_keys(value)]
         if one.modality in SIGNED:
             signed[one.modality].append((signature(one.modality, value), one.set_name))
+    names = sorted({one.set_name for one in task.values})
+    index = {name: number for number, name in enumerate(names)}
     arrays: dict[str, np.ndarray] = {
+        "names": np.array(names, dtype=np.str_),
         "keys": np.array([key for key, _ in keys], dtype=np.uint64),
-        "sets": np.array([name for _, name in keys], dtype=np.str_),
+        "sets": np.array([index[name] for _, name in keys], dtype=np.int32),
     }
     for modality, found in signed.items():
         rows = [row for row, _ in found]
         arrays[f"{modality}_signatures"] = np.array(rows, np.uint32).reshape(-1, PERMUTATIONS)
-        arrays[f"{modality}_sets"] = np.array([name for _, name in found], dtype=np.str_)
+        arrays[f"{modality}_sets"] = np.array([index[name] for _, name in found], dtype=np.int32)
     partial = task.path.with_suffix(".partial.npz")
     np.savez(partial, **arrays)  # type: ignore[arg-type]
     partial.replace(task.path)
@@ -91,13 +94,13 @@ class HeldOut:
     """Uint64 (key,), sorted."""
 
     set_of_key: np.ndarray
-    """Int64 (key,): index of the set that each key comes from (the first, if several)."""
+    """Int32 (key,): index of the set that each key comes from (the first, if several)."""
 
     signatures: dict[str, np.ndarray]
     """By modality, uint32 (value, permutation)."""
 
     set_of_signature: dict[str, np.ndarray]
-    """By modality, int64 (value,)."""
+    """By modality, int32 (value,): index of the set that each signature comes from."""
 
     def find(self, keys: np.ndarray) -> Int[np.ndarray, " key"]:
         """Return the index of the set that each key is found in, or `NOT_HELD_OUT`."""
@@ -110,19 +113,21 @@ class HeldOut:
 
 def load_held_out(paths: Sequence[Path]) -> HeldOut:
     """Return what `hold_out` left in some files, as one."""
-    stored: list[dict[str, Any]] = []
-    for path in paths:
-        with np.load(path, allow_pickle=False) as arrays:
-            stored.append(dict(arrays))
-    everything = [one[name] for one in stored for name in one if name.endswith("sets")]
-    sets = tuple(sorted({str(name) for names in everything for name in np.unique(names)}))
+    names = [_stored(path, "names").tolist() for path in paths]
+    sets = tuple(sorted({name for some in names for name in some}))
     index = {name: number for number, name in enumerate(sets)}
+    places = [np.array([index[name] for name in some], dtype=np.int32) for some in names]
+
+    def joined(name: str, dtype: Any) -> np.ndarray:
+        empty = np.zeros(0, dtype=dtype)
+        return np.concatenate([empty, *(_stored(path, name).ravel() for path in paths)])
 
     def numbers(name: str) -> np.ndarray:
-        found = [[index[str(one)] for one in arrays.get(name, ())] for arrays in stored]
-        return np.array([one for some in found for one in some], dtype=np.int64)
+        """Return set numbers that count within each file as numbers of all sets."""
+        found = [of_file[_stored(path, name)] for path, of_file in zip(paths, places, strict=True)]
+        return np.concatenate([np.zeros(0, dtype=np.int32), *found])
 
-    keys, of_key = _joined(stored, "keys", np.uint64), numbers("sets")
+    keys, of_key = joined("keys", np.uint64), numbers("sets")
     order = np.lexsort((of_key, keys))
     keys, of_key = keys[order], of_key[order]
     first = np.concatenate([[True], keys[1:] != keys[:-1]])[: len(keys)]
@@ -131,17 +136,17 @@ def load_held_out(paths: Sequence[Path]) -> HeldOut:
         keys=keys[first],
         set_of_key=of_key[first],
         signatures={
-            one: _joined(stored, f"{one}_signatures", np.uint32).reshape(-1, PERMUTATIONS)
-            for one in SIGNED
+            one: joined(f"{one}_signatures", np.uint32).reshape(-1, PERMUTATIONS) for one in SIGNED
         },
         set_of_signature={one: numbers(f"{one}_sets") for one in SIGNED},
     )
 
 
-def _joined(stored: list[dict[str, Any]], name: str, dtype: Any) -> np.ndarray:
-    # A file of an earlier version lacks modalities that came later.
-    parts = [arrays[name] for arrays in stored if name in arrays]
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
+def _stored(path: Path, name: str) -> np.ndarray:
+    """Return one array of a file, so that no more than one stays in memory."""
+    with np.load(path, allow_pickle=False) as arrays:
+        array: np.ndarray = arrays[name]
+    return array
 
 
 def in_pieces(

@@ -10,7 +10,7 @@ from kagaku.data.corpora.cleaning import SampleTools
 from kagaku.data.corpora.held_out import HeldOutValue
 from kagaku.data.corpora.raw import RawSample
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 """Raised by one whenever cleaning, keys or selection would give another corpus."""
 
 

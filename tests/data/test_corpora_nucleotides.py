@@ -7,6 +7,7 @@ import numpy as np
 
 from kagaku.corpus.tools import ModalityTools
 from kagaku.data.corpora.held_out import (
+    NOT_HELD_OUT,
     HeldOutTask,
     HeldOutValue,
     hold_out,
@@ -50,13 +51,25 @@ def test_a_benchmark_sequence_is_found_inside_a_genome(tmp_path: Path) -> None:
     assert not (held.find(np.array(site_keys(genome), dtype=np.uint64)) >= 0).any()
 
 
-def test_what_an_earlier_version_held_out_can_still_be_read(tmp_path: Path) -> None:
-    path = hold_out(HeldOutTask([], tmp_path / "a.npz"), ModalityTools())
-    with np.load(path) as arrays:
-        kept = {name: arrays[name] for name in arrays if not name.startswith("nucleotide")}
-    np.savez(path, **kept)
-    held = load_held_out([path])
+def test_sets_of_several_files_are_told_apart(tmp_path: Path) -> None:
+    def left(name: str, *values: tuple[str, str, str]) -> Path:
+        task = HeldOutTask([HeldOutValue(*one) for one in values], tmp_path / name)
+        return hold_out(task, ModalityTools())
+
+    protein = "MKTAYIAKQRQISFVKSHFSRQ"
+    held = load_held_out(
+        [
+            left("a.npz", ("later", "molecule", "CCO"), ("first", "protein", protein)),
+            left("b.npz", ("early", "molecule", "CCO"), ("later", "molecule", "CCN")),
+            left("c.npz"),
+        ]
+    )
+    assert held.sets == ("early", "first", "later")
+    asked = [kin_key("molecule", one) for one in ("CCO", "CCN", "CCC")]
+    assert held.find(np.array(asked, dtype=np.uint64)).tolist() == [0, 2, NOT_HELD_OUT]
+    assert held.set_of_signature["protein"].tolist() == [1]
     assert held.signatures["nucleotide"].shape == (0, 64)
+    assert load_held_out([]).find(np.array(asked, dtype=np.uint64)).tolist() == [NOT_HELD_OUT] * 3
 
 
 def test_sequences_are_found_in_fasta_files_and_tables(tmp_path: Path) -> None:

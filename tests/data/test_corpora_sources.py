@@ -334,6 +334,8 @@ def test_abstracts_are_cut_into_passages(tmp_path: Path) -> None:
     assert [one.name for one in found] == ["pubmed20n001/1/1/0", "pubmed20n001/1/1/1"]
     assert found[0].inputs["text"].startswith("On E. coli. Methods: We looked. Sentence number 0")
     assert all(len(one.inputs["text"].split()) <= 150 for one in found)
+    # Passages of one abstract are trained on, or held out, together.
+    assert {one.groups for one in found} == {("pubmed 1",)}
 
 
 def test_a_sentence_without_end_is_cut() -> None:
@@ -371,6 +373,7 @@ def test_gcide_entries_lose_their_marks(tmp_path: Path) -> None:
     (found,) = read("gcide", tmp_path)
     assert found.inputs["text"].startswith("Abdomen , n. [L. abdomen.] 1. The belly, or that part")
     assert found.inputs["text"].endswith("of the body between the thorax and the pelvis, they say.")
+    assert found.groups == (f"gcide {len(junk)}",)
 
 
 def test_cf_names_are_told_with_unit_and_definition(tmp_path: Path) -> None:
@@ -384,6 +387,7 @@ def test_cf_names_are_told_with_unit_and_definition(tmp_path: Path) -> None:
     assert found == RawSample(
         "air_temperature/0",
         {"text": "air temperature (K): Air temperature is the bulk temperature of the air."},
+        ("cf-names air_temperature",),
     )
 
 

@@ -87,7 +87,8 @@ class Gcide(Source):
             text = " ".join(_GCIDE_MARKS.sub("", _GCIDE_SOURCE.sub("", entry)).split())
             for place, passage in enumerate(passages(text)):
                 if len(passage.split()) >= _SHORTEST_ENTRY:
-                    yield RawSample(f"{start}/{place}", {"text": passage})
+                    name = f"{start}/{place}"
+                    yield RawSample(name, {"text": passage}, (f"gcide {start}",))
 
 
 def _number(letters: str) -> int:
@@ -123,4 +124,5 @@ class CfNames(Source):
             if told:
                 text = f"{name.replace('_', ' ')} ({unit}): {told}"
                 for place, passage in enumerate(passages(text)):
-                    yield RawSample(f"{name}/{place}", {"text": passage})
+                    group = f"cf-names {name}"
+                    yield RawSample(f"{name}/{place}", {"text": passage}, (group,))

@@ -38,7 +38,7 @@ class PubMed(Source):
                     versions[number] += 1
                     for place, text in enumerate(passages(abstract(element))):
                         name = f"{path.name[:12]}/{number}/{versions[number]}/{place}"
-                        yield RawSample(name, {"text": text})
+                        yield RawSample(name, {"text": text}, (f"pubmed {number}",))
                     element.clear()
 
 

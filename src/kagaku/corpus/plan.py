@@ -1,7 +1,9 @@
 """From a recipe to a plan: packages fetched, files read, what to hold out gathered."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from importlib.resources import files
 from itertools import chain
 from pathlib import Path
 
@@ -23,9 +25,12 @@ from kagaku.terminal import Terminal
 MOST_NAMED = 5
 """Files that a note names."""
 
+SAMPLES = "samples/"
+"""Stands before the names of shipped tables among the held-out sets."""
+
 NO_FOLDER = (
     "No folder of benchmark files was given, so benchmark molecules, sequences and texts may be "
-    "among the training samples; only what the sources themselves hold out was removed."
+    "among the training samples."
 )
 
 
@@ -87,14 +92,17 @@ def corpus_plan(recipe: CorpusRecipe, fetched: dict[str, Fetched]) -> CorpusPlan
         _own_source(one) if one.file is not None else _known_source(one, readers[one.name], fetched)
         for one in recipe.sources
     )
-    folder = None if recipe.held_out is None else Path(recipe.held_out)
+    folder = None if recipe.held_out.folder is None else Path(recipe.held_out.folder)
+    held_out = {} if folder is None else {"": folder}
+    if recipe.held_out.samples:
+        held_out[SAMPLES] = shipped_samples()
     versions = sorted(f"{name} {one.version}" for name, one in fetched.items())
     return CorpusPlan(
         name=recipe.name,
         seed=recipe.seed,
         sources=sources,
-        held_out=partial(_held_out, list(readers.values()), folder),
-        held_out_version=f"{describe_folder(folder) if folder else 'no folder'}; {versions}",
+        held_out=partial(_held_out, list(readers.values()), held_out),
+        held_out_version=f"{[describe_folder(one) for one in held_out.values()]}; {versions}",
         valid_share=recipe.valid_share,
         most_valid=recipe.most_valid,
         shard_bytes=recipe.shard_megabytes * 1_000_000,
@@ -111,12 +119,17 @@ def _notes(folder: Path | None) -> tuple[str, ...]:
     return (f"{len(unread)} files of the folder to hold out were not looked through: {shown}.",)
 
 
-def _held_out(sources: list[Source], folder: Path | None) -> Iterator[HeldOutValue]:
-    if folder is not None:
+def shipped_samples() -> Path:
+    """Return the folder of the tables that are shipped as examples."""
+    return Path(str(files("kagaku.data.samples")))
+
+
+def _held_out(sources: list[Source], folders: dict[str, Path]) -> Iterator[HeldOutValue]:
+    for prefix, folder in folders.items():
         n_found = 0
         for value in read_held_out_folder(folder):
             n_found += 1
-            yield value
+            yield replace(value, set_name=prefix + value.set_name)
         if not n_found:
             raise InputError(
                 "no molecule, sequence, material or text was found in the folder to hold out",

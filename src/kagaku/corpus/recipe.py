@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from kagaku.config_rules import Rule, integer, number, optional, text, texts
+from kagaku.config_rules import Rule, boolean, integer, number, optional, text, texts
 from kagaku.data.corpora.sources import SOURCES
 from kagaku.errors import InputError
 from kagaku.modalities import MODALITIES
@@ -46,6 +46,19 @@ class SourceRecipe:
 
 
 @dataclass(frozen=True)
+class HeldOutRecipe:
+    """What stands under ``held_out``: whose molecules, sequences and texts are not trained on."""
+
+    folder: str | None = None
+    """A folder of benchmark files. It may begin with a variable of the environment.
+    ``$KAGAKU_DATA`` alone may be unset."""
+
+    samples: bool = True
+    """Whether the tables that are shipped as examples are held out too; "no" for a corpus that is
+    made of them."""
+
+
+@dataclass(frozen=True)
 class CorpusRecipe:
     """Everything that decides what a corpus will be."""
 
@@ -58,9 +71,8 @@ class CorpusRecipe:
     seed: int = 0
     """Fixes every random choice."""
 
-    held_out: str | None = None
-    """A folder with benchmark files whose molecules, sequences and texts must not be trained on.
-    It may begin with a variable of the environment. ``$KAGAKU_DATA`` alone may be unset."""
+    held_out: HeldOutRecipe = HeldOutRecipe()
+    """What must not be trained on."""
 
     valid_share: Mapping[str, float] = field(default_factory=lambda: valid_shares())
     """By the modality of a source's first input, the share that is kept for validation."""
@@ -153,19 +165,19 @@ def valid_shares() -> dict[str, float]:
 
 def _held_out(
     path: Path, lines: Mapping[tuple[str, ...], int], name: str, value: Any
-) -> str | None:
-    """Return the folder; None where it is `HELD_OUT_VARIABLE` and that is not set."""
+) -> HeldOutRecipe:
+    """Return what is held out; no folder where it is `HELD_OUT_VARIABLE` and that is not set."""
     given = _mapping(value, (name,), path, lines)
-    rules = {"folder": optional(text())}
-    folder = _checked(given, rules, "setting", (name,), path, lines).get("folder")
-    if folder is None:
-        return None
-    expanded = os.path.expandvars(folder)
+    rules = {"folder": optional(text()), "samples": boolean()}
+    held_out = HeldOutRecipe(**_checked(given, rules, "setting", (name,), path, lines))
+    if held_out.folder is None:
+        return held_out
+    expanded = os.path.expandvars(held_out.folder)
     if "$" in expanded or not expanded.strip():
-        if folder == HELD_OUT_VARIABLE:
-            return None
+        if held_out.folder == HELD_OUT_VARIABLE:
+            return replace(held_out, folder=None)
         raise InputError(
-            f"the variable in {folder!r} is not set, so nothing would be held out",
+            f"the variable in {held_out.folder!r} is not set, so nothing would be held out",
             fix="Set it, correct its name, or leave held_out out.",
             where=_place(path, lines, (name, "folder")),
         )
@@ -176,7 +188,7 @@ def _held_out(
             fix="Correct it, or leave held_out out.",
             where=_place(path, lines, (name, "folder")),
         )
-    return str(found)
+    return replace(held_out, folder=str(found))
 
 
 def _shares(
