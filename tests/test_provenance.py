@@ -5,13 +5,21 @@ import hashlib
 import json
 import platform
 import re
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from kagaku.errors import InputError
-from kagaku.provenance import collect, cpu_name, describe_file, gpu_names, package_versions
+from kagaku.provenance import (
+    collect,
+    commit,
+    cpu_name,
+    describe_file,
+    gpu_names,
+    package_versions,
+)
 
 
 def test_a_file_is_known_by_its_checksum(tmp_path: Path) -> None:
@@ -57,6 +65,24 @@ def test_a_record_is_json_with_versions_machine_and_time(tmp_path: Path) -> None
     assert record["started"].endswith("+00:00")
     assert record["machine"]["cores"] >= 1
     assert record["machine"]["memory_bytes"] > 2**28
+
+
+def test_the_commit_is_that_of_the_code_and_of_nobody_elses(tmp_path: Path) -> None:
+    def git(*words: str) -> str:
+        name = ("-c", "user.name=x", "-c", "user.email=x")
+        told = ["git", "-C", str(tmp_path), *name, *words]
+        return subprocess.run(told, check=True, capture_output=True, text=True).stdout.strip()
+
+    for one in ("code.py", "changed.py", "installed.py"):
+        (tmp_path / one).write_text("x = 1\n")
+    assert commit(tmp_path / "code.py") is None
+    git("init", "--quiet")
+    git("add", "code.py", "changed.py")
+    git("commit", "--quiet", "-m", "All")
+    assert commit(tmp_path / ".." / tmp_path.name / "code.py") == git("rev-parse", "HEAD")
+    assert commit(tmp_path / "installed.py") is None
+    (tmp_path / "code.py").write_text("x = 2\n")
+    assert commit(tmp_path / "changed.py") == f"{git('rev-parse', 'HEAD')}-changed"
 
 
 def test_a_record_says_nothing_about_the_user(tmp_path: Path) -> None:

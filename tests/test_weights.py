@@ -15,6 +15,7 @@ from kagaku.bases import DEFAULT, SHIPPED, UNTRAINED, load_base, weights_folder
 from kagaku.data.corpora.storage import load_manifest
 from kagaku.errors import InputError
 from kagaku.models import Encoder, untrained_encoder
+from kagaku.models.pretraining.planning import PLANNING_VERSION
 from kagaku.pretraining.generation import generate
 from kagaku.pretraining.recipe import load_pretrain_recipe
 from kagaku.pretraining.release import verify_release
@@ -55,6 +56,11 @@ def test_the_recipe_that_ships_made_them(name: str) -> None:
     assert made_by.name == name
     summary = json.loads((weights_folder(name) / "summary.json").read_text())
     assert summary["steps"] == summary["max_steps"] == made_by.training.max_steps
+    # Where this version would make others of it, the card names the commit that made these.
+    provenance = json.loads((weights_folder(name) / "provenance.json").read_text())
+    card = (weights_folder(name) / "card.md").read_text(encoding="utf-8")
+    if provenance["identity"]["planning"] != PLANNING_VERSION:
+        assert f"With kagaku as it was at commit `{provenance['commit']}`" in card
 
 
 @pytest.mark.parametrize("name", NAMES)

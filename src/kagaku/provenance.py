@@ -65,6 +65,7 @@ def collect(files: Sequence[Path], started: float) -> dict[str, Any]:
         "seconds": round(max(now - started, 0.0), 3),
         "files": [describe_file(Path(one)) for one in files],
         "packages": package_versions(PACKAGES),
+        "commit": commit(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "machine": machine(),
@@ -111,6 +112,34 @@ def code_fingerprint() -> str:
                 digest.update(path.name.encode())
                 digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+@cache
+def commit(file: Path = Path(__file__)) -> str | None:
+    """Return the commit of kagaku's own code, with ``-changed`` if files of it differ from that.
+
+    None where it was installed as a package, so its version says all.
+
+    Args:
+        file: Of the code.
+    """
+    place = file.resolve()
+
+    def ask(*words: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(place.parent), *words], capture_output=True, text=True, check=True
+            )
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return done.stdout.strip()
+
+    # An environment may lie inside of somebody else's repository.
+    if ask("ls-files", "--error-unmatch", place.name) is None:
+        return None
+    changed = ask("status", "--porcelain", "--untracked-files=no")
+    found = ask("rev-parse", "HEAD")
+    return f"{found}-changed" if found and changed else found
 
 
 def _own_code(package: Path) -> list[Path]:

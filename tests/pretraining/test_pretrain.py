@@ -179,7 +179,7 @@ def test_another_recipe_is_refused_in_the_same_folder(bench: Any, run: Path) -> 
 def test_a_run_of_another_planning_is_not_continued(
     bench: Any, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kagaku.pretraining.verb.PLANNING_VERSION", 99)
+    monkeypatch.setattr("kagaku.pretraining.prepared.PLANNING_VERSION", 99)
     with pytest.raises(InputError, match=r"planning was \d+ and is now 99"):
         run_pretraining(bench.recipe)
     assert run.exists()

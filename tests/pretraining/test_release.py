@@ -181,6 +181,27 @@ def test_the_card_tells_corpora_figures_and_limits(
     assert "this model also sees the other part" in card
     assert "![Losses over training](losses.png)" in card
     assert "| masked/protein | proteins |" in card
+    assert "## What was found later" not in card
+    assert "(planning 5): another version may build another corpus" in card
+
+
+def test_the_card_tells_what_was_found_later_and_of_what_no_curve_tells(
+    released: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "later"
+    shutil.copytree(released, folder)
+    valid = pd.read_csv(folder / "valid.csv")
+    rows = valid[valid["source"] == "proteins"].drop_duplicates("step")
+    rows = rows.assign(loss="aligned/protein-text")
+    is_aligned = valid["loss"].str.startswith("aligned/")
+    pd.concat([valid[~is_aligned], rows]).to_csv(folder / "valid.csv", index=False)
+    (folder / "found_later.md").write_text("- Its abstracts were torn.\n")
+    provenance = json.loads((folder / "provenance.json").read_text()) | {"commit": "abc123"}
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    card = write_pretrain_card(folder).read_text()
+    assert "## What was found later\n\n- Its abstracts were torn.\n\n## What it knows" in card
+    assert "of each source it never was of named: no curve tells" in card
+    assert "With kagaku as it was at commit `abc123` (planning 5)" in card
 
 
 def test_the_card_of_an_older_run_tells_of_repeats_that_were_alike(

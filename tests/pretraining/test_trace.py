@@ -17,8 +17,8 @@ from kagaku.data.corpora import TRAIN, Corpus
 from kagaku.data.corpora.order import CorpusOrder
 from kagaku.data.corpora.sources.images import Digits
 from kagaku.errors import InputError
+from kagaku.pretraining.prepared import row_lengths
 from kagaku.pretraining.recipe import load_pretrain_recipe
-from kagaku.pretraining.verb import row_lengths
 from kagaku.speed import tracing
 from kagaku.speed.part import Sizes, Wishes
 from kagaku.terminal import Terminal

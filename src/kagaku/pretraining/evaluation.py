@@ -19,7 +19,8 @@ from kagaku.errors import InputError
 from kagaku.models.checkpoint import WEIGHTS_FILE
 from kagaku.models.pretraining.stored import load_pretrained
 from kagaku.outputs import check_writable
-from kagaku.pretraining.card import CARD_FILE, EVALUATION_FILE, shown
+from kagaku.pretraining.card import CARD_FILE, EVALUATION_FILE
+from kagaku.pretraining.card_parts import shown
 from kagaku.pretraining.measures import (
     Figures,
     Subject,
@@ -32,9 +33,10 @@ from kagaku.pretraining.measures import (
     table_figures,
     table_pairs,
 )
+from kagaku.pretraining.prepared import prepare
 from kagaku.pretraining.recipe import load_pretrain_recipe
 from kagaku.pretraining.release import refresh
-from kagaku.pretraining.verb import CONFIG_FILE, PROVENANCE_FILE, prepare
+from kagaku.pretraining.run_files import CONFIG_FILE, PROVENANCE_FILE
 from kagaku.provenance import sha256
 from kagaku.terminal import Terminal
 

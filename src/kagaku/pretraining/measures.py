@@ -22,8 +22,8 @@ from kagaku.models.pretraining.pairing import paired_inputs
 from kagaku.models.pretraining.retrieval import projected, retrieval_scores, sample_retrieval
 from kagaku.models.pretraining.sampling import SamplingConfig, sample_tokens
 from kagaku.models.pretraining.stored import Pretrained
+from kagaku.pretraining.prepared import Prepared, held_out_micro_batches
 from kagaku.pretraining.recipe import PretrainRecipe
-from kagaku.pretraining.verb import Prepared, held_out_micro_batches
 from kagaku.science_tasks.generation_metrics import frechet_chemnet_distance, generation_scores
 from kagaku.terminal import Terminal
 

@@ -25,7 +25,7 @@ from kagaku.pretraining.card import write_pretrain_card
 from kagaku.pretraining.figures import SVG_FILE, draw_losses
 from kagaku.pretraining.machines import MACHINES_FILE
 from kagaku.pretraining.recipe import load_pretrain_recipe
-from kagaku.pretraining.verb import CONFIG_FILE, PROVENANCE_FILE, START_FILE, SUMMARY_FILE
+from kagaku.pretraining.run_files import CONFIG_FILE, PROVENANCE_FILE, START_FILE, SUMMARY_FILE
 from kagaku.provenance import sha256
 from kagaku.terminal import Terminal
 
@@ -201,7 +201,8 @@ def _write_recipe(run: Path, folder: Path) -> None:
     stored["objectives"] = recipe.objectives.to_json()
     del stored["order"]["seed"]
     (folder / CONFIG_FILE).write_text(
-        "# Rebuilds these weights: kagaku pretrain config.yaml --corpus CORPUS --output RUN\n"
+        "# Made these weights: kagaku pretrain config.yaml --corpus CORPUS --output RUN\n"
+        "# Another version of kagaku may make similar weights, not the same; see card.md.\n"
         + yaml.safe_dump(stored, sort_keys=False, allow_unicode=True, width=1_000),
         encoding="utf-8",
     )

@@ -1,78 +1,32 @@
 """`kagaku pretrain`: from a recipe and a corpus to a run folder with weights to fine-tune."""
 
-import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from jaxtyping import Int
-
 from kagaku.bases import weights_folder
-from kagaku.data.corpora.corpus import Corpus
-from kagaku.data.corpora.manifest import TRAIN, VALID
-from kagaku.data.corpora.order import CorpusOrder, MicroBatch
-from kagaku.data.corpora.sample import CorpusSample
 from kagaku.data.corpora.storage import MANIFEST
 from kagaku.data.corpora.trained_on import TRAINED_ON_FILE, TrainedOn
 from kagaku.data.whole_files import write_json
-from kagaku.modalities import Modality
-from kagaku.models import Encoder, EncoderConfig, load_encoder
+from kagaku.models import load_encoder
 from kagaku.models.checkpoint import WEIGHTS_FILE
-from kagaku.models.pretraining.composing import Composer, cropped_lengths
-from kagaku.models.pretraining.fitting import fit_pretraining_modalities
-from kagaku.models.pretraining.loader import PretrainingData
-from kagaku.models.pretraining.logs import LOSSES_FILE
-from kagaku.models.pretraining.network import PretrainingNetwork
-from kagaku.models.pretraining.planning import PLANNING_VERSION
 from kagaku.models.pretraining.starting import start_from
 from kagaku.models.pretraining.state import latest_state, load_counters
-from kagaku.models.pretraining.stored import load_pretrained, save_pretrained
-from kagaku.models.pretraining.summaries import Summary, fit_summaries
-from kagaku.models.pretraining.training import Outcome, pretrain
-from kagaku.models.pretraining.validation import total_loss, valid_micro_batches
+from kagaku.models.pretraining.stored import load_pretrained
+from kagaku.models.pretraining.training import pretrain
 from kagaku.outputs import check_job_folder
-from kagaku.pretraining.figures import draw_losses
 from kagaku.pretraining.machines import note_machine
+from kagaku.pretraining.prepared import Prepared, make_network, prepare
 from kagaku.pretraining.progress import watching
 from kagaku.pretraining.recipe import PretrainRecipe, load_pretrain_recipe, save_pretrain_recipe
-from kagaku.pretraining.summaries import SUMMARIES
-from kagaku.provenance import collect, sha256
+from kagaku.pretraining.results import show_outcome, write_results
+from kagaku.pretraining.run_files import CONFIG_FILE, START_FILE, SUMMARY_FILE
+from kagaku.provenance import sha256
 from kagaku.terminal import Terminal
-
-CONFIG_FILE, PROVENANCE_FILE, SUMMARY_FILE = "config.yaml", "provenance.json", "summary.json"
-
-START_FILE = "start.json"
-"""In the folder of a run that started from other weights: which, and what those learnt from."""
-
-FITTED_SAMPLES = 1_000
-"""Samples of each source from which the modalities learn their scales."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything that a run needs, made from its recipe and corpus."""
-
-    corpus: Corpus
-    """What is read."""
-
-    modalities: Mapping[str, Modality[Any]]
-    """By name, fitted to the corpus."""
-
-    summaries: Mapping[str, Summary]
-    """By modality, what is asked of pooled embeddings."""
-
-    data: PretrainingData
-    """Batches and their order."""
-
-    identity: dict[str, Any]
-    """What decides the run."""
 
 
 def run_pretraining(
@@ -153,81 +107,6 @@ def run_pretraining(
     return folder
 
 
-def prepare(recipe: PretrainRecipe) -> Prepared:
-    """Return what a run needs: the same in every process and at every restart.
-
-    Raises:
-        InputError: The corpus is damaged, or a weight names no source of it.
-    """
-    corpus = Corpus.open(Path(recipe.corpus))
-    order = CorpusOrder(row_lengths(corpus, recipe, TRAIN), recipe.order)
-    inputs = {one.name: one.inputs for one in corpus.manifest.sources}
-    samples = _some_samples(corpus, order.sources, recipe.seed)
-    inputs = {name: inputs[name] for name in order.sources}
-    modalities = fit_pretraining_modalities(samples, inputs, corpus.manifest.descriptors)
-    compute = {
-        name: one for name, one in SUMMARIES.items() if recipe.objectives.summarised.get(name)
-    }
-    summaries = fit_summaries(compute, samples, inputs, modalities)
-    composer = Composer(
-        modalities, inputs, corpus.manifest.descriptors, recipe.objectives, summaries
-    )
-    valid = held_out_micro_batches(corpus, recipe, order.sources)
-    identity = recipe.identity() | {
-        "corpus": {
-            "name": corpus.manifest.name,
-            "manifest": corpus.manifest.digest(),
-            "order": order.fingerprint()[:16],
-        },
-        "planning": PLANNING_VERSION,
-        "summaries": {name: _digest(one) for name, one in summaries.items()},
-    }
-    data = PretrainingData(corpus, order, composer, valid)
-    return Prepared(corpus, modalities, summaries, data, identity)
-
-
-def _digest(summary: Summary) -> str:
-    """Return what stands for a summary's scales, as far as another machine computes the same."""
-    digits = [f"{one:.4e}" for one in (*summary.mean, *summary.std)]
-    return hashlib.sha256(" ".join(digits).encode()).hexdigest()[:16]
-
-
-def held_out_micro_batches(
-    corpus: Corpus, recipe: PretrainRecipe, sources: Sequence[str], most: int | None = None
-) -> tuple[MicroBatch, ...]:
-    """Return fixed micro-batches of held-out samples, up to so many of each source.
-
-    Args:
-        corpus: Where the samples are.
-        recipe: Sizes and seed.
-        sources: Those that are trained on.
-        most: Micro-batches of a source; None takes what the recipe measures while it trains.
-    """
-    if most is None:
-        most = recipe.training.valid_micro_batches
-    return valid_micro_batches(row_lengths(corpus, recipe, VALID), sources, recipe.order, most)
-
-
-def make_network(recipe: PretrainRecipe, prepared: Prepared) -> PretrainingNetwork:
-    """Return the network with random weights, which depend on the seed alone."""
-    descriptors = prepared.corpus.manifest.descriptors
-    known = EncoderConfig(name=recipe.name, backbone=recipe.backbone)
-    names = tuple(sorted({*known.modalities, *prepared.modalities}))
-    config = replace(
-        known,
-        modalities=names,
-        untrained=tuple(name for name in names if name not in prepared.modalities),
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return PretrainingNetwork(
-            Encoder(config),
-            recipe.objectives,
-            0 if descriptors is None else len(descriptors.names),
-            {name: len(one) for name, one in prepared.summaries.items()},
-        )
-
-
 def start_of(name: str) -> dict[str, Any]:
     """Return which weights a run starts from, how much these had seen, and their manifest.
 
@@ -295,99 +174,3 @@ def show_plan(recipe: PretrainRecipe, prepared: Prepared, terminal: Terminal) ->
         ["source", "samples", "tokens", "share", "epochs", "rows filled"],
         rows,
     )
-
-
-def write_results(
-    recipe: PretrainRecipe, prepared: Prepared, outcome: Outcome, folder: Path, started: float
-) -> None:
-    """Write what the run has come to: weights, plots, and where they are from."""
-    network = make_network(recipe, prepared)
-    network.load_state_dict(outcome.weights)
-    save_pretrained(
-        network,
-        prepared.modalities,
-        prepared.corpus.manifest.descriptors,
-        folder,
-        name=recipe.name,
-    )
-    if (folder / LOSSES_FILE).is_file():
-        draw_losses(folder)
-    counters = outcome.counters
-    summary = {
-        "name": recipe.name,
-        "steps": counters.step,
-        "max_steps": recipe.training.max_steps,
-        "tokens": counters.tokens,
-        "seconds": round(counters.seconds, 1),
-        "skipped_steps": counters.skipped,
-        "parameters": sum(one.numel() for one in network.parameters()),
-        "encoder_parameters": sum(one.numel() for one in network.encoder.parameters()),
-        "epochs": prepared.data.order.epochs(counters.step),
-        "held_out": {
-            f"{source}: {name}": value / count
-            for (source, name), (value, count) in sorted(outcome.held_out.items())
-        },
-    }
-    if _steps_told(folder) == counters.step and (folder / PROVENANCE_FILE).is_file():
-        return  # nothing was trained, so this call made nothing
-    # The summary last: where it stands, the run is whole, whenever a kill may come.
-    write_json(
-        collect([folder / MANIFEST, folder / CONFIG_FILE], started)
-        | {"identity": prepared.identity},
-        folder / PROVENANCE_FILE,
-    )
-    write_json(summary, folder / SUMMARY_FILE)
-
-
-def show_outcome(
-    recipe: PretrainRecipe, outcome: Outcome, folder: Path, terminal: Terminal
-) -> None:
-    """Print where the run stands, and what to do with it."""
-    counters = outcome.counters
-    hours = counters.seconds / 3600
-    terminal.say(
-        f"{counters.step:,} of {recipe.training.max_steps:,} steps, {counters.tokens:,} tokens, "
-        f"{hours:.2f} hours of training, {counters.skipped} steps skipped"
-    )
-    if outcome.held_out:
-        rows = [
-            [source, name, f"{value / count:.4f}"]
-            for (source, name), (value, count) in sorted(outcome.held_out.items())
-        ]
-        terminal.table("Held-out losses", ["source", "loss", "mean"], rows)
-        terminal.say(f"mean weighted loss: {total_loss(outcome.held_out):.4f}")
-    if outcome.stopped_by == "time":
-        terminal.say("The time is up. Run the same command again to go on.")
-    terminal.say("Fine-tune from these weights with:")
-    terminal.command(f"kagaku finetune lab.csv --target NAME --base {folder}")
-
-
-def row_lengths(
-    corpus: Corpus, recipe: PretrainRecipe, part: str
-) -> dict[str, Int[np.ndarray, " sample"]]:
-    """Return by source the tokens of each sample of a part, cropped to a row."""
-    return {
-        one.name: cropped_lengths(corpus.lengths(one.name, part), recipe.order.row_length)
-        for one in corpus.manifest.sources
-    }
-
-
-def _some_samples(
-    corpus: Corpus, sources: Sequence[str], seed: int
-) -> dict[str, list[CorpusSample]]:
-    """Return some training samples of each source, to learn scales from."""
-    samples = {}
-    for number, name in enumerate(sources):
-        n_samples = corpus.n_samples(name)
-        rng = np.random.default_rng([seed, number])
-        chosen = rng.choice(n_samples, min(n_samples, FITTED_SAMPLES), replace=False)
-        samples[name] = [corpus.read(name, int(index)) for index in np.sort(chosen)]
-    return samples
-
-
-def _steps_told(folder: Path) -> int | None:
-    """Return how many steps the summary tells of; None if there is none."""
-    path = folder / SUMMARY_FILE
-    if not path.is_file():
-        return None
-    return int(json.loads(path.read_text(encoding="utf-8"))["steps"])

@@ -17,7 +17,7 @@ from kagaku.models.pretraining.logs import VALID_FILE
 from kagaku.models.pretraining.scaling_plan import Sizes
 from kagaku.models.pretraining.throughput import flops_per_token
 from kagaku.pretraining.recipe import PretrainRecipe, load_pretrain_recipe, save_pretrain_recipe
-from kagaku.pretraining.verb import CONFIG_FILE, SUMMARY_FILE
+from kagaku.pretraining.run_files import CONFIG_FILE, SUMMARY_FILE
 from kagaku.terminal import Terminal
 
 RECIPES_FOLDER = "recipes"

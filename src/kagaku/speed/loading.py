@@ -10,8 +10,8 @@ import pandas as pd
 
 from kagaku.modalities import MODALITIES, Modality
 from kagaku.models.pretraining.loader import PretrainingData, RankSampler, make_loader
+from kagaku.pretraining.prepared import prepare
 from kagaku.pretraining.recipe import load_pretrain_recipe
-from kagaku.pretraining.verb import prepare
 from kagaku.science_tasks.chemistry.features import MoleculeFeatures
 from kagaku.speed.part import Measured, NotRun, Wishes
 from kagaku.speed.samples import sample_file

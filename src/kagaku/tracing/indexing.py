@@ -10,13 +10,9 @@ from kagaku.data.corpora.storage import MANIFEST, load_manifest
 from kagaku.data.corpora.tracing import FOLDER, TraceIndex, build_index
 from kagaku.data.corpora.tracing.seen import STEPS_FILE, SeenSteps, write_steps
 from kagaku.outputs import writing_alone, writing_told
+from kagaku.pretraining.prepared import row_lengths
 from kagaku.pretraining.recipe import load_pretrain_recipe
-from kagaku.pretraining.verb import (
-    CONFIG_FILE,
-    PROVENANCE_FILE,
-    SUMMARY_FILE,
-    row_lengths,
-)
+from kagaku.pretraining.run_files import CONFIG_FILE, PROVENANCE_FILE, SUMMARY_FILE
 from kagaku.run import read_json
 from kagaku.terminal import Terminal
 
