@@ -3,8 +3,9 @@
 On a CPU, runs of records of equal length are the fastest exact way, see `attention.py`, but for
 bfloat16 without gradients; see `attention_on_cpu.py`. On a GPU
 each run is a launch, and a table of proteins has hundreds of lengths. There, records that look both
-ways go through `varlen_attn` (flash attention over cumulative lengths), and prefix-causal ones
-through FlexAttention with a block mask, which skips the blocks between records.
+ways go through `varlen_attn` (flash attention over cumulative lengths) where it runs, and all
+others, prefix-causal or in float32, through FlexAttention with a block mask, which skips the blocks
+between records.
 """
 
 from collections.abc import Callable
@@ -31,6 +32,9 @@ Source: https://github.com/Dao-AILab/flash-attention#nvidia-cuda-support"""
 WIDEST_HEAD = 256
 """Widest head of flash attention; widths are multiples of 8. Source: as above."""
 
+NARROWEST_BLOCKS = 16
+"""Narrowest head that FlexAttention can be compiled for: its products take no fewer numbers."""
+
 
 def plan_attention(layout: SegmentLayout, dtype: torch.dtype, head_dim: int) -> AttentionPlan:
     """Return how the records of a batch attend, made once per batch and not per layer.
@@ -45,10 +49,10 @@ def plan_attention(layout: SegmentLayout, dtype: torch.dtype, head_dim: int) -> 
         return CachedAttention(layout.runs)
     if device.type != "cuda" or layout.lengths is None or len(layout.runs) < FEWEST_RUNS:
         return layout.runs
-    if layout.prefix is not None:
-        return PrefixCausal.of(layout.lengths, layout.prefix, _compiled_flex())
-    if has_flash(device, dtype, head_dim):
+    if layout.prefix is None and has_flash(device, dtype, head_dim):
         return VariableLength.of(layout.lengths)
+    if head_dim >= NARROWEST_BLOCKS:
+        return BlockMasked.of(layout.lengths, layout.prefix, _compiled_flex())
     return layout.runs
 
 
@@ -106,8 +110,8 @@ class VariableLength:
 
 
 @dataclass(frozen=True)
-class PrefixCausal:
-    """Attention to a record's prefix and to what came before, through FlexAttention."""
+class BlockMasked:
+    """Attention inside each record, both ways or prefix-causal, through FlexAttention."""
 
     blocks: BlockMask
     """Which blocks of the stream hold any pair that may look at each other."""
@@ -119,16 +123,18 @@ class PrefixCausal:
     def of(
         cls,
         lengths: Int[Tensor, " record"],
-        prefix: Int[Tensor, " record"],
+        prefix: Int[Tensor, " record"] | None,
         attend: Callable[..., Any] = flex_attention,
-    ) -> "PrefixCausal":
+    ) -> "BlockMasked":
         """Return the attention of records of these lengths, in the order of the stream.
 
         Args:
             lengths: Tokens of each record.
-            prefix: Leading tokens of each record that all its tokens may look at.
+            prefix: Leading tokens of each record that all its tokens may look at, beside those
+                before them; None where all may look at all.
             attend: What computes it.
         """
+        prefix = lengths if prefix is None else prefix
         record = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
         starts = lengths.cumsum(0) - lengths
         visible = (starts + prefix)[record]  # where the prefix of a token's record ends

@@ -6,8 +6,13 @@ thousand tokens: 27 records of 300 tokens, 20 heads of width 16, take 37 ms wher
 50 (2 cores with AVX-512, torch 2.14). Where lengths of queries and keys bound the logits, as
 |q.k| <= |q| |k|, exponentials cannot overflow: then no maximum is searched and subtracted, and the
 product with the values sums the exponentials too, through a column of ones: of those 37 ms the
-softmax takes 23, exponentials alone 11. Logits are rounded to bfloat16, as in any attention that
-is written out.
+softmax takes 23, exponentials alone 11. That is decided for each record by itself, so that no
+neighbour changes an answer.
+
+Logits are rounded to bfloat16, as in any attention that is written out, and not in torch's kernel.
+By itself, attention of logits up to 36 is off by 0.9 % of its spread (the kernel's by 0.2 %); of
+whole networks hardly anything is left of that: AntiBERTy's logits are off by 0.302 % (0.299 %),
+the tokens of MiniLM, whose logits of attention are bounded by 90, by 1.37 % (1.32 %).
 """
 
 from dataclasses import dataclass
@@ -46,43 +51,53 @@ class CachedAttention:
         width = query.shape[-1]
         scaled = query * width**-0.5
         q, k, v = (one.transpose(0, 1).contiguous() for one in (scaled, key, value))
-        is_bounded = _largest_logit(q, k) <= SAFE_LOGIT
-        if is_bounded:
-            v = torch.cat([v, v.new_ones(*v.shape[:2], 1)], dim=-1)
+        with_ones = torch.cat([v, v.new_ones(*v.shape[:2], 1)], dim=-1)
+        q_lengths, k_lengths = (torch.linalg.vector_norm(one.float(), dim=-1) for one in (q, k))
         out = torch.empty_like(v)
         logits = q.new_empty(max(CACHED, LONGEST**2))
         for run in self.runs:
             stop = run.start + run.n_records * run.length
             if not SHORTEST <= run.length <= LONGEST:
                 whole = [run.arranged(one).transpose(1, 2) for one in (query, key, value)]
-                plain = (
+                out[:, run.start : stop] = (
                     scaled_dot_product_attention(whole[0], whole[1], whole[2])
                     .permute(1, 0, 2, 3)
                     .flatten(1, 2)
                 )
-                out[:, run.start : stop, :width] = plain
-                out[:, run.start : stop, width:] = 1
                 continue
             together = max(1, CACHED // run.length**2)
-            for first in range(run.start, stop, run.length):
+            starts = range(run.start, stop, run.length)
+            bounds = largest_logits(q_lengths, k_lengths, run)
+            for first, largest in zip(starts, bounds, strict=True):
                 tokens = slice(first, first + run.length)
                 for heads in _pieces(len(q), together):
                     part = logits[: (heads.stop - heads.start) * run.length**2]
                     part = part.view(-1, run.length, run.length)
                     torch.bmm(q[heads, tokens], k[heads, tokens].transpose(1, 2), out=part)
-                    torch.exp(part, out=part) if is_bounded else torch.softmax(part, -1, out=part)
-                    out[heads, tokens] = torch.bmm(part, v[heads, tokens])
-        if is_bounded:
-            out = out[..., :width] / out[..., width:]
+                    if largest <= SAFE_LOGIT:
+                        torch.exp(part, out=part)
+                        sums = torch.bmm(part, with_ones[heads, tokens])
+                        out[heads, tokens] = sums[..., :width] / sums[..., width:]
+                    else:
+                        torch.softmax(part, -1, out=part)
+                        out[heads, tokens] = torch.bmm(part, v[heads, tokens])
         return out.transpose(0, 1)
 
 
-def _largest_logit(
-    query: Float[Tensor, "head token head_dim"], key: Float[Tensor, "head token head_dim"]
-) -> float:
-    """Return what no scaled logit can exceed in size, by Cauchy and Schwarz."""
-    longest = [torch.linalg.vector_norm(one.float(), dim=-1).amax(1) for one in (query, key)]
-    return float((longest[0] * longest[1]).max())
+def largest_logits(
+    query: Float[Tensor, "head token"], key: Float[Tensor, "head token"], run: Run
+) -> list[float]:
+    """Return for each record of a run what none of its logits can exceed in size.
+
+    Args:
+        query: Lengths of the scaled queries of the whole stream.
+        key: Lengths of its keys.
+        run: Whose records are asked for.
+    """
+    # By Cauchy and Schwarz, head by head.
+    longest = [run.arranged(one.transpose(0, 1)).amax(1) for one in (query, key)]
+    bounds: list[float] = (longest[0] * longest[1]).amax(1).tolist()
+    return bounds
 
 
 def _pieces(total: int, most: int) -> list[slice]:

@@ -101,6 +101,13 @@ def test_larger_shapes_agree_too(
     check_agreement(model, esm_ids, longest=90)
 
 
+@pytest.mark.slow
+def test_esm_2_of_650_million_weights_agrees_whole(
+    make_esm: Callable[..., EsmForMaskedLM], esm_ids: Callable[..., list[int]]
+) -> None:
+    check_agreement(make_esm((33, 1280, 20, 5120)), esm_ids, longest=300)
+
+
 def test_learnt_positions_and_the_first_norm_of_esm_1b_agree(
     make_esm: Callable[..., EsmForMaskedLM], esm_ids: Callable[..., list[int]]
 ) -> None:

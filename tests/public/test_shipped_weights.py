@@ -119,6 +119,27 @@ def test_antiberty_answers_as_transformers_does(
         torch.testing.assert_close(species, expected, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize(("precision", "share"), [("bfloat16", 0.006), ("float16", 0.001)])
+def test_antiberty_in_half_the_bits_is_near(
+    antibodies: Path, antiberty: ProteinLanguageModel, precision: str, share: float
+) -> None:
+    folder = antibodies / "AntiBERTy_md_smooth"
+    rounded = load_public(folder, vocabulary=antibodies / "vocab.txt", precision=precision)
+    assert isinstance(rounded, ProteinLanguageModel)
+    exact, near = (np.concatenate(one.logits(ANTIBODIES)) for one in (antiberty, rounded))
+    # 0.3 % and 0.04 % of the spread were seen.
+    assert np.sqrt(np.mean((near - exact) ** 2)) < share * exact.std()
+
+
+def test_minilm_in_bfloat16_is_near(sentences: Path) -> None:
+    exact, rounded = (load_public(sentences, precision=one) for one in ("float32", "bfloat16"))
+    assert isinstance(exact, TextEncoder)
+    assert isinstance(rounded, TextEncoder)
+    wanted, found = (np.concatenate(one.embed_tokens(TEXTS)) for one in (exact, rounded))
+    # 1.4 % of the spread was seen.
+    assert np.sqrt(np.mean((found - wanted) ** 2)) < 0.03 * wanted.std()
+
+
 def test_antiberty_knows_antibodies(antiberty: ProteinLanguageModel) -> None:
     heavy = ANTIBODIES[0]
     (logits,) = antiberty.logits([heavy])
