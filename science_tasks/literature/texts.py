@@ -21,6 +21,7 @@ from kagaku.science_tasks.benchmark.task import (
     Rows,
     Task,
 )
+from kagaku.science_tasks.literature.publications import SCIBERT, read_at
 from kagaku.science_tasks.literature.relations import relation_terms
 from kagaku.science_tasks.literature.term_models import TermRegression
 from kagaku.science_tasks.literature.word_models import WordRegression, marked_entities
@@ -198,7 +199,7 @@ TASKS.register(
                 "SciBERT",
                 "macro F1",
                 0.8632,
-                "https://beta.hyper.ai/en/papers/1903.10676",
+                read_at(SCIBERT, "https://beta.hyper.ai/en/papers/1903.10676"),
                 differs="may have learnt from more lines: this copy has fewer than the publication "
                 "states; " + CHOSEN_BY_VALIDATION,
             ),
@@ -217,7 +218,10 @@ TASKS.register(
                 "SciBERT",
                 "macro F1",
                 0.7098,
-                "https://www.paperswithcode.com/paper/scibert-pretrained-contextualized-embeddings",
+                read_at(
+                    SCIBERT,
+                    "https://www.paperswithcode.com/paper/scibert-pretrained-contextualized-embeddings",
+                ),
                 differs=CHOSEN_BY_VALIDATION,
             ),
         ),
