@@ -12,6 +12,7 @@ from kagaku.models import Encoder
 from kagaku.models.multitask import FinetuningConfig
 from kagaku.science_tasks.benchmark.task import Context
 from kagaku.science_tasks.climate.field_case import CLIMATOLOGY, FieldCase
+from kagaku.science_tasks.climate.field_forecast import FieldForecast
 from kagaku.science_tasks.climate.field_ridge import COMPONENTS, FieldRidge, patterns
 from kagaku.science_tasks.climate.verification import field_answers
 from kagaku.science_tasks.embeddings import EmbeddingFeatures
@@ -139,6 +140,10 @@ class FieldProcess:
 
     def __call__(self, case: FieldCase, context: Context) -> pd.DataFrame:
         """Answer a case."""
+        return self.forecast(case, context).answers(case)
+
+    def forecast(self, case: FieldCase, context: Context) -> FieldForecast:
+        """Return the forecast of the test items."""
         learnt = case.complete(case.rows.learnt(), self.inputs)
         records = records_of(case, self.inputs, self.start, learnt)
         blocks = feature_blocks(records, fit_featurizers(records.subset(learnt)))
@@ -159,8 +164,9 @@ class FieldProcess:
         test = case.rows.test
         found = readout.predict([one.subset(test) for one in blocks])
         assert found.mean is not None
+        assert found.spread is not None
         plain = np.mean([case.reference(one, learnt) for one in self.start], axis=0)[test]
-        return field_answers(case, plain + found.mean, found.spread)
+        return FieldForecast(plain + found.mean, found.spread)
 
 
 @dataclass(frozen=True)

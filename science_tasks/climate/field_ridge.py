@@ -10,13 +10,13 @@ from jaxtyping import Float
 
 from kagaku.science_tasks.benchmark.task import Context
 from kagaku.science_tasks.climate.field_case import CLIMATOLOGY, FieldCase
+from kagaku.science_tasks.climate.field_forecast import FieldForecast
 from kagaku.science_tasks.climate.forecasting import (
     FoldKind,
     folds_of,
     mean_square,
     spread_of,
 )
-from kagaku.science_tasks.climate.verification import field_answers
 
 COMPONENTS = (1, 4, 16)
 """How many patterns of each input may be read."""
@@ -95,17 +95,23 @@ class FieldRidge:
     predictors: Predictors = patterns
     """What is read of each input."""
 
-    def __call__(self, case: FieldCase, context: Context) -> pd.DataFrame:  # noqa: ARG002 (nothing random)
+    def __call__(self, case: FieldCase, context: Context) -> pd.DataFrame:
         """Answer a case."""
+        return self.forecast(case, context).answers(case)
+
+    def forecast(self, case: FieldCase, context: Context) -> FieldForecast:  # noqa: ARG002 (nothing random)
+        """Return the forecast of the test items."""
         every = {name for some in self.inputs for name in some}
         plain = {name for some in self.start for name in some if name != CLIMATOLOGY}
         needed = sorted(every | {name.split(",")[0] for name in plain})
         learnt = case.complete(case.rows.learnt(), needed)
         chosen, spread = self._chosen(case, learnt)
         given = _Fold(case, self.predictors, learnt, case.rows.test).mean(chosen)
-        answers = field_answers(case, given, np.broadcast_to(spread, given.shape))
-        answers.attrs["chosen"] = f"{chosen[0]} (and {len(chosen) - 1} that are as good)"
-        return answers
+        return FieldForecast(
+            given,
+            np.broadcast_to(spread, given.shape),
+            f"{chosen[0]} (and {len(chosen) - 1} that are as good)",
+        )
 
     def _chosen(self, case: FieldCase, learnt: np.ndarray) -> tuple[list[Choice], np.ndarray]:
         """Return the choices, the best first, and the spread of each cell on held-out items."""

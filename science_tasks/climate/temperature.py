@@ -11,6 +11,7 @@ from kagaku.data import area_weights
 from kagaku.data.catalogue import Source
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Rows, Task
 from kagaku.science_tasks.climate.field_case import CLIMATOLOGY, FieldCase, FieldInput
+from kagaku.science_tasks.climate.field_forecast import Together
 from kagaku.science_tasks.climate.field_learning import EmbeddingRidge, FieldProcess, FineTuned
 from kagaku.science_tasks.climate.field_ridge import FieldRidge
 from kagaku.science_tasks.climate.forecasting import Damped, MeanOf, Reference
@@ -126,6 +127,8 @@ RIDGE = FieldRidge(
     start=((CLIMATOLOGY,), ("yesterday",), MIDWAY),
 )
 
+PROCESS = FieldProcess(("now", "yesterday"), MIDWAY, every=3)
+
 TASKS.register(
     Task(
         name="era5-uk-temperature",
@@ -142,7 +145,8 @@ TASKS.register(
             "damped": Damped("now"),
             "midway": MeanOf(MIDWAY),
             "eof-ridge": RIDGE,
-            "field-gp": FieldProcess(("now", "yesterday"), MIDWAY, every=3),
+            "field-gp": PROCESS,
+            "ridge-and-gp": Together((RIDGE, PROCESS)),
             "linear-embeddings": EmbeddingRidge(RIDGE),
             "gp-joined": FieldProcess(("now", "yesterday"), MIDWAY, has_embeddings=True, every=3),
             "full": FineTuned(("now", "yesterday"), MIDWAY),
@@ -156,6 +160,7 @@ TASKS.register(
             "midway",
             "eof-ridge",
             "field-gp",
+            "ridge-and-gp",
             "gp-joined",
         ),
         traps=(

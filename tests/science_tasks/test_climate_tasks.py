@@ -39,6 +39,7 @@ from kagaku.science_tasks.climate.field_case import (
     FieldCase,
     usual,
 )
+from kagaku.science_tasks.climate.field_forecast import Together
 from kagaku.science_tasks.climate.field_learning import (
     EmbeddingRidge,
     FieldProcess,
@@ -157,6 +158,7 @@ def test_no_answer_of_the_test_part_reaches_a_forecast() -> None:
     changed = replace(case, truth=other)
     methods: list[Method] = [Reference(), Damped("now"), FieldRidge((("now",),))]
     methods.append(FieldProcess(("now",)))
+    methods.append(Together((FieldRidge((("now",),)), FieldProcess(("now",)))))
     for method in methods:
         first, second = method(case, PLAIN), method(changed, PLAIN)
         assert np.allclose(first["error"] - second["error"], 50.0), method
@@ -378,6 +380,18 @@ def test_readouts_and_fine_tuning_answer_every_item() -> None:
         assert len(answers) == case.n_test, name
         assert measured(answers, "RMSE") < worst, name
         assert (answers["variance"] > 0).all(), name
+
+
+def test_methods_together_give_their_mean_and_know_their_disagreement() -> None:
+    case = small_case()
+    ridge, process = FieldRidge((("now",),)), FieldProcess(("now",))
+    one, other = (method.forecast(case, PLAIN) for method in (ridge, process))
+    both = Together((ridge, process)).forecast(case, PLAIN)
+    np.testing.assert_allclose(both.mean, (one.mean + other.mean) / 2)
+    expected = (one.spread**2 + other.spread**2) / 2 + (one.mean - other.mean) ** 2 / 4
+    np.testing.assert_allclose(both.spread**2, expected)
+    assert both.chosen == one.chosen
+    assert both.answers(case).attrs["chosen"] == one.chosen
 
 
 # ---- indices
