@@ -14,7 +14,10 @@ from kagaku.errors import InputError
 
 # "OS=Homo sapiens OX=9606": a value goes on to the next key.
 _KEY_VALUE = re.compile(r"(?<!\S)(?P<key>[A-Za-z_]\w*)=(?P<value>.*?)(?=\s+[A-Za-z_]\w*=|$)")
-_OWN = ("id", "sequence", "description")
+SEQUENCE = "sequence"
+"""The column of the sequences."""
+
+_OWN = ("id", SEQUENCE, "description")
 
 
 def read_fasta(path: Path, rows_per_chunk: int) -> Iterator[Table]:
@@ -44,6 +47,11 @@ def read_fasta(path: Path, rows_per_chunk: int) -> Iterator[Table]:
             folder=path.parent,
             ids=tuple(row[0] or "" for row in rows),
         )
+
+
+def is_fasta(table: Table) -> bool:
+    """Return whether a table has come from a FASTA file, whole or as a piece."""
+    return table.ids is not None and table.columns[: len(_OWN)] == list(_OWN)
 
 
 def _cells(title: str, sequence: str, keys: list[str]) -> list[str | None]:

@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 
-from kagaku.data.columns import CELL_MODALITIES, Guess, celsius_for_coulomb, guess_column
+from kagaku.data.columns import (
+    CELL_MODALITIES,
+    Guess,
+    celsius_for_coulomb,
+    guess_column,
+    guess_sequences,
+)
+from kagaku.data.fasta import SEQUENCE, is_fasta
 from kagaku.data.grid_inference import infer_grid_schema
 from kagaku.data.grids import Grid
 from kagaku.data.leaks import form_of_target
@@ -105,7 +112,7 @@ def _all_inputs(
         if source.ids is not None and column in ("id", "description"):
             ignored.append(Ignored(column, "comes from the entry's header; ask for it to use it"))
             continue
-        guess = guess_column(column, source.cells(column), may_be_constant=not targets)
+        guess = _guess(source, column, may_be_constant=not targets)
         leak = form_of_target(source, column, targets) if guess.modality == "quantity" else None
         if guess.modality is None:
             ignored.append(Ignored(column, guess.reason))
@@ -117,6 +124,12 @@ def _all_inputs(
         else:
             inputs.append(_input(column, guess))
     return inputs, ignored
+
+
+def _guess(source: Table, column: str, *, may_be_constant: bool) -> Guess:
+    """Return what a column holds; the sequences of a FASTA file are never taken for words."""
+    guess = guess_sequences if is_fasta(source) and column == SEQUENCE else guess_column
+    return guess(column, source.cells(column), may_be_constant=may_be_constant)
 
 
 def _input(column: str, guess: Guess) -> Input:
@@ -165,7 +178,7 @@ def _asked_input(source: Table, request: Request) -> Input:
             fix="Leave it out, or fill it in.",
             where=source.source,
         )
-    guess = guess_column(request.column, cells, may_be_constant=True)
+    guess = _guess(source, request.column, may_be_constant=True)
     modality = request.word or guess.modality
     if modality is None:
         modality = "quantity" if "number" in guess.reason else "text"

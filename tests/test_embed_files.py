@@ -208,8 +208,11 @@ def test_a_stopped_embedding_goes_on_and_gives_the_same_file(fasta: Path, tmp_pa
                 embedded(fasta, output)
             assert not output.exists()
             (tmp_path / "v.parquet.parts/000003.partial").write_text("half a part")
-            with patch.object(bulk_embedding, "survey", side_effect=AssertionError("once")):
+            said = list[str]()
+            saying = patch.object(Terminal, "say", lambda _, told, **__: said.append(told))
+            with saying, patch.object(bulk_embedding, "survey", side_effect=AssertionError("once")):
                 embedded(fasta, output)
+            assert said[0] == "Reading sequence as protein"
     assert calls == [0, 1, 2, 2, 3, 4]  # the piece that was stopped came twice, no other
     assert output.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
     left = sorted(one.name for one in tmp_path.iterdir())
@@ -336,7 +339,7 @@ def test_more_bad_cells_than_are_listed_are_told_as_such(with_bad: Path, tmp_pat
     with in_pieces(4), few, terminal, pytest.raises(kagaku.InputError) as caught:
         embedded(with_bad, tmp_path / "v.parquet")
     assert "at least 1 of 23 rows cannot be used" in str(caught.value)
-    assert said == ["The first 1 bad cells are listed in"]
+    assert said == ["Reading sequence as protein", "The first 1 bad cells are listed in"]
     assert len(pd.read_csv(tmp_path / "v.rejected.csv")) == 1
 
 

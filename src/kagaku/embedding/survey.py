@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kagaku.bad_cells import BadCells
 from kagaku.data import Schema, infer_schema, parse_records, without_bad_rows
 from kagaku.embedding.pieces import first_rows, pieces
-from kagaku.embedding.verb import checked_for, modalities_for
+from kagaku.embedding.verb import checked_for, modalities_for, told_inputs
 from kagaku.modalities.checking import modality_states
 from kagaku.science_tasks.public_embeddings import FrozenEncoder, check_readable
 from kagaku.terminal import Terminal
@@ -78,13 +78,14 @@ def survey(
         encoder: What will embed the rows.
         fitted: Modalities of a run, which bring their own statistics.
         skip_bad_rows: Whether bad rows are no reason to stop; they are then looked for later only.
-        terminal: Shows progress.
+        terminal: Told what each input is read as; shows progress.
 
     Raises:
         InputError: The file cannot be read, the encoder reads none of its columns, or
                 (`BadRowsError`) rows cannot be used.
     """
     schema = infer_schema(first_rows(source), targets=[], inputs=inputs)
+    terminal.say(told_inputs(schema))
     check_readable(encoder, schema)
     modalities = modalities_for(encoder, schema, fitted)
     learning = {

@@ -66,6 +66,9 @@ overlap, they take about 64 MB."""
 RECORDS_AT_ONCE = 64
 """Records that are tokenised together: 64 of the largest images have 70 MB of tokens."""
 
+NAMED = 5
+"""Most columns of one modality that are told by name."""
+
 Moved = Callable[[int, int], None]
 """Called with (records done, tokens done); of a public encoder, letters."""
 
@@ -116,6 +119,7 @@ def embed_source(
         inputs = [f"{LISTED}: {one}" if one in CELL_MODALITIES else one for one in inputs]
     encoder, fitted = encoder_of(model)
     schema = infer(source, targets=[], inputs=inputs)
+    terminal.say(told_inputs(schema))
     records, bad = parse(source, schema)
     check_readable(encoder, schema)
     checked, bad = checked_for(encoder, records, bad, modalities_for(encoder, schema, fitted))
@@ -138,6 +142,20 @@ def parse(source: Table | Grid, schema: Schema) -> tuple[Records, list[BadCell]]
     if isinstance(source, Grid):
         return grid_records(source, schema, with_targets=False), []
     return parse_records(source, schema, with_targets=False)
+
+
+def told_inputs(schema: Schema) -> str:
+    """Return what each input is read as, in words: a wrong guess would not show in the vectors."""
+    columns: dict[str, list[str]] = {}
+    for one in schema.inputs:
+        columns.setdefault(one.modality, []).append(one.name)
+    told = [f"{_listed(names)} as {modality}" for modality, names in columns.items()]
+    return f"Reading {'; '.join(told)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def modalities_for(
