@@ -371,6 +371,37 @@ def test_what_the_first_rows_told_of_a_column_holds_for_all(tmp_path: Path) -> N
         embedded(tmp_path / "m.csv", tmp_path / "v.npy")
 
 
+@pytest.fixture
+def late(tmp_path: Path) -> Path:
+    """Return a table whose two sequences stand below 2,100 rows without any."""
+    path = tmp_path / "late.csv"
+    rows = [*([""] * 2_100), "MKVLAAGIC", "MAYKLILNGK"]
+    path.write_text("n,sequence\n" + "".join(f"{i},{one}\n" for i, one in enumerate(rows)))
+    return path
+
+
+@pytest.mark.parametrize("inputs", [None, ["sequence"]])
+def test_a_column_that_is_empty_in_the_first_rows_is_not_called_empty_in_every_row(
+    late: Path, tmp_path: Path, inputs: list[str] | None
+) -> None:
+    told = "'sequence' is empty in the first 2,048 rows, which tell what a column holds"
+    with pytest.raises(kagaku.InputError, match=told):
+        embedded(late, tmp_path / "v.npy", inputs=inputs)
+    assert not (tmp_path / "v.npy").exists()
+
+
+def test_a_column_whose_modality_is_named_may_begin_below_the_first_rows(
+    late: Path, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"inputs": ["sequence: protein"], "skip_bad_rows": True}
+    vectors = embedded(late, tmp_path / "v.npy", **asked)
+    assert np.flatnonzero(~np.isnan(vectors[:, 0])).tolist() == [2_100, 2_101]
+    np.testing.assert_allclose(vectors, kagaku.embed(late, model=MODEL, **asked), atol=1e-5)
+    late.write_text("n,sequence\n1,\n2,\n")
+    with pytest.raises(kagaku.InputError, match=r"'sequence' is empty in every row\. Leave"):
+        embedded(late, tmp_path / "w.npy", **asked)
+
+
 def test_windows_of_tokens_are_bounded_and_change_nothing(fasta: Path, tmp_path: Path) -> None:
     sizes = list[int]()
 
@@ -390,7 +421,7 @@ def test_windows_of_tokens_are_bounded_and_change_nothing(fasta: Path, tmp_path:
 
 
 def test_pieces_are_bounded_in_rows_and_characters_and_leave_nothing_out(fasta: Path) -> None:
-    schema = infer_schema(embedding_pieces.first_rows(fasta), targets=[])
+    schema = infer_schema(embedding_pieces.first_rows(fasta)[0], targets=[])
 
     def cut() -> Iterator[tuple[int, int, int]]:
         for piece in embedding_pieces.pieces(fasta, schema):
@@ -453,7 +484,7 @@ def test_a_row_found_bad_after_the_first_pass_stops_the_embedding(
 
 
 def test_a_worker_with_other_weights_is_told(fasta: Path) -> None:
-    schema = infer_schema(embedding_pieces.first_rows(fasta), targets=[])
+    schema = infer_schema(embedding_pieces.first_rows(fasta)[0], targets=[])
     piece = next(embedding_pieces.pieces(fasta, schema))
     job = embedding_pieces.EmbeddingJob(schema, {"protein": {}}, MODEL, "0" * 64, Computing("cpu"))
     with pytest.raises(kagaku.InputError, match="a worker has other weights under the name"):

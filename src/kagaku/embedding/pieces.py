@@ -74,9 +74,10 @@ class EmbeddingJob:
     """On which device, and in which precision."""
 
 
-def first_rows(source: Path) -> Table:
-    """Return the rows at the start of a file, which its schema is inferred from."""
-    return next(iter(read_tables(source, rows_per_chunk=ROWS)))
+def first_rows(source: Path) -> tuple[Table, bool]:
+    """Return the rows at the start of a file, which tell its schema, and whether more follow."""
+    tables = iter(read_tables(source, rows_per_chunk=ROWS))
+    return next(tables), next(tables, None) is not None
 
 
 def pieces(source: Path, schema: Schema) -> Iterator[Piece]:

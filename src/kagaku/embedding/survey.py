@@ -84,7 +84,8 @@ def survey(
         InputError: The file cannot be read, the encoder reads none of its columns, or
                 (`BadRowsError`) rows cannot be used.
     """
-    schema = infer_schema(first_rows(source), targets=[], inputs=inputs)
+    first, has_more = first_rows(source)
+    schema = infer_schema(first, targets=[], inputs=inputs, is_beginning=has_more)
     terminal.say(told_inputs(schema))
     check_readable(encoder, schema)
     modalities = modalities_for(encoder, schema, fitted)
