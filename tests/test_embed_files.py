@@ -258,6 +258,38 @@ def test_parts_of_other_weights_or_settings_are_refused(fasta: Path, stopped: Pa
         embedded(fasta, stopped, inputs=["sequence: text"])
 
 
+def test_parts_of_another_version_are_refused(
+    fasta: Path, stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kagaku.job_folder.__version__", "0.2.0")
+    with pytest.raises(kagaku.InputError, match="finished parts of another version of kagaku"):
+        embedded(fasta, stopped)
+
+
+@pytest.mark.parametrize("change", ["another picture", "a picture less"])
+def test_images_that_a_table_names_belong_to_the_input(
+    samples: Path, tmp_path: Path, change: str
+) -> None:
+    source, output = _images(samples, tmp_path) / "labels.csv", tmp_path / "v.npy"
+    first, second = (source.parent / one for one in pd.read_csv(source)["image"].head(2))
+    stop = patch.object(bulk_embedding, "embed_piece", side_effect=KeyboardInterrupt)
+    for _ in range(2):  # unchanged, it goes on
+        with stop, pytest.raises(KeyboardInterrupt):
+            embedded(source, output)
+    kept = first.read_bytes()
+    if change == "a picture less":
+        first.unlink()
+    else:
+        shutil.copyfile(second, first)
+    told = "finished parts of another input: files that its cells name have changed"
+    with pytest.raises(kagaku.InputError, match=told):
+        embedded(source, output)
+    assert (tmp_path / "v.npy.parts/embedding.json").exists(), "nothing is removed"
+    shutil.rmtree(tmp_path / "v.npy.parts")
+    first.write_bytes(kept)
+    assert len(embedded(source, output)) == 5
+
+
 def test_a_folder_of_other_things_in_the_place_of_the_parts_is_refused(
     fasta: Path, tmp_path: Path
 ) -> None:

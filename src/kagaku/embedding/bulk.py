@@ -152,7 +152,8 @@ def embed_file(
             "skip_bad_rows": skip_bad_rows,
             **asdict(computing),
         }
-        parts = Parts(output, identity_of(source, _with_states(checksum, fitted), settings))
+        identity = identity_of(source, _with_states(checksum, fitted), settings)
+        parts = Parts(source, output, identity)
         found = parts.kept_survey()
         if found is None:
             found = survey(

@@ -9,6 +9,7 @@ from kagaku.bad_cells import BadCells
 from kagaku.data import Schema, infer_schema, parse_records, without_bad_rows
 from kagaku.embedding.pieces import first_rows, pieces
 from kagaku.embedding.verb import checked_for, modalities_for, told_inputs
+from kagaku.input_files import NamedFiles
 from kagaku.modalities.checking import modality_states
 from kagaku.science_tasks.public_embeddings import FrozenEncoder, check_readable
 from kagaku.terminal import Terminal
@@ -35,6 +36,9 @@ class Survey:
 
     n_pieces: int
     """How many pieces it is cut into."""
+
+    files: str = ""
+    """See `NamedFiles.digest`."""
 
 
 class Thinned:
@@ -94,10 +98,11 @@ def survey(
         for one in schema.inputs
         if one.modality in MOST_VALUES and one.modality not in fitted
     }
-    bad, n_rows, n_pieces = BadCells(), 0, 0
+    bad, n_rows, n_pieces, files = BadCells(), 0, 0, NamedFiles(schema)
     with terminal.progress("checking") as progress:
         for piece in pieces(source, schema):
             n_rows, n_pieces = n_rows + len(piece.table), piece.number + 1
+            files.add(piece.table)
             if learning or not skip_bad_rows:
                 records, found = parse_records(piece.table, schema, with_targets=False)
                 checked, found = checked_for(encoder, records, found, modalities)
@@ -110,7 +115,7 @@ def survey(
     if not skip_bad_rows:
         bad.refuse(n_rows, output, terminal)
     _learn(schema, modalities, learning)
-    return Survey(schema, modality_states(modalities), n_rows, n_pieces)
+    return Survey(schema, modality_states(modalities), n_rows, n_pieces, files.digest)
 
 
 def _learn(
