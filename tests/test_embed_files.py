@@ -1,5 +1,6 @@
 """Embedding files of any length: pieces, order, stops, bad rows, workers, and what is refused."""
 
+import gzip
 import os
 import shutil
 import signal
@@ -9,11 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+import PIL.Image
 import pyarrow.parquet as pq
 import pytest
 import xarray as xr
@@ -485,6 +488,92 @@ def test_workers_of_a_cluster_give_what_one_process_gives(with_bad: Path, tmp_pa
         force = Workforce("dask", scheduler=client.scheduler.address)
         both = embedded(with_bad, tmp_path / "both.npy", skip_bad_rows=True, workforce=force)
     np.testing.assert_allclose(both, alone, atol=1e-5)
+
+
+def test_killed_workers_are_told_with_what_to_do(fasta: Path, tmp_path: Path) -> None:
+    import distributed
+
+    def killed(*_: Any, **__: Any) -> Any:
+        raise distributed.KilledWorker("piece", SimpleNamespace(address="tcp://node:1"), 3)
+
+    with (
+        distributed.Client(
+            processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0"
+        ) as client,
+        patch.object(bulk_embedding, "embed_piece", killed),
+    ):
+        force = Workforce("dask", scheduler=client.scheduler.address)
+        with pytest.raises(kagaku.InputError) as caught:
+            embedded(fasta, tmp_path / "v.npy", workforce=force)
+    assert "worker tcp://node:1: a task was given up: 4 workers" in str(caught.value)
+    assert "Take fewer workers or give each more memory" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "force", [Workforce("2"), Workforce(scheduler="tcp://head:8786"), Workforce(slurm=1)]
+)
+def test_a_grid_takes_no_workers(samples: Path, tmp_path: Path, force: Workforce) -> None:
+    with pytest.raises(kagaku.InputError, match=r"by this process alone.*Leave out --workers"):
+        embedded(samples / "climate.nc", tmp_path / "v.npy", workforce=force)
+    assert not (tmp_path / "v.npy").exists()
+    assert Workforce().is_here
+    assert Workforce("0").is_here
+
+
+def _gzipped(folder: Path) -> Path:
+    (folder / "p.fasta.gz").write_bytes(gzip.compress(b">a\nMKVLAAGIC\n>b\nMAYKLILNGK\n"))
+    return folder / "p.fasta.gz"
+
+
+def _lower_case(folder: Path) -> Path:
+    (folder / "p.fasta").write_text(">a\nmkvlaagic\n>b\nMAYKLILngk*\n")
+    return folder / "p.fasta"
+
+
+def _one_id_twice(folder: Path) -> Path:
+    (folder / "p.fasta").write_text(">a\nMKVLAAGIC\n>a\nMAYKLILNGK\n")
+    return folder / "p.fasta"
+
+
+def _empty_entry(folder: Path) -> Path:
+    (folder / "p.fasta").write_text(">a\nMKVLAAGIC\n>b\nMAYKLILNGK\n>c\n")
+    return folder / "p.fasta"
+
+
+def _unreadable_image(folder: Path) -> Path:
+    for name, shade in (("a.png", 40), ("b.png", 200)):
+        PIL.Image.fromarray(np.full((32, 32), shade, dtype=np.uint8)).save(folder / name)
+    (folder / "c.png").write_bytes(b"no picture")
+    (folder / "labels.csv").write_text("image\na.png\nb.png\nc.png\n")
+    return folder / "labels.csv"
+
+
+@pytest.mark.parametrize(
+    ("write", "ids", "told"),
+    [
+        (_gzipped, ["a", "b"], None),
+        (_lower_case, ["a", "b"], None),
+        (_one_id_twice, ["a", "a"], None),
+        (_empty_entry, ["a", "b", "c"], "row 3, column 'sequence': the row has no input at all"),
+        (_unreadable_image, None, "row 4, column 'image': .*image"),
+    ],
+)
+def test_odd_files_give_the_vectors_of_their_good_rows(
+    tmp_path: Path, write: Callable[[Path], Path], ids: list[str] | None, told: str | None
+) -> None:
+    (tmp_path / "in").mkdir()
+    source, output = write(tmp_path / "in"), tmp_path / "v.parquet"
+    if told is not None:
+        with pytest.raises(kagaku.InputError, match=told):
+            embedded(source, output)
+        assert not output.exists()
+    vectors = embedded(source, output, skip_bad_rows=told is not None)
+    assert np.isfinite(vectors[:2]).all()
+    assert np.isnan(vectors[2:]).all()
+    if ids is not None:
+        assert pq.read_table(output)["id"].to_pylist() == ids
+        plain = kagaku.embed(["MKVLAAGIC", "MAYKLILNGK"], inputs=["protein"], model=MODEL)
+        np.testing.assert_allclose(vectors[:2], plain, atol=1e-5)
 
 
 @pytest.mark.slow
