@@ -18,6 +18,7 @@ from kagaku.science_tasks.benchmark.families import FAMILIES
 from kagaku.science_tasks.tasks import TASKS
 from kagaku.speed import (
     embedding,
+    embedding_memory,
     finetuning,
     lengths,
     loading,
@@ -198,9 +199,45 @@ def test_molecules_to_predict_are_all_different() -> None:
 
 
 @pytest.mark.slow
-def test_predicting_and_embedding_tell_their_memory(tmp_path: Path) -> None:
-    sizes = replace(SMALL.sizes, n_molecules=30, training_rows=30, n_peptides=(20,))
+def test_predicting_tells_its_memory(tmp_path: Path) -> None:
+    sizes = replace(SMALL.sizes, n_molecules=30, training_rows=30)
     found = predicting.measure(replace(SMALL, sizes=sizes), tmp_path)
-    assert [one.unit for one in found.comparisons] == ["MB", "MB"]
+    assert [one.unit for one in found.comparisons] == ["MB"]
     assert found.details["predict"]["rows"] == 30
+
+
+@pytest.mark.slow
+def test_embedding_tells_its_memory_for_each_length_of_file(tmp_path: Path) -> None:
+    sizes = replace(SMALL.sizes, n_peptides=(40, 20))
+    found = embedding_memory.measure(replace(SMALL, sizes=sizes), tmp_path)
+    short, long, ratio = found.comparisons
+    assert (short.unit, long.unit, ratio.unit) == ("MB", "MB", "times")
     assert found.details["embed 20"]["rows"] == 20
+    assert found.details["embed 40"]["rows"] == 40
+    assert ratio.ours[0] == pytest.approx(long.ours[0] / short.ours[0])
+    assert short.ours[0] > 0
+    sequences = (tmp_path / "peptides_40.fasta").read_text().split("\n")[1::2]
+    assert {len(one) for one in sequences} == {embedding_memory.PEPTIDE}
+
+
+def test_memory_is_flat_if_the_longest_file_takes_hardly_more_than_the_shortest() -> None:
+    def is_flat(longest: float) -> bool | None:
+        held = {10_000: 80.0, 100_000: 300.0, 1_000_000: longest}
+        return embedding_memory.comparisons(held)[-1].is_met
+
+    assert is_flat(119.0) is True
+    assert is_flat(121.0) is False
+    (alone,) = embedding_memory.comparisons({10_000: 80.0})
+    assert alone.target is None
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_the_parts_and_lengths_of_a_call_are_those_of_its_flags(long: bool) -> None:
+    asked = ["benchmark", "speed", "--only", "embedding_memory", *(["--long"] if long else [])]
+    with patch.object(verb, "run_speed") as run:
+        answer = CliRunner().invoke(app, [*asked, "--output", "out"])
+    assert answer.exit_code == 0
+    (wishes, _), _ = run.call_args
+    assert [one.name for one in verb.chosen_parts(wishes.only)] == ["embedding_memory"]
+    sizes = (10_000, 100_000, 1_000_000)
+    assert wishes.sizes.n_peptides == (sizes if long else sizes[:2])

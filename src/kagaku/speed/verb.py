@@ -12,6 +12,7 @@ from kagaku.provenance import code_fingerprint, machine, package_versions
 from kagaku.registry import did_you_mean
 from kagaku.speed import (
     embedding,
+    embedding_memory,
     finetuning,
     lengths,
     loading,
@@ -38,7 +39,8 @@ PARTS = {
         Part("loading", "reading, tokenising, featurising", loading.measure),
         Part("training", "a pretraining step", training.measure),
         Part("tracing", "from a value to training data", tracing.measure),
-        Part("predicting", "memory on long files", predicting.measure),
+        Part("predicting", "memory of predicting a long file", predicting.measure),
+        Part("embedding_memory", "memory of embedding long files", embedding_memory.measure),
         Part("finetuning", "ESOL beside chemprop", finetuning.measure),
     )
 }
