@@ -27,7 +27,7 @@ from kagaku.speed import (
     training,
     verb,
 )
-from kagaku.speed.part import EsmShape, Measured, Part, Sizes, Wishes
+from kagaku.speed.part import EsmShape, Measured, NotRun, Part, Sizes, Wishes
 from kagaku.speed.report import MARKS
 from kagaku.speed.timing import Comparison, Target, run_child, take_turns
 from kagaku.terminal import Terminal
@@ -189,6 +189,45 @@ def test_other_parts_stay_in_the_table_until_code_or_machine_change(tmp_path: Pa
         assert names("starting") == ["starting", "profile"]
         with patch.object(verb, "code_fingerprint", lambda: "another"):
             assert names("starting") == ["starting"]
+
+
+def test_a_page_keeps_the_figures_of_parts_that_are_not_measured(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    def part(name: str, measured: Measured) -> Part:
+        def measure(*_: object) -> Measured:
+            calls.append(name)
+            return measured
+
+        return Part(name, "", measure)
+
+    done = Measured((Comparison("x", "s", (1.0,)),))
+    missing = Measured(not_run=(NotRun("x", "no corpus"),))
+    page, output = tmp_path / "page.md", tmp_path / "out"
+    page.write_text(f"{MARKS.begin}\n\nNot measured yet.\n\n{MARKS.end}\n")
+    three = {name: part(name, done) for name in ("starting", "profile", "training")}
+
+    def run(parts: dict[str, Part], *only: str, folder: Path = output) -> str:
+        with patch.object(verb, "PARTS", parts):
+            verb.run_speed(replace(SMALL, only=only, page=page), folder, terminal=QUIET)
+        return page.read_text()
+
+    before = run(three)
+    assert "| training | x |" in before
+    assert run(three, "profile") == before, "what is kept in the folder stays"
+    n_calls = len(calls)
+    told = "page.md: the page has figures of starting, training, which are not measured here"
+    with pytest.raises(InputError, match=told):
+        run(three, "profile", folder=tmp_path / "elsewhere")
+    assert len(calls) == n_calls, "it is refused before any work"
+    with pytest.raises(InputError, match="the page has figures of training, which"):
+        run({**three, "training": part("training", missing)}, folder=tmp_path / "elsewhere")
+    assert page.read_text() == before
+    assert "no corpus" in (tmp_path / "elsewhere/speed.md").read_text()
+    assert "| training | x |" in run(three, folder=tmp_path / "third")
+    row = next(line for line in before.splitlines() if line.startswith("| starting"))
+    page.write_text(before.replace(row, "| starting | x |  |  |  |  | not run: no |"))
+    assert "| profile | x |" in run(three, "profile", "training", folder=tmp_path / "fourth")
 
 
 def test_molecules_to_predict_are_all_different() -> None:
