@@ -32,7 +32,7 @@ from kagaku.data import BadCell, infer_schema
 from kagaku.embedding import bulk as bulk_embedding
 from kagaku.embedding import output as embedding_output
 from kagaku.embedding import pieces as embedding_pieces
-from kagaku.embedding import verb as embedding
+from kagaku.embedding import windows as embedding_windows
 from kagaku.embedding.bulk import embed_file
 from kagaku.embedding.survey import MOST_VALUES, Thinned
 from kagaku.embedding.workers import Workforce
@@ -445,9 +445,9 @@ def test_windows_of_tokens_are_bounded_and_change_nothing(fasta: Path, tmp_path:
         return embed_columns(encoder, window, *given, **named)
 
     with (
-        patch.object(embedding, "embed_columns", watching),
-        patch.object(embedding, "RECORDS_AT_ONCE", 2),
-        patch.object(embedding, "WINDOW_BYTES", 4_000),
+        patch.object(embedding_windows, "embed_columns", watching),
+        patch.object(embedding_windows, "RECORDS_AT_ONCE", 2),
+        patch.object(embedding_windows, "WINDOW_BYTES", 4_000),
     ):
         vectors = embedded(fasta, tmp_path / "v.npy")
     assert len(sizes) > 3

@@ -18,18 +18,14 @@ from kagaku.bases import SHIPPED, UNTRAINED
 from kagaku.computing import Computing
 from kagaku.data import BadRowsError
 from kagaku.data.corpora.running import Runner
+from kagaku.embedding.encoders import checksum_of, encoder_of, reading
 from kagaku.embedding.output import vectors_table, write_vectors
 from kagaku.embedding.parts import Parts, identity_of
 from kagaku.embedding.pieces import EmbeddingJob, Piece, embed_piece, pieces
+from kagaku.embedding.source import told_inputs
 from kagaku.embedding.survey import survey
-from kagaku.embedding.verb import (
-    Embedded,
-    checksum_of,
-    embed_source,
-    encoder_of,
-    reading,
-    told_inputs,
-)
+from kagaku.embedding.vectors import Embedded
+from kagaku.embedding.verb import embed_source
 from kagaku.embedding.workers import Workforce
 from kagaku.modalities.checking import modality_states
 from kagaku.models.public import PublicEncoder

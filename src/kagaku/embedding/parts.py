@@ -13,7 +13,7 @@ from kagaku.data.whole_files import written_whole
 from kagaku.embedding import pieces as embedding_pieces
 from kagaku.embedding.output import EMBEDDING, vectors_table, write_vectors
 from kagaku.embedding.survey import Survey
-from kagaku.embedding.verb import Embedded
+from kagaku.embedding.vectors import Embedded
 from kagaku.input_files import NamedFiles, input_state
 from kagaku.job_folder import JobFolder
 from kagaku.outputs import rejected_path

@@ -11,15 +11,9 @@ import numpy as np
 
 from kagaku.computing import Computing
 from kagaku.data import Schema, Table, parse_records, read_tables, without_bad_rows
-from kagaku.embedding.verb import (
-    Embedded,
-    Moved,
-    checked_for,
-    checksum_of,
-    embed_records,
-    encoder_of,
-    with_bad_rows,
-)
+from kagaku.embedding.encoders import checked_for, checksum_of, encoder_of
+from kagaku.embedding.vectors import Embedded, with_bad_rows
+from kagaku.embedding.windows import Moved, embed_records
 from kagaku.errors import InputError
 from kagaku.modalities.checking import restore_modalities
 from kagaku.models.extending import extended

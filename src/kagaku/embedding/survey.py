@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from kagaku.bad_cells import BadCells
 from kagaku.data import Schema, infer_schema, parse_records, without_bad_rows
+from kagaku.embedding.encoders import checked_for, modalities_for
 from kagaku.embedding.pieces import first_rows, pieces
-from kagaku.embedding.verb import checked_for, modalities_for, told_inputs
+from kagaku.embedding.source import told_inputs
 from kagaku.input_files import NamedFiles
 from kagaku.modalities.checking import modality_states
 from kagaku.science_tasks.public_embeddings import FrozenEncoder, check_readable
