@@ -24,8 +24,8 @@ SMALL = EncoderConfig(
 for any encoder of this width."""
 
 FLAT = Target("flat: <= 1.5x", 1.5, "value")
-"""What is aimed at: the longest file's memory over the shortest's. It is above 1 as only a longer
-file fills a row group of the output, 32 MB."""
+"""What is aimed at: the longest file's memory over the shortest's. It is above 1 since only longer
+files fill a row group of the output, 32 MB, when their parts are joined."""
 
 EMBED = """
 import json, sys, time
