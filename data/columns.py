@@ -25,6 +25,9 @@ CELL_MODALITIES = [
 ]
 """The kinds of input that a table's cells can hold; `know_modality` adds others."""
 
+SEQUENCES = ("protein", "nucleotide")
+"""The modalities of a FASTA file's sequences."""
+
 GRID_SUFFIXES = (".nc", ".nc4", ".netcdf", ".cdf", ".zarr")
 """Endings of files that hold grids."""
 
@@ -128,6 +131,34 @@ def guess_column(heading: str, cells: Sequence[Any], *, may_be_constant: bool = 
         or _guess_nucleotide(name, words)
         or _guess_protein(name, words)
         or _guess_text(name, cells, words)
+    )
+
+
+def guess_sequences(heading: str, cells: Sequence[Any], *, may_be_constant: bool = False) -> Guess:
+    """Return what a column holds that is known to hold sequences, as that of a FASTA file.
+
+    Gaps, stops inside and other odd letters do not make words of it: they are bad cells later, each
+    with its place.
+
+    Args:
+        heading: See `guess_column`.
+        cells: See `guess_column`.
+        may_be_constant: See `guess_column`.
+    """
+    guess = guess_column(heading, cells, may_be_constant=may_be_constant)
+    sample = filled_sample(cells)
+    is_useless = guess.modality is None and not may_be_constant
+    if guess.modality in SEQUENCES or is_useless or not sample:
+        return guess
+    letters = ["".join(filter(str.isalpha, str(cell))) for cell in sample]
+    n_letters = sum(map(len, letters))
+    n_bases = sum(one.count(base) for one in letters for base in _BASES)
+    is_short = _share(n_letters, sample) < SHORTEST_BASES
+    is_nucleotide = not is_short and n_bases >= MOSTLY_BASES * n_letters
+    return Guess(
+        "nucleotide" if is_nucleotide else "protein",
+        "sequences, as in every FASTA file, though some have other letters or are very short "
+        f"(for words, ask for '{heading}: text')",
     )
 
 

@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 
 from kagaku.data.opening import open_bytes, suffix_of, text_lines
-from kagaku.data.table import LARGEST_CELL, Table, cell_too_large, check_columns
+from kagaku.data.table import (
+    CHARACTERS_PER_CHUNK,
+    LARGEST_CELL,
+    Table,
+    cell_too_large,
+    check_columns,
+)
 from kagaku.errors import InputError
 
 _USUAL_DELIMITER = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
@@ -18,7 +24,7 @@ _LINES_LOOKED_AT = 20
 
 
 def read_delimited(path: Path, rows_per_chunk: int) -> Iterator[Table]:
-    """Yield the rows of a delimited text file, a bounded number at a time.
+    """Yield the rows of a delimited text file, a bounded number and size at a time.
 
     The row number is the one that a spreadsheet shows: blank rows count, though they are no
     records, and a cell with line breaks is still one row.
@@ -54,6 +60,7 @@ def _next_rows(
 ) -> tuple[list[tuple[int, list[str]]], int]:
     """Return (row number, cells) of the next rows that are not blank, and how many were read."""
     rows: list[tuple[int, list[str]]] = []
+    held = 0
     # The limit belongs to the whole process, so it is put back before anybody else reads.
     usual = csv.field_size_limit(LARGEST_CELL)
     try:
@@ -61,7 +68,8 @@ def _next_rows(
             n_read += 1
             if any(row) and any(cell.strip() for cell in row):
                 rows.append((n_read, row))
-                if len(rows) == count:
+                held += sum(map(len, row))
+                if len(rows) == count or held >= CHARACTERS_PER_CHUNK:
                     break
     except csv.Error as error:
         if "field larger" in str(error):

@@ -2,23 +2,32 @@
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from kagaku.data.opening import open_bytes, text_lines
-from kagaku.data.table import LARGEST_CELL, MOST_COLUMNS, Table, cell_too_large, check_columns
+from kagaku.data.table import (
+    LARGEST_CELL,
+    MOST_COLUMNS,
+    Table,
+    batches,
+    cell_too_large,
+    check_columns,
+)
 from kagaku.errors import InputError
 
 # "OS=Homo sapiens OX=9606": a value goes on to the next key.
 _KEY_VALUE = re.compile(r"(?<!\S)(?P<key>[A-Za-z_]\w*)=(?P<value>.*?)(?=\s+[A-Za-z_]\w*=|$)")
-_OWN = ("id", "sequence", "description")
+SEQUENCE = "sequence"
+"""The column of the sequences."""
+
+_OWN = ("id", SEQUENCE, "description")
 
 
 def read_fasta(path: Path, rows_per_chunk: int) -> Iterator[Table]:
-    """Yield the entries of a FASTA file, a bounded number at a time.
+    """Yield the entries of a FASTA file, a bounded number and size at a time.
 
     Columns are ``id`` (the header's first word), ``sequence``, ``description`` (the rest), and one
     for every ``key=value`` that any header has. The file is read twice, so that all chunks have
@@ -35,7 +44,7 @@ def read_fasta(path: Path, rows_per_chunk: int) -> Iterator[Table]:
     others = [key for key in keys if key not in _OWN]
     columns = check_columns([*_OWN, *others], path.name)
     entries = enumerate(_entries(path), start=1)
-    while batch := list(islice(entries, rows_per_chunk)):
+    for batch in batches(entries, rows_per_chunk, lambda one: len(one[1][0]) + len(one[1][1])):
         rows = [_cells(title, sequence, others) for _, (title, sequence) in batch]
         yield Table(
             frame=pd.DataFrame(rows, columns=pd.Index(columns), dtype=object),
@@ -44,6 +53,11 @@ def read_fasta(path: Path, rows_per_chunk: int) -> Iterator[Table]:
             folder=path.parent,
             ids=tuple(row[0] or "" for row in rows),
         )
+
+
+def is_fasta(table: Table) -> bool:
+    """Return whether a table has come from a FASTA file, whole or as a piece."""
+    return table.ids is not None and table.columns[: len(_OWN)] == list(_OWN)
 
 
 def _cells(title: str, sequence: str, keys: list[str]) -> list[str | None]:

@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 
-from kagaku.data.columns import CELL_MODALITIES, Guess, celsius_for_coulomb, guess_column
+from kagaku.data.columns import (
+    CELL_MODALITIES,
+    Guess,
+    celsius_for_coulomb,
+    guess_column,
+    guess_sequences,
+)
+from kagaku.data.fasta import SEQUENCE, is_fasta
 from kagaku.data.grid_inference import infer_grid_schema
 from kagaku.data.grids import Grid
 from kagaku.data.leaks import form_of_target
@@ -29,6 +36,7 @@ def infer_schema(
     group: str | None = None,
     time: str | None = None,
     lead: str | None = None,
+    is_beginning: bool = False,
 ) -> Schema:
     """Return what every column of a file means, each with the reason in words.
 
@@ -41,6 +49,8 @@ def infer_schema(
         group: A column whose equal values must stay on one side of a split.
         time: A column that orders the records in time.
         lead: For grids, how far after the input the target lies, such as ``"3 months"``.
+        is_beginning: Whether the table is the first rows of a longer file, so that a column that is
+            empty here may be filled below.
 
     Raises:
         InputError: A column, kind, modality or unit is unknown; a target has no measured value or
@@ -68,9 +78,11 @@ def infer_schema(
         if column is not None:
             reserved.setdefault(column, why)
     if inputs is None:
-        chosen, ignored = _all_inputs(source, reserved, [request.column for request in wanted])
+        chosen, ignored = _all_inputs(
+            source, reserved, [request.column for request in wanted], is_beginning=is_beginning
+        )
     else:
-        chosen, ignored = _asked_inputs(source, inputs, reserved)
+        chosen, ignored = _asked_inputs(source, inputs, reserved, is_beginning=is_beginning)
     chosen = _unique_names(chosen)
     if not chosen:
         told = "; ".join(f"{one.column!r} {one.reason}" for one in ignored)
@@ -92,7 +104,7 @@ def infer_schema(
 
 
 def _all_inputs(
-    source: Table, reserved: dict[str, str], targets: Sequence[str]
+    source: Table, reserved: dict[str, str], targets: Sequence[str], *, is_beginning: bool
 ) -> tuple[list[Input], list[Ignored]]:
     """Return the useful columns as inputs and the rest with reasons, in the file's order."""
     inputs: list[Input] = []
@@ -105,7 +117,10 @@ def _all_inputs(
         if source.ids is not None and column in ("id", "description"):
             ignored.append(Ignored(column, "comes from the entry's header; ask for it to use it"))
             continue
-        guess = guess_column(column, source.cells(column), may_be_constant=not targets)
+        if is_beginning and _is_empty(source, column):
+            ignored.append(Ignored(column, f"is empty {_rows_seen(source)}"))
+            continue
+        guess = _guess(source, column, may_be_constant=not targets)
         leak = form_of_target(source, column, targets) if guess.modality == "quantity" else None
         if guess.modality is None:
             ignored.append(Ignored(column, guess.reason))
@@ -117,6 +132,12 @@ def _all_inputs(
         else:
             inputs.append(_input(column, guess))
     return inputs, ignored
+
+
+def _guess(source: Table, column: str, *, may_be_constant: bool) -> Guess:
+    """Return what a column holds; the sequences of a FASTA file are never taken for words."""
+    guess = guess_sequences if is_fasta(source) and column == SEQUENCE else guess_column
+    return guess(column, source.cells(column), may_be_constant=may_be_constant)
 
 
 def _input(column: str, guess: Guess) -> Input:
@@ -134,7 +155,7 @@ def _input(column: str, guess: Guess) -> Input:
 
 
 def _asked_inputs(
-    source: Table, inputs: Sequence[str], reserved: dict[str, str]
+    source: Table, inputs: Sequence[str], reserved: dict[str, str], *, is_beginning: bool
 ) -> tuple[list[Input], list[Ignored]]:
     """Return the inputs that the user named, in their order."""
     requests = [
@@ -149,7 +170,7 @@ def _asked_inputs(
                 fix="Leave it out of the inputs.",
                 where=source.source,
             )
-        chosen.append(_asked_input(source, request))
+        chosen.append(_asked_input(source, request, is_beginning=is_beginning))
     taken = {one.column for one in chosen} | set(reserved)
     rest = [column for column in source.columns if column not in taken]
     ignored = [Ignored(column, "was not asked for") for column in rest]
@@ -157,15 +178,29 @@ def _asked_inputs(
     return chosen, ignored + extra
 
 
-def _asked_input(source: Table, request: Request) -> Input:
-    cells = source.cells(request.column)
-    if all(cell is None for cell in cells):
+def _is_empty(source: Table, column: str) -> bool:
+    return all(cell is None for cell in source.cells(column))
+
+
+def _rows_seen(source: Table) -> str:
+    return f"in the first {len(source):,} rows, which tell what a column holds"
+
+
+def _asked_input(source: Table, request: Request, *, is_beginning: bool) -> Input:
+    # Further down there may be something, and what it is need not be guessed.
+    may_be_empty = is_beginning and request.word is not None
+    if not may_be_empty and _is_empty(source, request.column):
+        what = f"the input {request.column!r} is empty"
+        if not is_beginning:
+            raise InputError(
+                f"{what} in every row", fix="Leave it out, or fill it in.", where=source.source
+            )
         raise InputError(
-            f"the input {request.column!r} is empty in every row",
-            fix="Leave it out, or fill it in.",
+            f"{what} {_rows_seen(source)}",
+            fix=f"Say what it holds, such as --input '{request.name}: protein', or leave it out.",
             where=source.source,
         )
-    guess = guess_column(request.column, cells, may_be_constant=True)
+    guess = _guess(source, request.column, may_be_constant=True)
     modality = request.word or guess.modality
     if modality is None:
         modality = "quantity" if "number" in guess.reason else "text"

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,14 @@ import pandas as pd
 
 from kagaku.data.bad_rows import BadCell
 from kagaku.data.opening import open_bytes, text_lines
-from kagaku.data.table import LARGEST_CELL, MOST_COLUMNS, Table, cell_too_large, check_columns
+from kagaku.data.table import (
+    LARGEST_CELL,
+    MOST_COLUMNS,
+    Table,
+    batches,
+    cell_too_large,
+    check_columns,
+)
 from kagaku.errors import InputError
 
 _END = "$$$$"
@@ -20,7 +26,7 @@ _PROPERTY = re.compile(r">[^<\n]*<(?P<name>[^>\n]+)>[^\n]*")
 
 
 def read_sdf(path: Path, rows_per_chunk: int) -> Iterator[Table]:
-    """Yield the entries of an SDF file, a bounded number at a time.
+    """Yield the entries of an SDF file, a bounded number and size at a time.
 
     Columns are ``smiles`` (from the structure, stereo marks kept) and one for every property that
     any entry has; the title line is the record's id. A structure that RDKit cannot read becomes a
@@ -43,7 +49,7 @@ def read_sdf(path: Path, rows_per_chunk: int) -> Iterator[Table]:
     others = [name for name in properties if name != "smiles"]
     columns = check_columns(["smiles", *others], path.name)
     entries = enumerate(_entries(path), start=1)
-    while batch := list(islice(entries, rows_per_chunk)):
+    for batch in batches(entries, rows_per_chunk, lambda one: len(one[1])):
         yield _table(batch, columns, others, path)
 
 

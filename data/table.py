@@ -1,9 +1,9 @@
 """A table of cells as a file gives them, before anything is read into them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,10 @@ from kagaku.errors import InputError
 
 LARGEST_CELL = 1_000_000
 """Most characters in one cell. The longest human protein has 34,350 residues."""
+
+CHARACTERS_PER_CHUNK = 4_000_000
+"""After so many characters a piece of a table ends, however few rows it has: some thousand rows of
+usual length, and at most `LARGEST_CELL` more where the cells are huge."""
 
 MOST_COLUMNS = 2_000
 """Most columns in one table; a table with more is usually lying on its side."""
@@ -118,6 +122,31 @@ def check_cell_sizes(cells: Iterable[Any], source: str, row: int, columns: Seque
     for column, cell in zip(columns, cells, strict=False):
         if isinstance(cell, str) and len(cell) > LARGEST_CELL:
             raise cell_too_large(len(cell), f"{source}, row {row}, column {column!r}")
+
+
+Entry = TypeVar("Entry")
+
+
+def batches(
+    entries: Iterable[Entry], most: int, size: Callable[[Entry], int]
+) -> Iterator[list[Entry]]:
+    """Yield entries in lists of a bounded number, each of which ends at `CHARACTERS_PER_CHUNK`.
+
+    Args:
+        entries: In their order.
+        most: Most entries in one list.
+        size: Gives the characters of an entry.
+    """
+    batch: list[Entry] = []
+    held = 0
+    for entry in entries:
+        batch.append(entry)
+        held += size(entry)
+        if len(batch) == most or held >= CHARACTERS_PER_CHUNK:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
 
 
 def cell_too_large(length: int, where: str) -> InputError:

@@ -72,7 +72,7 @@ def read_tables(path: str | Path, *, rows_per_chunk: int = ROWS_PER_CHUNK) -> It
 
     Args:
         path: As in `read_table`.
-        rows_per_chunk: Most rows in one piece.
+        rows_per_chunk: Most rows in one piece; of text formats, huge cells end it before.
 
     Raises:
         InputError: The file cannot be read; says why and how to mend it.

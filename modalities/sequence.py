@@ -22,7 +22,7 @@ N_SPECIALS = 3
 """How many ids of a vocabulary stand for no content."""
 
 
-def sequence_tokens(ids: Sequence[int]) -> Tokens:
+def sequence_tokens(ids: Sequence[int] | Int[np.ndarray, " token"]) -> Tokens:
     """Return tokens that stand one after the other on the first position axis."""
     positions = np.zeros((len(ids), 3), dtype=np.float32)
     positions[:, 0] = np.arange(len(ids))

@@ -66,6 +66,37 @@ def test_a_fasta_file_is_embedded_with_its_names(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("odd", ["MKT--AAYIAKQR", "MKT*AAYIAKQR"])
+def test_odd_letters_of_a_fasta_file_are_bad_cells_and_not_words(tmp_path: Path, odd: str) -> None:
+    path = tmp_path / "p.fasta"
+    path.write_text(f">one\n{odd}\n>two\n{odd}AV\n")
+    told = (
+        r"2 of 2 rows cannot be used.*row 1, column 'sequence': the protein sequence has \['[-*]'\]"
+    )
+    with pytest.raises(kagaku.InputError, match=f"(?s){told}"):
+        kagaku.embed(path)
+    asked = ["embed", str(path), "--output", str(tmp_path / "v.npy")]
+    answer = CliRunner().invoke(app, asked)
+    assert isinstance(answer.exception, kagaku.InputError)
+    assert not (tmp_path / "v.npy").exists()
+    as_words = CliRunner().invoke(app, [*asked, "--input", "sequence: text"])
+    assert as_words.exit_code == 0
+    assert "Reading sequence as text" in as_words.stderr
+
+
+def test_what_each_input_is_read_as_is_told(
+    molecules: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = molecules[["smiles"]].assign(**{f"x{i} [K]": np.arange(12) * 1.5 + i for i in range(7)})
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    told = "Reading smiles as molecule; x0, x1, x2, x3, x4 and 2 more as quantity"
+    asked = ["embed", str(tmp_path / "new.csv"), "--output", str(tmp_path / "v.npy")]
+    answer = CliRunner().invoke(app, asked, catch_exceptions=False)
+    assert told in " ".join(answer.stderr.split())
+    kagaku.embed(frame, quiet=False)
+    assert told in " ".join(capsys.readouterr().err.split())
+
+
 @pytest.mark.parametrize("ending", [".npy", ".parquet"])
 def test_vectors_are_written_whole(molecules: pd.DataFrame, tmp_path: Path, ending: str) -> None:
     molecules[["smiles"]].to_csv(tmp_path / "new.csv", index=False)

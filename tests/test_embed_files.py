@@ -1,5 +1,6 @@
 """Embedding files of any length: pieces, order, stops, bad rows, workers, and what is refused."""
 
+import gzip
 import os
 import shutil
 import signal
@@ -9,11 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+import PIL.Image
 import pyarrow.parquet as pq
 import pytest
 import xarray as xr
@@ -29,7 +32,7 @@ from kagaku.data import BadCell, infer_schema
 from kagaku.embedding import bulk as bulk_embedding
 from kagaku.embedding import output as embedding_output
 from kagaku.embedding import pieces as embedding_pieces
-from kagaku.embedding import verb as embedding
+from kagaku.embedding import windows as embedding_windows
 from kagaku.embedding.bulk import embed_file
 from kagaku.embedding.survey import MOST_VALUES, Thinned
 from kagaku.embedding.workers import Workforce
@@ -208,8 +211,11 @@ def test_a_stopped_embedding_goes_on_and_gives_the_same_file(fasta: Path, tmp_pa
                 embedded(fasta, output)
             assert not output.exists()
             (tmp_path / "v.parquet.parts/000003.partial").write_text("half a part")
-            with patch.object(bulk_embedding, "survey", side_effect=AssertionError("once")):
+            said = list[str]()
+            saying = patch.object(Terminal, "say", lambda _, told, **__: said.append(told))
+            with saying, patch.object(bulk_embedding, "survey", side_effect=AssertionError("once")):
                 embedded(fasta, output)
+            assert said[0] == "Reading sequence as protein"
     assert calls == [0, 1, 2, 2, 3, 4]  # the piece that was stopped came twice, no other
     assert output.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
     left = sorted(one.name for one in tmp_path.iterdir())
@@ -253,6 +259,38 @@ def test_parts_of_other_weights_or_settings_are_refused(fasta: Path, stopped: Pa
         embedded(fasta, stopped, model="kagaku-tiny", skip_bad_rows=True)
     with pytest.raises(kagaku.InputError, match="finished parts of other settings"):
         embedded(fasta, stopped, inputs=["sequence: text"])
+
+
+def test_parts_of_another_version_are_refused(
+    fasta: Path, stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kagaku.job_folder.__version__", "0.2.0")
+    with pytest.raises(kagaku.InputError, match="finished parts of another version of kagaku"):
+        embedded(fasta, stopped)
+
+
+@pytest.mark.parametrize("change", ["another picture", "a picture less"])
+def test_images_that_a_table_names_belong_to_the_input(
+    samples: Path, tmp_path: Path, change: str
+) -> None:
+    source, output = _images(samples, tmp_path) / "labels.csv", tmp_path / "v.npy"
+    first, second = (source.parent / one for one in pd.read_csv(source)["image"].head(2))
+    stop = patch.object(bulk_embedding, "embed_piece", side_effect=KeyboardInterrupt)
+    for _ in range(2):  # unchanged, it goes on
+        with stop, pytest.raises(KeyboardInterrupt):
+            embedded(source, output)
+    kept = first.read_bytes()
+    if change == "a picture less":
+        first.unlink()
+    else:
+        shutil.copyfile(second, first)
+    told = "finished parts of another input: files that its cells name have changed"
+    with pytest.raises(kagaku.InputError, match=told):
+        embedded(source, output)
+    assert (tmp_path / "v.npy.parts/embedding.json").exists(), "nothing is removed"
+    shutil.rmtree(tmp_path / "v.npy.parts")
+    first.write_bytes(kept)
+    assert len(embedded(source, output)) == 5
 
 
 def test_a_folder_of_other_things_in_the_place_of_the_parts_is_refused(
@@ -336,7 +374,7 @@ def test_more_bad_cells_than_are_listed_are_told_as_such(with_bad: Path, tmp_pat
     with in_pieces(4), few, terminal, pytest.raises(kagaku.InputError) as caught:
         embedded(with_bad, tmp_path / "v.parquet")
     assert "at least 1 of 23 rows cannot be used" in str(caught.value)
-    assert said == ["The first 1 bad cells are listed in"]
+    assert said == ["Reading sequence as protein", "The first 1 bad cells are listed in"]
     assert len(pd.read_csv(tmp_path / "v.rejected.csv")) == 1
 
 
@@ -368,6 +406,37 @@ def test_what_the_first_rows_told_of_a_column_holds_for_all(tmp_path: Path) -> N
         embedded(tmp_path / "m.csv", tmp_path / "v.npy")
 
 
+@pytest.fixture
+def late(tmp_path: Path) -> Path:
+    """Return a table whose two sequences stand below 2,100 rows without any."""
+    path = tmp_path / "late.csv"
+    rows = [*([""] * 2_100), "MKVLAAGIC", "MAYKLILNGK"]
+    path.write_text("n,sequence\n" + "".join(f"{i},{one}\n" for i, one in enumerate(rows)))
+    return path
+
+
+@pytest.mark.parametrize("inputs", [None, ["sequence"]])
+def test_a_column_that_is_empty_in_the_first_rows_is_not_called_empty_in_every_row(
+    late: Path, tmp_path: Path, inputs: list[str] | None
+) -> None:
+    told = "'sequence' is empty in the first 2,048 rows, which tell what a column holds"
+    with pytest.raises(kagaku.InputError, match=told):
+        embedded(late, tmp_path / "v.npy", inputs=inputs)
+    assert not (tmp_path / "v.npy").exists()
+
+
+def test_a_column_whose_modality_is_named_may_begin_below_the_first_rows(
+    late: Path, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"inputs": ["sequence: protein"], "skip_bad_rows": True}
+    vectors = embedded(late, tmp_path / "v.npy", **asked)
+    assert np.flatnonzero(~np.isnan(vectors[:, 0])).tolist() == [2_100, 2_101]
+    np.testing.assert_allclose(vectors, kagaku.embed(late, model=MODEL, **asked), atol=1e-5)
+    late.write_text("n,sequence\n1,\n2,\n")
+    with pytest.raises(kagaku.InputError, match=r"'sequence' is empty in every row\. Leave"):
+        embedded(late, tmp_path / "w.npy", **asked)
+
+
 def test_windows_of_tokens_are_bounded_and_change_nothing(fasta: Path, tmp_path: Path) -> None:
     sizes = list[int]()
 
@@ -376,9 +445,9 @@ def test_windows_of_tokens_are_bounded_and_change_nothing(fasta: Path, tmp_path:
         return embed_columns(encoder, window, *given, **named)
 
     with (
-        patch.object(embedding, "embed_columns", watching),
-        patch.object(embedding, "RECORDS_AT_ONCE", 2),
-        patch.object(embedding, "WINDOW_BYTES", 4_000),
+        patch.object(embedding_windows, "embed_columns", watching),
+        patch.object(embedding_windows, "RECORDS_AT_ONCE", 2),
+        patch.object(embedding_windows, "WINDOW_BYTES", 4_000),
     ):
         vectors = embedded(fasta, tmp_path / "v.npy")
     assert len(sizes) > 3
@@ -387,7 +456,7 @@ def test_windows_of_tokens_are_bounded_and_change_nothing(fasta: Path, tmp_path:
 
 
 def test_pieces_are_bounded_in_rows_and_characters_and_leave_nothing_out(fasta: Path) -> None:
-    schema = infer_schema(embedding_pieces.first_rows(fasta), targets=[])
+    schema = infer_schema(embedding_pieces.first_rows(fasta)[0], targets=[])
 
     def cut() -> Iterator[tuple[int, int, int]]:
         for piece in embedding_pieces.pieces(fasta, schema):
@@ -421,6 +490,92 @@ def test_workers_of_a_cluster_give_what_one_process_gives(with_bad: Path, tmp_pa
     np.testing.assert_allclose(both, alone, atol=1e-5)
 
 
+def test_killed_workers_are_told_with_what_to_do(fasta: Path, tmp_path: Path) -> None:
+    import distributed
+
+    def killed(*_: Any, **__: Any) -> Any:
+        raise distributed.KilledWorker("piece", SimpleNamespace(address="tcp://node:1"), 3)
+
+    with (
+        distributed.Client(
+            processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0"
+        ) as client,
+        patch.object(bulk_embedding, "embed_piece", killed),
+    ):
+        force = Workforce("dask", scheduler=client.scheduler.address)
+        with pytest.raises(kagaku.InputError) as caught:
+            embedded(fasta, tmp_path / "v.npy", workforce=force)
+    assert "worker tcp://node:1: a task was given up: 4 workers" in str(caught.value)
+    assert "Take fewer workers or give each more memory" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "force", [Workforce("2"), Workforce(scheduler="tcp://head:8786"), Workforce(slurm=1)]
+)
+def test_a_grid_takes_no_workers(samples: Path, tmp_path: Path, force: Workforce) -> None:
+    with pytest.raises(kagaku.InputError, match=r"by this process alone.*Leave out --workers"):
+        embedded(samples / "climate.nc", tmp_path / "v.npy", workforce=force)
+    assert not (tmp_path / "v.npy").exists()
+    assert Workforce().is_here
+    assert Workforce("0").is_here
+
+
+def _gzipped(folder: Path) -> Path:
+    (folder / "p.fasta.gz").write_bytes(gzip.compress(b">a\nMKVLAAGIC\n>b\nMAYKLILNGK\n"))
+    return folder / "p.fasta.gz"
+
+
+def _lower_case(folder: Path) -> Path:
+    (folder / "p.fasta").write_text(">a\nmkvlaagic\n>b\nMAYKLILngk*\n")
+    return folder / "p.fasta"
+
+
+def _one_id_twice(folder: Path) -> Path:
+    (folder / "p.fasta").write_text(">a\nMKVLAAGIC\n>a\nMAYKLILNGK\n")
+    return folder / "p.fasta"
+
+
+def _empty_entry(folder: Path) -> Path:
+    (folder / "p.fasta").write_text(">a\nMKVLAAGIC\n>b\nMAYKLILNGK\n>c\n")
+    return folder / "p.fasta"
+
+
+def _unreadable_image(folder: Path) -> Path:
+    for name, shade in (("a.png", 40), ("b.png", 200)):
+        PIL.Image.fromarray(np.full((32, 32), shade, dtype=np.uint8)).save(folder / name)
+    (folder / "c.png").write_bytes(b"no picture")
+    (folder / "labels.csv").write_text("image\na.png\nb.png\nc.png\n")
+    return folder / "labels.csv"
+
+
+@pytest.mark.parametrize(
+    ("write", "ids", "told"),
+    [
+        (_gzipped, ["a", "b"], None),
+        (_lower_case, ["a", "b"], None),
+        (_one_id_twice, ["a", "a"], None),
+        (_empty_entry, ["a", "b", "c"], "row 3, column 'sequence': the row has no input at all"),
+        (_unreadable_image, None, "row 4, column 'image': .*image"),
+    ],
+)
+def test_odd_files_give_the_vectors_of_their_good_rows(
+    tmp_path: Path, write: Callable[[Path], Path], ids: list[str] | None, told: str | None
+) -> None:
+    (tmp_path / "in").mkdir()
+    source, output = write(tmp_path / "in"), tmp_path / "v.parquet"
+    if told is not None:
+        with pytest.raises(kagaku.InputError, match=told):
+            embedded(source, output)
+        assert not output.exists()
+    vectors = embedded(source, output, skip_bad_rows=told is not None)
+    assert np.isfinite(vectors[:2]).all()
+    assert np.isnan(vectors[2:]).all()
+    if ids is not None:
+        assert pq.read_table(output)["id"].to_pylist() == ids
+        plain = kagaku.embed(["MKVLAAGIC", "MAYKLILNGK"], inputs=["protein"], model=MODEL)
+        np.testing.assert_allclose(vectors[:2], plain, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_two_processes_give_what_one_gives(samples: Path, tmp_path: Path) -> None:
     plate = _images(samples, tmp_path)
@@ -450,7 +605,7 @@ def test_a_row_found_bad_after_the_first_pass_stops_the_embedding(
 
 
 def test_a_worker_with_other_weights_is_told(fasta: Path) -> None:
-    schema = infer_schema(embedding_pieces.first_rows(fasta), targets=[])
+    schema = infer_schema(embedding_pieces.first_rows(fasta)[0], targets=[])
     piece = next(embedding_pieces.pieces(fasta, schema))
     job = embedding_pieces.EmbeddingJob(schema, {"protein": {}}, MODEL, "0" * 64, Computing("cpu"))
     with pytest.raises(kagaku.InputError, match="a worker has other weights under the name"):

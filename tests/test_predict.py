@@ -1,5 +1,7 @@
 """Predicting new files: columns and order, units, missing and bad cells, long files, stops."""
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -315,6 +317,27 @@ def test_the_command_writes_what_python_gives(
     assert answer.exit_code == 0
     assert f"Wrote {len(new)} predictions to {output}" in " ".join(answer.stderr.split())
     pd.testing.assert_frame_equal(pd.read_parquet(output)[ANSWER], run.predict(new))
+
+
+def test_images_that_a_table_names_belong_to_the_input(made: Make, tmp_path: Path) -> None:
+    run = made("images").run
+    shutil.copytree(made("images").data, tmp_path / "plate")
+    source, output = tmp_path / "plate/labels.csv", tmp_path / "out.csv"
+    with (
+        patch.object(streaming, "_predict_chunk", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        predicted(run, source, output)
+    first, second = (source.parent / one for one in pd.read_csv(source)["image"].head(2))
+    kept = first.stat()
+    shutil.copyfile(second, first)
+    told = "finished parts of another input: files that its cells name have changed"
+    with pytest.raises(kagaku.InputError, match=told):
+        predicted(run, source, output)
+    shutil.copyfile(made("images").data / first.name, first)
+    os.utime(first, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    predicted(run, source, output)
+    assert output.exists()
 
 
 def test_a_folder_of_images_is_predicted_by_the_command(made: Make, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from kagaku.api import embed_to_file
 from kagaku.cli import app
 from kagaku.cost import estimate
 from kagaku.data import Table, infer_schema, parse_records, read
-from kagaku.embedding import verb as embedding
+from kagaku.embedding import windows as embedding_windows
 from kagaku.embedding.bulk import Meter, embed_file
 from kagaku.models.multitask import FinetuningConfig
 from kagaku.models.public import ProteinLanguageModel, TextEncoder, load_public
@@ -124,7 +124,7 @@ def test_a_public_model_runs_in_bfloat16_when_asked(folder: Path, table: Path) -
 
 def test_records_for_a_public_model_are_bounded_in_letters(folder: Path, table: Path) -> None:
     whole = kagaku.embed(table, inputs=["sequence"], model=str(folder))
-    with patch.object(embedding, "LETTERS_AT_ONCE", 100):
+    with patch.object(embedding_windows, "LETTERS_AT_ONCE", 100):
         cut = kagaku.embed(table, inputs=["sequence"], model=str(folder))
     np.testing.assert_allclose(cut, whole, atol=1e-5)
 

@@ -1,5 +1,6 @@
 """What a transformers config.json says of a public model, as far as its arithmetic goes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +13,8 @@ FAMILIES = ("bert", "esm")
 
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu")
 """Names of activations in transformers' spelling."""
+
+_MEND = "Copy the model's config.json again, or write what the model was trained with."
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,8 @@ def token_model_config(stored: Mapping[str, Any]) -> TokenModelConfig:
     """Return the configuration that a config.json of transformers describes.
 
     Raises:
-        InputError: The architecture or one of its variants is not supported, or an entry is missing
-            or makes no sense.
+        InputError: The architecture or one of its variants is not supported, or an entry is
+            missing, null or makes no sense; names the entry.
     """
     # BERT's first checkpoints, SciBERT's among them, do not say what they are.
     family = stored.get("model_type", "bert" if "type_vocab_size" in stored else None)
@@ -132,28 +135,57 @@ def token_model_config(stored: Mapping[str, Any]) -> TokenModelConfig:
                 fix="Name the folder of the plain encoder.",
             )
     for name in ("rope_scaling", "rope_parameters"):
-        kind = dict(stored.get(name) or {}).get("rope_type", "default")
+        rotary = entries_of(stored, name)
+        kind = rotary.get("rope_type", rotary.get("type", "default"))  # "type" until 2024
         if kind != "default":
             raise InputError(
                 f"it stretches rotary positions ({name}: {kind!r})",
                 fix="Name a model with plain rotary positions.",
             )
-    try:
-        return _esm(stored) if family == "esm" else _bert(stored)
-    except KeyError as error:
+    return _esm(stored) if family == "esm" else _bert(stored)
+
+
+def entries_of(stored: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the entries within an entry; none where it is null or not there.
+
+    Raises:
+        InputError: It is something else.
+    """
+    found = stored.get(name)
+    if found is not None and not isinstance(found, Mapping):
+        raise InputError(f"its {name} is {found!r}, and no entries in braces", fix=_MEND)
+    return found or {}
+
+
+def _whole(
+    stored: Mapping[str, Any], name: str, *, least: int = 1, default: int | None = None
+) -> int:
+    """Return an entry that is a whole number; without a default it must be there."""
+    if name not in stored and default is None:
+        raise InputError(f"it has no entry {name!r}", fix=_MEND)
+    value = stored.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InputError(
-            f"it has no entry {error}", fix="Copy the model's config.json again."
-        ) from None
+            f"its {name} is {value!r}, and no whole number of at least {least}", fix=_MEND
+        )
+    return value
+
+
+def _positive(stored: Mapping[str, Any], name: str, default: float) -> float:
+    """Return an entry that is a positive number; transformers leaves out what is its default."""
+    value = stored.get(name, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise InputError(f"its {name} is {value!r}, and no positive number", fix=_MEND)
+    return float(value)
 
 
 def _sizes(stored: Mapping[str, Any], *, is_pre_norm: bool, activation: str) -> TransformerSizes:
     return TransformerSizes(
-        dim=stored["hidden_size"],
-        depth=stored["num_hidden_layers"],
-        heads=stored["num_attention_heads"],
-        hidden=stored["intermediate_size"],
-        # transformers leaves out what equals its default.
-        norm_eps=float(stored.get("layer_norm_eps", 1e-12)),
+        dim=_whole(stored, "hidden_size"),
+        depth=_whole(stored, "num_hidden_layers"),
+        heads=_whole(stored, "num_attention_heads"),
+        hidden=_whole(stored, "intermediate_size"),
+        norm_eps=_positive(stored, "layer_norm_eps", 1e-12),
         is_pre_norm=is_pre_norm,
         activation=activation,
     )
@@ -162,17 +194,23 @@ def _sizes(stored: Mapping[str, Any], *, is_pre_norm: bool, activation: str) -> 
 def _esm(stored: Mapping[str, Any]) -> TokenModelConfig:
     position = stored.get("position_embedding_type", "absolute")
     _check_position(position, ("absolute", "rotary"))
-    rotary = dict(stored.get("rope_parameters") or {})
+    is_rotary = position == "rotary"
+    # Learnt positions begin behind the padding's id. Rotary ones have no use for it, and
+    # transformers' own default is null.
+    needs_padding = not is_rotary or stored.get("pad_token_id") is not None
+    base = _positive(stored, "rope_theta", 10_000.0)
     return TokenModelConfig(
         family="esm",
         sizes=_sizes(stored, is_pre_norm=True, activation="gelu"),
-        vocabulary_size=stored["vocab_size"],
-        max_positions=stored.get("max_position_embeddings", 1026),
-        first_position=stored["pad_token_id"] + 1,
-        is_rotary=position == "rotary",
+        vocabulary_size=_whole(stored, "vocab_size"),
+        max_positions=_whole(stored, "max_position_embeddings", default=1026),
+        first_position=_whole(stored, "pad_token_id", least=0) + 1 if needs_padding else 0,
+        is_rotary=is_rotary,
         has_embedding_norm=bool(stored.get("emb_layer_norm_before")),
-        dropped_token=stored["mask_token_id"] if stored.get("token_dropout") else None,
-        rotary_base=float(rotary.get("rope_theta", stored.get("rope_theta", 10_000.0))),
+        dropped_token=(
+            _whole(stored, "mask_token_id", least=0) if stored.get("token_dropout") else None
+        ),
+        rotary_base=_positive(entries_of(stored, "rope_parameters"), "rope_theta", base),
     )
 
 
@@ -181,11 +219,11 @@ def _bert(stored: Mapping[str, Any]) -> TokenModelConfig:
     return TokenModelConfig(
         family="bert",
         sizes=_sizes(stored, is_pre_norm=False, activation=str(stored.get("hidden_act", "gelu"))),
-        vocabulary_size=stored["vocab_size"],
-        max_positions=stored.get("max_position_embeddings", 512),
+        vocabulary_size=_whole(stored, "vocab_size"),
+        max_positions=_whole(stored, "max_position_embeddings", default=512),
         first_position=0,
         is_rotary=False,
-        n_kinds=stored.get("type_vocab_size", 2),
+        n_kinds=_whole(stored, "type_vocab_size", default=2),
         has_embedding_norm=True,
     )
 

@@ -1,5 +1,6 @@
 """Zero-shot scores of variants: what a language model says of each substituted position."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,13 +48,14 @@ def masked_marginals(
         progress: Called with passes done and passes in all.
     """
     ids = alphabet.encode(sequence)
+    every = windows(len(ids), framing.longest, min(framing.overlap, framing.longest - 1))
     asked: dict[Pass, list[Question]] = {}
     for number, variant in enumerate(variants):
         for one in variant:
             shown = (
                 _hiding(one.place, variant, len(ids), framing)
                 if hides
-                else _seeing(one.place, len(ids), framing)
+                else _seeing(one.place, every)
             )
             question = (number, one.place, alphabet.ids[one.after], int(ids[one.place]))
             asked.setdefault(shown, []).append(question)
@@ -86,12 +88,11 @@ def _hiding(place: int, variant: Variant, length: int, framing: Framing) -> Pass
     return start, stop, frozenset(one.place for one in variant if start <= one.place < stop)
 
 
-def _seeing(place: int, length: int, framing: Framing) -> Pass:
+def _seeing(place: int, every: Sequence[Window]) -> Pass:
     """Return the pass over the wild type that a place's result is taken from."""
-    for window in windows(length, framing.longest, min(framing.overlap, framing.longest - 1)):
-        if window.keep_from <= place < window.keep_to:
-            return window.start, window.stop, frozenset()
-    raise AssertionError("windows leave no token out")
+    window = every[bisect_right(every, place, key=lambda one: one.keep_to)]
+    assert window.keep_from <= place < window.keep_to, "windows leave no token out"
+    return window.start, window.stop, frozenset()
 
 
 def _piece(

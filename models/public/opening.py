@@ -63,7 +63,10 @@ def load_public(
 
             encoder: PublicEncoder = load_vision(folder, stored)
             return encoder.to(device, precision)
-        config = token_model_config(stored)
+        try:
+            config = token_model_config(stored)
+        except InputError as error:
+            raise error.at(str(path)) from None
         network = token_network(config, read_weights(folder), dtype=dtype)
     except InputError as error:
         raise error if error.where else error.at(str(folder)) from None

@@ -87,7 +87,7 @@ def pieces_of(sequences: Sequence[Int[np.ndarray, " _token"]], framing: Framing)
 
 def packed_ids(sequences: Sequence[Int[np.ndarray, " _token"]], name: str = "token") -> PackedBatch:
     """Return whole token sequences, start and end included, as one packed batch."""
-    return pack([{0: (name, sequence_tokens(ids.tolist()))} for ids in sequences])
+    return pack([{0: (name, sequence_tokens(ids))} for ids in sequences])
 
 
 def run_pieces(

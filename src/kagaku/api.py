@@ -206,12 +206,12 @@ def embed_to_file(
         model: As in `embed`.
         skip_bad_rows: Leave the vectors of rows that cannot be used empty, instead of stopping
             before any work.
-        workforce: Who does the work; None is this process.
+        workforce: Who does the work; None is this process, which is all that a grid can have.
         computing: On which device, and in which precision; None is ``Computing()``.
         terminal: Where to tell what happens.
 
     Raises:
-        InputError: See `bulk_embedding.embed_file`.
+        InputError: See `bulk_embedding.embed_file`; or workers were asked for a grid.
     """
     from kagaku.data.opening import find_file
     from kagaku.data.reading import is_grid
@@ -223,6 +223,12 @@ def embed_to_file(
     source, written = find_file(data), Path(output)
     check_output(source, written)
     if is_grid(source):
+        if workforce is not None and not workforce.is_here:
+            raise InputError(
+                "a grid is embedded by this process alone, without workers",
+                fix="Leave out --workers, --scheduler and --slurm.",
+                where=str(source),
+            )
         done = bulk_embedding.embed_grid(
             source, written, inputs=inputs, model=model, computing=computing, terminal=terminal
         )

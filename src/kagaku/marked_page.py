@@ -35,6 +35,11 @@ class Marks:
                 where=str(page),
             )
 
+    def read(self, page: Path) -> str:
+        """Return what stands between the marks of a page."""
+        text = page.read_text(encoding="utf-8")
+        return text.split(self.begin, 1)[1].split(self.end, 1)[0]
+
     def fill(self, page: Path, body: str) -> None:
         """Write a text between the marks of a page, in place of what stood there."""
         text = page.read_text(encoding="utf-8")

@@ -15,7 +15,8 @@ from kagaku.data import Table, read_tables
 from kagaku.data.whole_files import written_whole
 from kagaku.errors import InputError
 from kagaku.frames import storable
-from kagaku.job_folder import JobFolder, input_state
+from kagaku.input_files import NamedFiles, input_state
+from kagaku.job_folder import JobFolder
 from kagaku.outputs import (
     check_apart,
     check_writable,
@@ -31,7 +32,7 @@ ROWS_PER_CHUNK = 5_000
 
 WRITABLE = (".csv", ".parquet")
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised by one whenever kept parts would mean something else."""
 
 JOB = "prediction.json"
@@ -71,9 +72,12 @@ def predict_file(
     with writing_alone(output):
         kept = job.kept()
         if kept is None:
-            kept = {"n_rows": _check_all(run, source, output, skip_bad_rows, terminal)}
+            kept = _check_all(run, source, output, skip_bad_rows, terminal)
             with writing_told(output, "predictions"):
                 job.begin(kept)
+        else:
+            chunks = read_tables(source, rows_per_chunk=ROWS_PER_CHUNK)
+            job.check_files(kept, NamedFiles(run.schema).add_all(chunks).digest)
         with writing_told(output, "predictions"), terminal.progress("predicting") as progress:
             done, with_lists = 0, output.suffix != ".csv"
             for n_here in _finished_chunks(
@@ -109,17 +113,18 @@ def check_output(run: Run, source: Path, output: Path) -> None:
 
 def _check_all(
     run: Run, source: Path, output: Path, skip_bad_rows: bool, terminal: Terminal
-) -> int:
-    """Count the rows, and stop before any work if some cannot be used."""
-    n_rows, bad = 0, BadCells()
+) -> dict[str, Any]:
+    """Return how many rows there are and which files they name; stop if some cannot be used."""
+    n_rows, bad, files = 0, BadCells(), NamedFiles(run.schema)
     with terminal.progress("checking") as progress:
         for chunk in read_tables(source, rows_per_chunk=ROWS_PER_CHUNK):
             n_rows += len(chunk)
+            files.add(chunk)
             if not skip_bad_rows:
                 bad.add(run.records(chunk)[1])
             progress(n_rows, n_rows, bad.told)
     bad.refuse(n_rows, output, terminal)
-    return n_rows
+    return {"n_rows": n_rows, "files": files.digest}
 
 
 def _finished_chunks(

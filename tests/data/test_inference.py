@@ -260,3 +260,38 @@ def test_fasta_names_are_no_inputs(tmp_path: Path) -> None:
     (tmp_path / "a.fasta").write_text("".join(lines))
     schema = infer_schema(read_table(tmp_path / "a.fasta"), targets=["fitness"])
     assert modalities(schema) == {"sequence": "protein"}
+
+
+@pytest.mark.parametrize(
+    ("sequences", "modality"),
+    [
+        (["MKT--AAYIAK", "MKV-LLAAGI"], "protein"),
+        (["MKT*AAYIAK", "MKVL*LAAGI"], "protein"),
+        (["MK", "AV", "GL"], "protein"),
+        (["XXXX", "XXXXX"], "protein"),
+        (["XXXX"], "protein"),
+        (["mktaay", "mkv"], "protein"),
+        (["MKT1", "MKV2", "MKL3"], "protein"),
+        (["40 40 38", "40 12"], "protein"),
+        (["ACGT-ACGTTA*CGT", "ACG!TACGTTACG"], "nucleotide"),
+        (["ACGTACGTAC--GT", "ACGTTTGACAC"], "nucleotide"),
+    ],
+)
+def test_sequences_of_a_fasta_file_are_never_taken_for_words(
+    tmp_path: Path, sequences: list[str], modality: str
+) -> None:
+    from kagaku.data import read_table
+
+    path = tmp_path / "a.fasta"
+    path.write_text("".join(f">p{i}\n{one}\n" for i, one in enumerate(sequences)))
+    table = read_table(path)
+    assert modalities(infer_schema(table, targets=[])) == {"sequence": modality}
+    asked = infer_schema(table, targets=[], inputs=["sequence"])
+    assert modalities(asked) == {"sequence": modality}
+    named = infer_schema(table, targets=[], inputs=["sequence: text"])
+    assert modalities(named) == {"sequence": "text"}
+
+
+def test_a_column_called_sequence_elsewhere_may_hold_words() -> None:
+    schema = schema_of({"sequence": ["first", "then", "last"] * 20})
+    assert modalities(schema) == {"sequence": "text"}

@@ -11,7 +11,7 @@ from rdkit import Chem
 from rdkit.Chem import rdDepictor, rdDistGeom
 
 from kagaku.data import read, read_table, read_tables, table_from_frame
-from kagaku.data.table import Table
+from kagaku.data.table import CHARACTERS_PER_CHUNK, Table
 
 FRAME = pd.DataFrame({"smiles": ["CCO", "CC", "NA"], "logS [log10(mol/L)]": ["-0.5", "1", None]})
 
@@ -184,6 +184,34 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, suffix: str) -> None
 
     peak(1_000)  # imports and caches
     assert peak(10_000) < 1.3 * peak(2_000)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".fasta", ".sdf"])
+def test_huge_cells_end_a_piece_before_its_rows_do(tmp_path: Path, suffix: str) -> None:
+    size, block = 100_000, Chem.MolToMolBlock(Chem.MolFromSmiles("CCO"))
+    entry = {
+        ".csv": "{i},{cell}\n",
+        ".fasta": ">p{i}\n{cell}\n",
+        ".sdf": f"{block}> <y>\n{{cell}}\n\n$$$$\n",
+    }[suffix]
+
+    def peak(n_rows: int) -> int:
+        path = tmp_path / f"rows{n_rows}{suffix}"
+        text = "".join(
+            entry.replace("{i}", f"{i}").replace("{cell}", "M" * size) for i in range(n_rows)
+        )
+        path.write_text(("n,cell\n" if suffix == ".csv" else "") + text)
+        del text
+        tracemalloc.start()
+        sizes = [len(chunk) for chunk in read_tables(path, rows_per_chunk=2_048)]
+        used = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert sum(sizes) == n_rows
+        assert max(sizes) == CHARACTERS_PER_CHUNK // size
+        return used
+
+    peak(80)  # imports and caches
+    assert peak(240) < 1.3 * peak(80)
 
 
 def test_what_is_read_is_told_by_the_ending(tmp_path: Path) -> None:

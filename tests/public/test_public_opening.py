@@ -123,6 +123,21 @@ def test_weights_that_are_not_the_architectures_are_named(
         ({"num_attention_heads": 5}, "a width of 32 does not divide into 5 heads"),
         ({"hidden_size": ...}, "it has no entry 'hidden_size'"),
         ({"rope_scaling": {"rope_type": "yarn"}}, "it stretches rotary positions"),
+        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "it stretches rotary positions"),
+        ({"rope_scaling": "yarn"}, "its rope_scaling is 'yarn', and no entries in braces"),
+        ({"rope_parameters": ["x"]}, "its rope_parameters is .'x'., and no entries in braces"),
+        ({"rope_theta": None}, "its rope_theta is None, and no positive number"),
+        ({"layer_norm_eps": None}, "its layer_norm_eps is None, and no positive number"),
+        ({"layer_norm_eps": "tiny"}, "its layer_norm_eps is 'tiny', and no positive number"),
+        ({"vocab_size": None}, "its vocab_size is None, and no whole number of at least 1"),
+        ({"hidden_size": "32"}, "its hidden_size is '32', and no whole number of at least 1"),
+        ({"max_position_embeddings": None}, "its max_position_embeddings is None"),
+        ({"mask_token_id": None}, "its mask_token_id is None, and no whole number of at least 0"),
+        (
+            {"position_embedding_type": "absolute", "pad_token_id": None},
+            "config.json: its pad_token_id is None, and no whole number of at least 0. "
+            "Copy the model's config.json again, or write what the model was trained with",
+        ),
         ({"num_hidden_layers": 3}, "lacks weights: esm.encoder.layer.2.*and 10 more"),
         ({"vocab_size": 40}, "word_embeddings.weight has shape .33, 32., and config.json says .40"),
     ],
@@ -132,6 +147,13 @@ def test_configurations_that_cannot_be_right_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         load_public(configured(folder, **entries))
+
+
+def test_rotary_positions_need_no_id_of_a_padding(folder: Path) -> None:
+    expected = load_public(folder).embed_values(["MKTAYIAKQR"])
+    for missing in (None, ...):
+        loaded = load_public(configured(folder, pad_token_id=missing))
+        np.testing.assert_array_equal(loaded.embed_values(["MKTAYIAKQR"]), expected)
 
 
 def test_activations_of_bert_must_be_known(bert: Any, tmp_path: Path) -> None:

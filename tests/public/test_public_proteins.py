@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kagaku.errors import InputError
-from kagaku.models.public import ProteinLanguageModel, load_public
+from kagaku.models.public import ProteinLanguageModel, load_public, marginals
 from kagaku.models.public.windows import window_around, windows
 
 WILD_TYPE = "MKTAYIAKQRQISFVKSHFSRQ"
@@ -152,6 +153,19 @@ def test_a_variant_of_a_long_protein_is_judged_in_the_window_around_it(
     start, stop = window_around(80, 150, 62)
     (part,) = model.score_variants(long[start:stop], [f"{long[80]}{80 - start + 1}A"])
     assert whole == pytest.approx(part, abs=1e-5)
+
+
+def test_a_long_wild_type_is_seen_once_in_windows(model: ProteinLanguageModel) -> None:
+    rng = np.random.default_rng(3)
+    long = "".join(rng.choice(list("CDEFGHIKLMNPQRSTVWY"), 150))
+    variants = [f"{residue}{place}A" for place, residue in enumerate(long, start=1)]
+    with patch.object(marginals, "windows", wraps=windows) as cut:
+        scores = model.score_variants(long, variants, method="wild-type-marginals")
+    assert cut.call_count == 1
+    (logits,) = model.logits([long])
+    before = [model.alphabet.ids[one] for one in long]
+    ratios = logits[:, model.alphabet.ids["A"]] - logits[np.arange(150), before]
+    np.testing.assert_allclose(scores, ratios, atol=1e-4)
 
 
 def test_numbering_may_begin_elsewhere(model: ProteinLanguageModel) -> None:

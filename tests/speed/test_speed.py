@@ -18,6 +18,7 @@ from kagaku.science_tasks.benchmark.families import FAMILIES
 from kagaku.science_tasks.tasks import TASKS
 from kagaku.speed import (
     embedding,
+    embedding_memory,
     finetuning,
     lengths,
     loading,
@@ -26,7 +27,7 @@ from kagaku.speed import (
     training,
     verb,
 )
-from kagaku.speed.part import EsmShape, Measured, Part, Sizes, Wishes
+from kagaku.speed.part import EsmShape, Measured, NotRun, Part, Sizes, Wishes
 from kagaku.speed.report import MARKS
 from kagaku.speed.timing import Comparison, Target, run_child, take_turns
 from kagaku.terminal import Terminal
@@ -190,6 +191,45 @@ def test_other_parts_stay_in_the_table_until_code_or_machine_change(tmp_path: Pa
             assert names("starting") == ["starting"]
 
 
+def test_a_page_keeps_the_figures_of_parts_that_are_not_measured(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    def part(name: str, measured: Measured) -> Part:
+        def measure(*_: object) -> Measured:
+            calls.append(name)
+            return measured
+
+        return Part(name, "", measure)
+
+    done = Measured((Comparison("x", "s", (1.0,)),))
+    missing = Measured(not_run=(NotRun("x", "no corpus"),))
+    page, output = tmp_path / "page.md", tmp_path / "out"
+    page.write_text(f"{MARKS.begin}\n\nNot measured yet.\n\n{MARKS.end}\n")
+    three = {name: part(name, done) for name in ("starting", "profile", "training")}
+
+    def run(parts: dict[str, Part], *only: str, folder: Path = output) -> str:
+        with patch.object(verb, "PARTS", parts):
+            verb.run_speed(replace(SMALL, only=only, page=page), folder, terminal=QUIET)
+        return page.read_text()
+
+    before = run(three)
+    assert "| training | x |" in before
+    assert run(three, "profile") == before, "what is kept in the folder stays"
+    n_calls = len(calls)
+    told = "page.md: the page has figures of starting, training, which are not measured here"
+    with pytest.raises(InputError, match=told):
+        run(three, "profile", folder=tmp_path / "elsewhere")
+    assert len(calls) == n_calls, "it is refused before any work"
+    with pytest.raises(InputError, match="the page has figures of training, which"):
+        run({**three, "training": part("training", missing)}, folder=tmp_path / "elsewhere")
+    assert page.read_text() == before
+    assert "no corpus" in (tmp_path / "elsewhere/speed.md").read_text()
+    assert "| training | x |" in run(three, folder=tmp_path / "third")
+    row = next(line for line in before.splitlines() if line.startswith("| starting"))
+    page.write_text(before.replace(row, "| starting | x |  |  |  |  | not run: no |"))
+    assert "| profile | x |" in run(three, "profile", "training", folder=tmp_path / "fourth")
+
+
 def test_molecules_to_predict_are_all_different() -> None:
     found = predicting.distinct_molecules(["C", "CC", "CCC", "CCCC", "CCCCC"], 20)
     mixtures = {tuple(sorted(one.split("."))) for one in found}  # whichever stands first
@@ -198,9 +238,45 @@ def test_molecules_to_predict_are_all_different() -> None:
 
 
 @pytest.mark.slow
-def test_predicting_and_embedding_tell_their_memory(tmp_path: Path) -> None:
-    sizes = replace(SMALL.sizes, n_molecules=30, training_rows=30, n_peptides=(20,))
+def test_predicting_tells_its_memory(tmp_path: Path) -> None:
+    sizes = replace(SMALL.sizes, n_molecules=30, training_rows=30)
     found = predicting.measure(replace(SMALL, sizes=sizes), tmp_path)
-    assert [one.unit for one in found.comparisons] == ["MB", "MB"]
+    assert [one.unit for one in found.comparisons] == ["MB"]
     assert found.details["predict"]["rows"] == 30
+
+
+@pytest.mark.slow
+def test_embedding_tells_its_memory_for_each_length_of_file(tmp_path: Path) -> None:
+    sizes = replace(SMALL.sizes, n_peptides=(40, 20))
+    found = embedding_memory.measure(replace(SMALL, sizes=sizes), tmp_path)
+    short, long, ratio = found.comparisons
+    assert (short.unit, long.unit, ratio.unit) == ("MB", "MB", "times")
     assert found.details["embed 20"]["rows"] == 20
+    assert found.details["embed 40"]["rows"] == 40
+    assert ratio.ours[0] == pytest.approx(long.ours[0] / short.ours[0])
+    assert short.ours[0] > 0
+    sequences = (tmp_path / "peptides_40.fasta").read_text().split("\n")[1::2]
+    assert {len(one) for one in sequences} == {embedding_memory.PEPTIDE}
+
+
+def test_memory_is_flat_if_the_longest_file_takes_hardly_more_than_the_shortest() -> None:
+    def is_flat(longest: float) -> bool | None:
+        held = {10_000: 80.0, 100_000: 300.0, 1_000_000: longest}
+        return embedding_memory.comparisons(held)[-1].is_met
+
+    assert is_flat(119.0) is True
+    assert is_flat(121.0) is False
+    (alone,) = embedding_memory.comparisons({10_000: 80.0})
+    assert alone.target is None
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_the_parts_and_lengths_of_a_call_are_those_of_its_flags(long: bool) -> None:
+    asked = ["benchmark", "speed", "--only", "embedding_memory", *(["--long"] if long else [])]
+    with patch.object(verb, "run_speed") as run:
+        answer = CliRunner().invoke(app, [*asked, "--output", "out"])
+    assert answer.exit_code == 0
+    (wishes, _), _ = run.call_args
+    assert [one.name for one in verb.chosen_parts(wishes.only)] == ["embedding_memory"]
+    sizes = (10_000, 100_000, 1_000_000)
+    assert wishes.sizes.n_peptides == (sizes if long else sizes[:2])

@@ -70,7 +70,11 @@ class DaskRunner:
     def __call__(
         self, function: Callable[[Task], Result], tasks: Iterable[Task]
     ) -> Iterator[Result]:
-        """Yield the results in the order in which they are finished."""
+        """Yield the results in the order in which they are finished.
+
+        Raises:
+            InputError: Workers that took up a task were killed, one after the other.
+        """
         import distributed
 
         running: Any = distributed.as_completed([])
@@ -88,7 +92,16 @@ class DaskRunner:
         for future in running:
             n_running -= 1
             fill()
-            yield future.result()
+            try:
+                result = future.result()
+            except distributed.KilledWorker as error:
+                raise InputError(
+                    f"a task was given up: {error.allowed_failures + 1} workers that took it up "
+                    "were killed, as the system does when memory runs out",
+                    fix="Take fewer workers or give each more memory, then run the command again.",
+                    where=f"worker {error.last_worker.address}",
+                ) from None
+            yield result
 
 
 @contextmanager

@@ -18,11 +18,14 @@ from kagaku.bases import SHIPPED, UNTRAINED
 from kagaku.computing import Computing
 from kagaku.data import BadRowsError
 from kagaku.data.corpora.running import Runner
+from kagaku.embedding.encoders import checksum_of, encoder_of, reading
 from kagaku.embedding.output import vectors_table, write_vectors
 from kagaku.embedding.parts import Parts, identity_of
 from kagaku.embedding.pieces import EmbeddingJob, Piece, embed_piece, pieces
+from kagaku.embedding.source import told_inputs
 from kagaku.embedding.survey import survey
-from kagaku.embedding.verb import Embedded, checksum_of, embed_source, encoder_of, reading
+from kagaku.embedding.vectors import Embedded
+from kagaku.embedding.verb import embed_source
 from kagaku.embedding.workers import Workforce
 from kagaku.modalities.checking import modality_states
 from kagaku.models.public import PublicEncoder
@@ -124,7 +127,7 @@ def embed_file(
         workforce: Who does the work; None is this process.
         computing: On which device, and in which precision. Workers take the device that was asked
             for; ``"auto"`` is settled by what this process has.
-        terminal: Shows progress.
+        terminal: Told what each input is read as; shows progress.
 
     Raises:
         InputError: The input cannot be read, rows cannot be used, the output cannot be written, or
@@ -145,7 +148,8 @@ def embed_file(
             "skip_bad_rows": skip_bad_rows,
             **asdict(computing),
         }
-        parts = Parts(output, identity_of(source, _with_states(checksum, fitted), settings))
+        identity = identity_of(source, _with_states(checksum, fitted), settings)
+        parts = Parts(source, output, identity)
         found = parts.kept_survey()
         if found is None:
             found = survey(
@@ -159,6 +163,8 @@ def embed_file(
             )
             with writing_told(output, "vectors"):
                 parts.begin(found)
+        else:
+            terminal.say(told_inputs(found.schema))
         encoder = reading(encoder, found.schema, terminal)
         if run is None:
             computing.place(encoder)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float
 
-from kagaku.embedding.verb import Embedded
+from kagaku.embedding.vectors import Embedded
 from kagaku.errors import InputError
 from kagaku.outputs import check_apart, check_ending
 

@@ -13,11 +13,12 @@ from kagaku.data.whole_files import written_whole
 from kagaku.embedding import pieces as embedding_pieces
 from kagaku.embedding.output import EMBEDDING, vectors_table, write_vectors
 from kagaku.embedding.survey import Survey
-from kagaku.embedding.verb import Embedded
-from kagaku.job_folder import JobFolder, input_state
+from kagaku.embedding.vectors import Embedded
+from kagaku.input_files import NamedFiles, input_state
+from kagaku.job_folder import JobFolder
 from kagaku.outputs import rejected_path
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised by one whenever kept parts would mean something else."""
 
 JOB = "embedding.json"
@@ -30,13 +31,14 @@ class Parts:
     Each part appears under its name when it is whole, so a process may be killed at any moment.
 
     Args:
+        source: What is embedded.
         output: What the parts will be joined to.
-        identity: What the vectors depend on, by word: input, weights, settings.
+        identity: What the vectors depend on, by word; see `identity_of`.
     """
 
-    def __init__(self, output: Path, identity: Mapping[str, Any]) -> None:
+    def __init__(self, source: Path, output: Path, identity: Mapping[str, Any]) -> None:
         self._job = JobFolder(output, mark=JOB, what="embedding", identity=identity)
-        self.folder, self._output = self._job.path, output
+        self.folder, self._source, self._output = self._job.path, source, output
 
     def kept_survey(self) -> Survey | None:
         """Return what an earlier, stopped call has found out; None where there was none.
@@ -48,7 +50,13 @@ class Parts:
         if stored is None:
             return None
         schema = Schema.from_json(stored["schema"])
-        return Survey(schema, stored["states"], stored["n_rows"], stored["n_pieces"])
+        files = NamedFiles(schema).add_all(
+            one.table for one in embedding_pieces.pieces(self._source, schema)
+        )
+        self._job.check_files(stored, files.digest)
+        return Survey(
+            schema, stored["states"], stored["n_rows"], stored["n_pieces"], stored["files"]
+        )
 
     def begin(self, survey: Survey) -> None:
         """Keep what the first pass has found, so that the next call need not make it."""
@@ -58,6 +66,7 @@ class Parts:
                 "n_pieces": survey.n_pieces,
                 "schema": survey.schema.to_json(),
                 "states": survey.states,
+                "files": survey.files,
             }
         )
 

@@ -11,15 +11,9 @@ import numpy as np
 
 from kagaku.computing import Computing
 from kagaku.data import Schema, Table, parse_records, read_tables, without_bad_rows
-from kagaku.embedding.verb import (
-    Embedded,
-    Moved,
-    checked_for,
-    checksum_of,
-    embed_records,
-    encoder_of,
-    with_bad_rows,
-)
+from kagaku.embedding.encoders import checked_for, checksum_of, encoder_of
+from kagaku.embedding.vectors import Embedded, with_bad_rows
+from kagaku.embedding.windows import Moved, embed_records
 from kagaku.errors import InputError
 from kagaku.modalities.checking import restore_modalities
 from kagaku.models.extending import extended
@@ -74,9 +68,10 @@ class EmbeddingJob:
     """On which device, and in which precision."""
 
 
-def first_rows(source: Path) -> Table:
-    """Return the rows at the start of a file, which its schema is inferred from."""
-    return next(iter(read_tables(source, rows_per_chunk=ROWS)))
+def first_rows(source: Path) -> tuple[Table, bool]:
+    """Return the rows at the start of a file, which tell its schema, and whether more follow."""
+    tables = iter(read_tables(source, rows_per_chunk=ROWS))
+    return next(tables), next(tables, None) is not None
 
 
 def pieces(source: Path, schema: Schema) -> Iterator[Piece]:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from kagaku.bad_cells import BadCells
 from kagaku.data import Schema, infer_schema, parse_records, without_bad_rows
+from kagaku.embedding.encoders import checked_for, modalities_for
 from kagaku.embedding.pieces import first_rows, pieces
-from kagaku.embedding.verb import checked_for, modalities_for
+from kagaku.embedding.source import told_inputs
+from kagaku.input_files import NamedFiles
 from kagaku.modalities.checking import modality_states
 from kagaku.science_tasks.public_embeddings import FrozenEncoder, check_readable
 from kagaku.terminal import Terminal
@@ -35,6 +37,9 @@ class Survey:
 
     n_pieces: int
     """How many pieces it is cut into."""
+
+    files: str = ""
+    """See `NamedFiles.digest`."""
 
 
 class Thinned:
@@ -78,13 +83,15 @@ def survey(
         encoder: What will embed the rows.
         fitted: Modalities of a run, which bring their own statistics.
         skip_bad_rows: Whether bad rows are no reason to stop; they are then looked for later only.
-        terminal: Shows progress.
+        terminal: Told what each input is read as; shows progress.
 
     Raises:
         InputError: The file cannot be read, the encoder reads none of its columns, or
                 (`BadRowsError`) rows cannot be used.
     """
-    schema = infer_schema(first_rows(source), targets=[], inputs=inputs)
+    first, has_more = first_rows(source)
+    schema = infer_schema(first, targets=[], inputs=inputs, is_beginning=has_more)
+    terminal.say(told_inputs(schema))
     check_readable(encoder, schema)
     modalities = modalities_for(encoder, schema, fitted)
     learning = {
@@ -92,10 +99,11 @@ def survey(
         for one in schema.inputs
         if one.modality in MOST_VALUES and one.modality not in fitted
     }
-    bad, n_rows, n_pieces = BadCells(), 0, 0
+    bad, n_rows, n_pieces, files = BadCells(), 0, 0, NamedFiles(schema)
     with terminal.progress("checking") as progress:
         for piece in pieces(source, schema):
             n_rows, n_pieces = n_rows + len(piece.table), piece.number + 1
+            files.add(piece.table)
             if learning or not skip_bad_rows:
                 records, found = parse_records(piece.table, schema, with_targets=False)
                 checked, found = checked_for(encoder, records, found, modalities)
@@ -108,7 +116,7 @@ def survey(
     if not skip_bad_rows:
         bad.refuse(n_rows, output, terminal)
     _learn(schema, modalities, learning)
-    return Survey(schema, modality_states(modalities), n_rows, n_pieces)
+    return Survey(schema, modality_states(modalities), n_rows, n_pieces, files.digest)
 
 
 def _learn(

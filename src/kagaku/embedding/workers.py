@@ -22,6 +22,11 @@ class Workforce:
     slurm: int | None = None
     """Number of SLURM jobs to start as workers."""
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this process does the work."""
+        return self.asked in (None, "0") and self.scheduler is None and self.slurm is None
+
     def open(self) -> AbstractContextManager[Runner] | None:
         """Return what gives a runner; None where this process does the work.
 

@@ -1,10 +1,9 @@
-"""Memory of `kagaku predict` and `kagaku embed` on long files, each in a process of its own."""
+"""Memory of `kagaku predict` on a long file, in a process of its own."""
 
 from collections.abc import Sequence
 from itertools import chain, combinations, islice
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from kagaku.api import finetune
@@ -12,11 +11,8 @@ from kagaku.speed.part import Measured, Wishes
 from kagaku.speed.samples import sample_file
 from kagaku.speed.timing import Comparison, Target, run_python
 
-PEPTIDE = 30
-"""Residues of each sequence that is embedded."""
-
 MODEL = "untrained-tiny"
-"""What embeds them."""
+"""The base of the run that predicts."""
 
 PREDICT = """
 import json, sys, time
@@ -34,24 +30,9 @@ answer = {"rows": n_rows, "seconds": seconds, "before": before, "peak": peak_mem
 told.write_text(json.dumps(answer))
 """
 
-EMBED = """
-import json, sys, time
-from pathlib import Path
-from kagaku.embedding.bulk import embed_file, peak_memory
-from kagaku.embedding.output import check_output
-from kagaku.terminal import Terminal
-source, output, model, told = sys.argv[1:]
-check_output(Path(source), Path(output))
-before, start = peak_memory(), time.monotonic()
-done = embed_file(Path(source), Path(output), model=model, terminal=Terminal(quiet=True))
-seconds = time.monotonic() - start
-answer = {"rows": done.n_rows, "seconds": seconds, "before": before, "peak": peak_memory()}
-Path(told).write_text(json.dumps(answer))
-"""
-
 
 def measure(wishes: Wishes, folder: Path) -> Measured:
-    """Measure both once for each length of file: memory does not depend on who else is busy."""
+    """Measure it once: memory does not depend on who else is busy."""
     sizes = wishes.sizes
     run, source = folder / "run", folder / "molecules.csv"
     sample = pd.read_csv(sample_file("molecules"))
@@ -69,32 +50,14 @@ def measure(wishes: Wishes, folder: Path) -> Measured:
     pd.DataFrame({sample.columns[0]: smiles}).to_csv(source, index=False)
     output = folder / "predicted.parquet"
     told = run_python(PREDICT, run, source, output, told=folder / "predict.json")
-    comparisons = [
-        Comparison(
-            f"predict {sizes.n_molecules:,} molecules: memory above the loaded model",
-            "MB",
-            ((told["peak"] - told["before"]) / 1e6,),
-            better="lower",
-            target=Target("< 2 GB", 2_000.0, "value"),
-        )
-    ]
-    details = {"predict": told}
-    for size in sizes.n_peptides:
-        peptides = folder / f"peptides_{size}.fasta"
-        write_peptides(peptides, size)
-        answer = folder / f"embed_{size}.json"
-        vectors = folder / f"vectors_{size}.parquet"
-        told = run_python(EMBED, peptides, vectors, MODEL, told=answer)
-        details[f"embed {size}"] = told
-        comparisons.append(
-            Comparison(
-                f"embed {size:,} peptides: memory above the loaded libraries",
-                "MB",
-                ((told["peak"] - told["before"]) / 1e6,),
-                better="lower",
-            )
-        )
-    return Measured(tuple(comparisons), details=details)
+    comparison = Comparison(
+        f"predict {sizes.n_molecules:,} molecules: memory above the loaded model",
+        "MB",
+        ((told["peak"] - told["before"]) / 1e6,),
+        better="lower",
+        target=Target("< 2 GB", 2_000.0, "value"),
+    )
+    return Measured((comparison,), details={"predict": told})
 
 
 def distinct_molecules(smiles: Sequence[str], number: int) -> list[str]:
@@ -110,15 +73,3 @@ def distinct_molecules(smiles: Sequence[str], number: int) -> list[str]:
     found = [".".join(one) for one in islice(chain(pairs, combinations(smiles, 3)), number)]
     assert len(found) == number, "too few molecules to mix"
     return found
-
-
-def write_peptides(path: Path, n_peptides: int) -> None:
-    """Write a FASTA file of windows of the shipped sample's proteins."""
-    frame = pd.read_csv(sample_file("proteins"))
-    proteins = [str(one) for one in frame[frame.columns[0]]]
-    rng = np.random.default_rng(0)
-    with path.open("w", encoding="utf-8") as stream:
-        for number in range(n_peptides):
-            protein = proteins[rng.integers(len(proteins))]
-            start = int(rng.integers(max(1, len(protein) - PEPTIDE + 1)))
-            stream.write(f">w{number}\n{protein[start : start + PEPTIDE]}\n")

@@ -1,8 +1,10 @@
 """The table of the speed benchmark, on screen and in Markdown."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
+from kagaku.errors import InputError
 from kagaku.marked_page import Marks
 from kagaku.scaling.report import Table
 from kagaku.speed.part import Measured, NotRun
@@ -51,6 +53,28 @@ def body(found: Mapping[str, Measured], machine: Mapping[str, Any]) -> str:
     """Return the table in Markdown, under the machine that it was measured on."""
     parts = ", ".join(f"{name} {value}" for name, value in machine.items() if value)
     return f"Measured on: {parts}.\n\n{table(found).markdown()}"
+
+
+def check_page(page: Path, names: Collection[str], *, measured: Collection[str]) -> None:
+    """Refuse to write a page whose figures of other parts would go: a page is written as a whole.
+
+    Args:
+        page: Has the marks.
+        names: The parts that there are; rows of others are of an older command.
+        measured: Those that the table to be written has figures of.
+
+    Raises:
+        InputError: The page has figures of further parts.
+    """
+    rows = [line.strip("| ").split(" | ") for line in MARKS.read(page).splitlines()]
+    there = {row[0] for row in rows if not row[-1].startswith("not run")}
+    if lost := [name for name in names if name in there and name not in measured]:
+        raise InputError(
+            f"the page has figures of {', '.join(lost)}, which are not measured here and would go",
+            fix="Measure them too (without --only, with what they need), or leave out --page and "
+            "copy the rows from the folder's table.",
+            where=str(page),
+        )
 
 
 def _value(values: tuple[float, ...], unit: str) -> str:

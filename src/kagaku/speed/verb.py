@@ -12,6 +12,7 @@ from kagaku.provenance import code_fingerprint, machine, package_versions
 from kagaku.registry import did_you_mean
 from kagaku.speed import (
     embedding,
+    embedding_memory,
     finetuning,
     lengths,
     loading,
@@ -23,7 +24,7 @@ from kagaku.speed import (
 )
 from kagaku.speed.figures import draw_lengths
 from kagaku.speed.part import Measured, Part, Wishes
-from kagaku.speed.report import MARKS, body, table
+from kagaku.speed.report import MARKS, body, check_page, table
 from kagaku.terminal import Terminal
 
 JSON_FILE, REPORT_FILE, PARTS_FOLDER = "speed.json", "speed.md", "parts"
@@ -38,7 +39,8 @@ PARTS = {
         Part("loading", "reading, tokenising, featurising", loading.measure),
         Part("training", "a pretraining step", training.measure),
         Part("tracing", "from a value to training data", tracing.measure),
-        Part("predicting", "memory on long files", predicting.measure),
+        Part("predicting", "memory of predicting a long file", predicting.measure),
+        Part("embedding_memory", "memory of embedding long files", embedding_memory.measure),
         Part("finetuning", "ESOL beside chemprop", finetuning.measure),
     )
 }
@@ -56,13 +58,20 @@ def run_speed(
         terminal: Where to tell what happens.
 
     Raises:
-        InputError: There is no such part, or the folder or page cannot be used.
+        InputError: There is no such part, the folder or page cannot be used, or the page has
+            figures of parts that are not measured.
     """
     terminal = terminal or Terminal()
     chosen = chosen_parts(wishes.only)
+    check_job_folder(output, mark=JSON_FILE, what="speed benchmark")
+    kept = {
+        part.name: measured
+        for part in PARTS.values()
+        if part not in chosen and (measured := kept_part(part, wishes, output)) is not None
+    }
     if wishes.page is not None:
         MARKS.check(wishes.page)
-    check_job_folder(output, mark=JSON_FILE, what="speed benchmark")
+        check_page(wishes.page, list(PARTS), measured={*kept, *(one.name for one in chosen)})
     (output / PARTS_FOLDER).mkdir(parents=True, exist_ok=True)
     if not (output / JSON_FILE).exists():
         write_json({"parts": {}}, output / JSON_FILE)
@@ -71,12 +80,7 @@ def run_speed(
         for number, part in enumerate(chosen):
             progress(number, len(chosen), f"{part.name}: {part.what}")
             found[part.name] = kept_or_measured(part, wishes, output)
-    found |= {
-        part.name: kept
-        for part in PARTS.values()
-        if part not in chosen and (kept := kept_part(part, wishes, output)) is not None
-    }
-    found = {name: found[name] for name in PARTS if name in found}
+    found = {name: one for name in PARTS if (one := found.get(name) or kept.get(name))}
     write_json(
         {
             "parts": {name: one.to_json() for name, one in found.items()},
@@ -89,11 +93,14 @@ def run_speed(
     if "lengths" in found:
         measured = found["lengths"]
         draw_lengths(measured.details["lengths"], measured.comparisons, output)
-    if wishes.page is not None:
-        MARKS.fill(wishes.page, text)
     shown = table(found)
     terminal.table(shown.title, shown.columns, shown.rows)
     terminal.say("Wrote the table to", path=output / REPORT_FILE)
+    if wishes.page is not None:
+        # A part may lack what it needs, which only measuring tells.
+        has_figures = [name for name, one in found.items() if one.comparisons]
+        check_page(wishes.page, list(PARTS), measured=has_figures)
+        MARKS.fill(wishes.page, text)
     return found
 
 

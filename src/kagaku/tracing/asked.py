@@ -11,7 +11,7 @@ from kagaku.data import BadRowsError, Grid, infer_schema, parse_records, without
 from kagaku.data.columns import GRID_SUFFIXES
 from kagaku.data.corpora.tracing import indexed_modalities
 from kagaku.data.tables import IMAGE_SUFFIXES, TABLE_SUFFIXES
-from kagaku.embedding.verb import LISTED, source_of
+from kagaku.embedding.source import LISTED, source_of
 from kagaku.errors import InputError
 from kagaku.modalities.checking import check_records, make_modalities, shown
 from kagaku.modalities.image import Image, ImageConfig
