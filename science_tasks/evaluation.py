@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 
 from kagaku.data.records import Records, TargetValues
 from kagaku.data.schema import Target
+from kagaku.science_tasks.choosing import candidate_rows, choosing, chosen_reason, finite, named
 from kagaku.science_tasks.fitting import PropertyFit, TargetFit
 from kagaku.science_tasks.labels import labelled_input
 from kagaku.science_tasks.metrics import (
@@ -93,12 +94,13 @@ def _evaluate_target(
         "n_train": fit.n_train,
         "n_test": len(kept),
         "n_censored": int((values.censoring != 0).sum()),
-        "chosen": _chosen(fit),
-        "chosen_reason": _chosen_reason(fit),
+        "chosen": named(fit.selection.members),
+        "chosen_reason": chosen_reason(fit.selection),
         "metric": metric,
         "lower_is_better": metric in SMALLER_IS_BETTER,
         "selection_metric": fit.selection.metric,
-        "candidates": candidate_rows(fit),
+        "candidates": candidate_rows(fit.selection, fit.skipped),
+        "choosing": choosing(fit.selection, target.unit),
         "test": own_scores,
         "baselines": baselines,
         "versus_best_baseline": _difference_json(difference),
@@ -106,43 +108,6 @@ def _evaluate_target(
         "coverage": coverage,
         "in_domain_share": float(predicted.in_domain.mean()) if len(test_index) else None,
     }
-
-
-def candidate_rows(fit: TargetFit) -> list[dict[str, Any]]:
-    """Return the table that the winner was chosen from, best first, then what was not tried."""
-    rows: list[dict[str, Any]] = [
-        {
-            "name": row.name,
-            "score": _finite(row.score),
-            "standard_error": _finite(row.standard_error),
-            "seconds": row.seconds,
-            "chosen": row.name == fit.selection.best,
-            "note": row.note,
-        }
-        for row in fit.selection.rows
-    ]
-    empty = {"score": None, "standard_error": None, "seconds": None, "chosen": False}
-    return [*rows, *({"name": name, **empty, "note": why} for name, why in fit.skipped.items())]
-
-
-def _chosen(fit: TargetFit) -> str:
-    selection = fit.selection
-    if selection.members == (selection.best,):
-        return selection.best
-    return f"the mean of {' and '.join(selection.members)}"
-
-
-def _chosen_reason(fit: TargetFit) -> str:
-    """Return why the winner won, in words."""
-    selection = fit.selection
-    if selection.margin is None or selection.runner_up is None:
-        return "the only candidate"
-    difference, lower, upper = selection.margin
-    certain = "clearly" if upper < 0 else "not clearly"
-    return (
-        f"lowest {selection.metric} in cross-validation on training rows, {certain} ahead of "
-        f"{selection.runner_up} ({difference:+.3g}, 95% interval {lower:+.3g} to {upper:+.3g})"
-    )
 
 
 def _measured_part(
@@ -186,10 +151,10 @@ def _coverage(
         lower, upper = share_interval(held.value, held.n_records)
     return {
         "confidence": confidence,
-        "measured": _finite(held.value),
-        "lower": _finite(lower),
-        "upper": _finite(upper),
-        "mean_width": _finite(width.value),
+        "measured": finite(held.value),
+        "lower": finite(lower),
+        "upper": finite(upper),
+        "mean_width": finite(width.value),
         "note": coverage_note(held.value, lower, upper, confidence),
     }
 
@@ -216,10 +181,10 @@ def _label_coverage(
     lower, upper = share_interval(share, n_positive)
     return {
         "confidence": confidence,
-        "measured": _finite(share),
-        "lower": _finite(lower),
-        "upper": _finite(upper),
-        "mean_width": _finite(float(predicted.sets.sum(axis=1).mean())),
+        "measured": finite(share),
+        "lower": finite(lower),
+        "upper": finite(upper),
+        "mean_width": finite(float(predicted.sets.sum(axis=1).mean())),
         "note": coverage_note(share, lower, upper, confidence),
     }
 
@@ -237,16 +202,12 @@ def _latitudes(held_out: Records, target: Target) -> np.ndarray | None:
 def _as_json(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:
     return {
         one.name: {
-            "value": _finite(one.value),
-            "lower": _finite(one.low),
-            "upper": _finite(one.high),
+            "value": finite(one.value),
+            "lower": finite(one.low),
+            "upper": finite(one.high),
         }
         for one in scores
     }
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _difference_json(difference: Difference | None) -> dict[str, Any]:

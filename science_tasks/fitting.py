@@ -295,7 +295,7 @@ def _fit_target(
     winner = selection.fit_best(candidates, rows)
     members, full = _members(winner)
     calibration = Calibration().fit(
-        selection.best_out_of_fold,
+        selection.calibrating,
         values.subset(selection.index),
         target.kind,
         settings.confidence,

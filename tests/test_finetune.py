@@ -130,6 +130,19 @@ def test_auto_says_why_full_fine_tuning_was_not_tried(made: Make) -> None:
     assert found["classes"] == ["no", "yes"]
 
 
+def test_the_choosing_is_included_beside_the_winners_own_score(made: Make) -> None:
+    found = made("regression").run.metrics["targets"]["logS"]
+    choosing = found["choosing"]
+    (winner,) = [one for one in found["candidates"] if one["chosen"]]
+    assert choosing["own_score"] == winner["score"]
+    assert len(choosing["folds"]) == 5
+    assert sum(one["chosen"] == found["chosen"] for one in choosing["folds"]) == choosing["n_alike"]
+    assert f"{choosing['score']:.3g} log10(mol/L)" in choosing["sentence"]
+    assert choosing["sentence"] in made("regression").run.report.read_text().replace("&#39;", "'")
+    # A single fold leaves nothing to choose on.
+    assert made("regression, full").run.metrics["targets"]["logS"]["choosing"] is None
+
+
 def test_an_encoder_that_has_learnt_nothing_is_not_trained_on_few_records() -> None:
     schema = Schema((Input("smiles", "smiles", "molecule"),))
     records = Records(schema, {"smiles": []}, {}, np.arange(0), "table.csv")

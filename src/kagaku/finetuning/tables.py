@@ -34,6 +34,9 @@ def show_candidates(evaluation: Evaluation, terminal: Terminal) -> None:
             for one in found["candidates"]
             if one["score"] is not None
         ]
+        if choosing := found["choosing"]:
+            scores = [_number(choosing["score"]), _number(choosing["standard_error"])]
+            rows.append(["  the choosing included", *scores, ""])
         terminal.table(
             f"{name}: cross-validation on training rows, lower is better",
             ["candidate", f"{metric}{_bracketed(found, metric)}", "standard error", "seconds"],
@@ -42,6 +45,8 @@ def show_candidates(evaluation: Evaluation, terminal: Terminal) -> None:
         for one in found["candidates"]:
             if one["note"]:
                 terminal.say(f"{one['name']}: {one['note']}")
+        if choosing:
+            terminal.say(choosing["sentence"])
 
 
 def show_scores(evaluation: Evaluation, terminal: Terminal) -> None:

@@ -68,7 +68,7 @@ class TargetSection:
     """What was compared by cross-validation."""
 
     chosen_reason: str
-    """Why the chosen method was chosen."""
+    """Why the chosen method was chosen, and what the choosing costs."""
 
     worst: Table
     """The worst predictions."""
@@ -150,6 +150,14 @@ def _section(results: Results, target: Target, anchor: str) -> TargetSection:
         scores=score_table(target, found),
         panels=tuple(target_panels(results, target)),
         candidates=candidate_table(target, found),
-        chosen_reason=sentence(found.get("chosen_reason")),
+        chosen_reason=" ".join(
+            filter(
+                None,
+                [
+                    sentence(found.get("chosen_reason")),
+                    str((found.get("choosing") or {}).get("sentence") or ""),
+                ],
+            )
+        ),
         worst=worst_table(results, target),
     )

@@ -7,7 +7,14 @@ from typing import Any
 from kagaku.data.schema import Schema, Target
 from kagaku.reporting.figures import with_unit
 from kagaku.reporting.results import Results, is_number
-from kagaku.reporting.verdict import interval, metric_unit, number, percent, verdict_label
+from kagaku.reporting.verdict import (
+    count,
+    interval,
+    metric_unit,
+    number,
+    percent,
+    verdict_label,
+)
 
 MOST_METRICS = 8
 """How many metrics a score table shows, the deciding one first."""
@@ -88,6 +95,16 @@ def candidate_table(target: Target, found: Mapping[str, Any]) -> Table:
         )
         if one.get("chosen"):
             marked.add(place)
+    if choosing := found.get("choosing"):
+        error, folds = choosing.get("standard_error"), choosing.get("folds") or []
+        rows.append(
+            (
+                "the choosing included",
+                f"{number(choosing.get('score'), error)} ± {number(error, error)}",
+                "",
+                f"{choosing.get('n_alike')} of {count(len(folds), 'fold')} chose the same",
+            )
+        )
     heading = f"{with_unit(metric, unit)} ± SE"
     return Table(
         ("method", heading, "time", "note"),
