@@ -17,7 +17,7 @@ from kagaku.bases import load_base
 from kagaku.data import Input, Records, Schema
 from kagaku.errors import InputError
 from kagaku.science_tasks import fitting
-from kagaku.science_tasks.fitting import FitSettings
+from kagaku.science_tasks.fit_settings import FitSettings
 
 Make = Callable[[str], Any]
 Quickly = Callable[[], ExitStack]

@@ -49,6 +49,38 @@ def show_candidates(evaluation: Evaluation, terminal: Terminal) -> None:
             terminal.say(choosing["sentence"])
 
 
+def show_nested(evaluation: Evaluation, terminal: Terminal) -> None:
+    """Print what each outer fold chose and scored, and what the figures mean."""
+    for name, found in evaluation.targets.items():
+        if (nested := found["nested"]) is None:
+            continue
+        metric = nested["selection_metric"]
+        rows = [
+            [
+                str(number),
+                one["chosen"],
+                str(one["n_train"]),
+                str(one["n_test"]),
+                _number(one["score"]),
+                _number(one["seconds"], 1),
+            ]
+            for number, one in enumerate(nested["folds"], start=1)
+        ]
+        terminal.table(
+            f"{name}: nested cross-validation, each fold predicted without a part in the choosing",
+            [
+                "fold",
+                "chosen",
+                "learnt from",
+                "predicted",
+                metric + _bracketed(found, metric),
+                "seconds",
+            ],
+            rows,
+        )
+        terminal.say(nested["sentence"])
+
+
 def show_scores(evaluation: Evaluation, terminal: Terminal) -> None:
     """Print the held-out scores beside the baselines, and the coverage."""
     for name, found in evaluation.targets.items():

@@ -14,6 +14,8 @@ from kagaku.reporting.tables import (
     Table,
     candidate_table,
     duration,
+    nested_folds_table,
+    nested_scores_table,
     package_line,
     provenance_table,
     schema_table,
@@ -69,6 +71,15 @@ class TargetSection:
 
     chosen_reason: str
     """Why the chosen method was chosen, and what the choosing costs."""
+
+    nested: str
+    """What nested cross-validation found; empty where there was none."""
+
+    nested_scores: Table
+    """Its metrics."""
+
+    nested_folds: Table
+    """What each of its folds chose."""
 
     worst: Table
     """The worst predictions."""
@@ -159,5 +170,8 @@ def _section(results: Results, target: Target, anchor: str) -> TargetSection:
                 ],
             )
         ),
+        nested=str((found.get("nested") or {}).get("sentence") or ""),
+        nested_scores=nested_scores_table(target, found),
+        nested_folds=nested_folds_table(target, found),
         worst=worst_table(results, target),
     )

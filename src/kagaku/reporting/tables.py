@@ -114,6 +114,36 @@ def candidate_table(target: Target, found: Mapping[str, Any]) -> Table:
     )
 
 
+def nested_scores_table(target: Target, found: Mapping[str, Any]) -> Table:
+    """Return the metrics of nested cross-validation, each with its spread over folds."""
+    rows = []
+    for name, score in ((found.get("nested") or {}).get("scores") or {}).items():
+        error = score.get("standard_error")
+        unit = metric_unit(name, target)
+        rows.append((with_unit(name, unit), interval(score), number(error, error)))
+    return Table(("metric", "value", "SE over folds"), tuple(rows))
+
+
+def nested_folds_table(target: Target, found: Mapping[str, Any]) -> Table:
+    """Return what each outer fold chose, and how that predicted the fold."""
+    nested = found.get("nested") or {}
+    metric = str(nested.get("selection_metric"))
+    rows = [
+        (
+            str(place),
+            str(one.get("chosen")),
+            number(one.get("n_train")),
+            number(one.get("n_test")),
+            number(one.get("score"), nested.get("standard_error")),
+            duration(one.get("seconds")),
+        )
+        for place, one in enumerate(nested.get("folds") or [], start=1)
+    ]
+    heading = with_unit(metric, metric_unit(metric, target))
+    columns = ("fold", "chosen", "learnt from", "predicted", heading, "time")
+    return Table(columns, tuple(rows), words=frozenset({0, 1}))
+
+
 def schema_table(schema: Schema) -> Table:
     """Return what each column was taken for, and why."""
     rows = [
