@@ -22,6 +22,7 @@ from kagaku.science_tasks.candidates import (
     FittedTokens,
     NetworkCandidate,
     NetworkTrainer,
+    classical_readouts,
     readout_candidates,
     row_weights,
     within_reach,
@@ -38,6 +39,7 @@ from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
 from kagaku.science_tasks.fit_settings import FitSettings, fold_of_record, folds_of
 from kagaku.science_tasks.full import FullModel, why_not_trainable
 from kagaku.science_tasks.nested import OuterFold, repeat_in_folds
+from kagaku.science_tasks.other_targets import FirstStages, stacked_candidates
 from kagaku.science_tasks.property import Features, Member, PropertyModel, TargetModel
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.resumable import (
@@ -145,10 +147,12 @@ def fit_property(
         blocks += learned
         seconds = time.monotonic() - begun
     measured = domain_blocks(blocks)
-    applicability = Applicability.fit(
-        [block.subset(train_index) for block in measured],
-        fold_of_record(records, train_index, settings),
-    )
+    folds = fold_of_record(records, train_index, settings)
+    applicability = Applicability.fit([block.subset(train_index) for block in measured], folds)
+    of_all = np.full(len(records), -1, dtype=np.int64)
+    of_all[train_index] = folds
+    classical = tuple(block for block in blocks if not is_learned([block.name]))
+    stages = FirstStages(records, classical, of_all, settings.seed)
     trainer = NetworkTrainer(encoder, modalities, records, settings.network, work, progress)
     why_not = _why_no_network(encoder, records, len(train_index), seconds, settings)
     memory = None
@@ -161,7 +165,16 @@ def fit_property(
         memory = _Memory(work, " ".join(identity))
     fits = {
         target.name: _fit_target(
-            target, records, train_index, blocks, trainer, why_not, settings, memory, progress
+            target,
+            records,
+            train_index,
+            blocks,
+            stages,
+            trainer,
+            why_not,
+            settings,
+            memory,
+            progress,
         )
         for target in records.schema.targets
     }
@@ -225,6 +238,7 @@ def _fit_target(
     records: Records,
     train_index: np.ndarray,
     blocks: Sequence[FeatureBlock],
+    stages: FirstStages,
     trainer: NetworkTrainer,
     why_not: str,
     settings: FitSettings,
@@ -245,6 +259,7 @@ def _fit_target(
             seed=settings.seed,
             train_index=measured,
         )
+        found += stacked_candidates(target, stages, classical_readouts(target))
         n_labels = len(target.classes) if target.kind == "multilabel" else 1
         candidates, skipped = within_reach(found, len(measured), n_labels)
     network = NetworkCandidate(trainer, target.name)
@@ -277,8 +292,7 @@ def _fit_target(
         target.kind,
         settings.confidence,
     )
-    classical = [block for block in blocks if not is_learned([block.name])]
-    baselines = baseline_candidates(records, target, values, classical, seed=settings.seed)
+    baselines = baseline_candidates(records, target, values, stages.blocks, seed=settings.seed)
     return TargetFit(
         target,
         selection,
