@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from kagaku.data.records import EXACT, TargetValues
 from kagaku.data.schema import Kind
-from kagaku.science_tasks.metrics import label_log_loss, paired_difference
+from kagaku.science_tasks.metrics import paired_difference
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.tempering import best_temperature, tempered
 
@@ -74,16 +74,20 @@ class Scorer:
             start: When it began, as `time.monotonic` gives it.
             note: What else to say.
         """
-        begin, scores = 0, []
-        for _, test in folds:
-            length = self._n_predicted(test)
-            part = given.subset(np.arange(begin, begin + length))
-            scores.append(self.score(part, test))
-            begin += length
-        tests = np.concatenate([test for _, test in folds])
-        finite = np.array(scores)[np.isfinite(scores)]
-        error = float(finite.std(ddof=1) / np.sqrt(len(finite))) if len(finite) > 1 else np.nan
-        return Row(name, self.score(given, tests), error, time.monotonic() - start, note)
+        tests = [test for _, test in folds]
+        parts = zip(self.by_fold(given, tests), tests, strict=True)
+        error = standard_error([self.score(part, test) for part, test in parts])
+        score = self.score(given, np.concatenate(tests))
+        return Row(name, score, error, time.monotonic() - start, note)
+
+    def by_fold(self, given: Prediction, tests: Sequence[np.ndarray]) -> list[Prediction]:
+        """Return the predictions of each test fold, as views; ``given`` has them in a row."""
+        parts, begin = [], 0
+        for test in tests:
+            end = begin + self._n_predicted(test)
+            parts.append(given.between(begin, end))
+            begin = end
+        return parts
 
     def _n_predicted(self, test: np.ndarray) -> int:
         if self.kind != "per-token":
@@ -92,13 +96,17 @@ class Scorer:
 
     def score(self, given: Prediction, index: np.ndarray) -> float:
         """Return RMSE or log loss of the records at ``index``; NaN if none can be scored."""
-        losses = self._losses(given, index)
-        if not len(losses):
-            return float("nan")
-        return self._total(losses, losses)
+        return self.of_sums(self.sums(given, index))
 
-    def _total(self, losses: np.ndarray, _: np.ndarray) -> float:
-        mean = float(losses[:, 0].sum() / losses[:, 1].sum())
+    def sums(self, given: Prediction, index: np.ndarray) -> Float[np.ndarray, " two"]:
+        """Return the summed loss of the records at ``index`` and the summed weight; add freely."""
+        return np.asarray(self._losses(given, index).sum(axis=0), dtype=np.float64)
+
+    def of_sums(self, sums: Float[np.ndarray, " two"]) -> float:
+        """Return RMSE or log loss from what `sums` gave; NaN if nothing was scored."""
+        if not sums[1] > 0:
+            return float("nan")
+        mean = float(sums[0] / sums[1])
         return float(np.sqrt(mean)) if self.metric == "RMSE" else mean
 
     def _losses(self, given: Prediction, index: np.ndarray) -> Float[np.ndarray, "known two"]:
@@ -111,10 +119,11 @@ class Scorer:
         if self.kind == "per-token":
             truth = np.concatenate([one for one in truth if one is not None]).astype(np.float64)
         if self.kind == "multilabel":
-            counts = (~np.isnan(truth)).sum(axis=1)
-            rows = np.flatnonzero(counts)
-            losses = [label_log_loss(truth[i : i + 1], table[i : i + 1]) * counts[i] for i in rows]
-            return np.stack([np.array(losses), counts[rows]], axis=1).reshape(-1, 2)
+            known = ~np.isnan(truth)
+            chance = np.clip(np.where(truth == 1, table, 1 - table), 1e-7, 1)
+            losses = np.where(known, -np.log(chance), 0.0).sum(axis=1)
+            summed = np.stack([losses, known.sum(axis=1).astype(np.float64)], axis=1)
+            return np.asarray(summed[known.any(axis=1)])
         rows = np.flatnonzero(~np.isnan(truth))
         chance = table[rows, truth[rows].astype(np.int64)]
         return np.stack([-np.log(np.clip(chance, 1e-7, 1)), np.ones(len(rows))], axis=1)
@@ -137,4 +146,12 @@ class Scorer:
     ) -> tuple[float, float, float]:
         """Return the difference of two scores with its interval over resampled records."""
         a, b = self._losses(best, tests), self._losses(other, tests)
-        return paired_difference(lambda _, losses: self._total(losses, losses), a, a, b, seed=seed)
+        return paired_difference(
+            lambda _, losses: self.of_sums(losses.sum(axis=0)), a, a, b, seed=seed
+        )
+
+
+def standard_error(scores: Sequence[float]) -> float:
+    """Return the standard error of the mean of the folds' scores; NaN with fewer than two."""
+    finite = np.array(scores)[np.isfinite(scores)]
+    return float(finite.std(ddof=1) / np.sqrt(len(finite))) if len(finite) > 1 else float("nan")

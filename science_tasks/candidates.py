@@ -266,7 +266,7 @@ def readout_candidates(
     classical = tuple(block for block in blocks if not is_learned([block.name]))
     plans = []
     if classical:
-        names = _classical_readouts(target)
+        names = classical_readouts(target)
         if target.kind == "regression" and train_index is not None:
             names += LOG_SCALE_READOUTS if suits_log_scale(values.subset(train_index)) else ()
         plans += [(name, "classical features", classical) for name in names]
@@ -331,7 +331,8 @@ def uses_embeddings(name: str) -> bool:
     return "embeddings" in name
 
 
-def _classical_readouts(target: Target) -> tuple[str, ...]:
+def classical_readouts(target: Target) -> tuple[str, ...]:
+    """Return the readouts that are tried on classical features for a kind of target."""
     if target.kind == "field":
         return FIELD_READOUTS
     return tuple(name for name in CLASSICAL_READOUTS if target.kind in READOUTS[name].kinds)

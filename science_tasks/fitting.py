@@ -2,24 +2,19 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from kagaku.data import cross_validation_folds
-from kagaku.data.folds import SplitKind
-from kagaku.data.records import EXACT, Records, TargetValues
-from kagaku.data.schema import Kind, Schema, Target
+from kagaku.data.records import Records
+from kagaku.data.schema import Schema, Target
 from kagaku.errors import InputError
 from kagaku.modalities.checking import fit_modalities
 from kagaku.models import extended
-from kagaku.models.multitask import FinetuningConfig
 from kagaku.models.public import PublicEncoder
 from kagaku.science_tasks.applicability import Applicability
 from kagaku.science_tasks.baselines import baseline_candidates
-from kagaku.science_tasks.candidate_scores import Fold
 from kagaku.science_tasks.candidates import (
     NETWORK_ROWS,
     FittedNetwork,
@@ -27,11 +22,12 @@ from kagaku.science_tasks.candidates import (
     FittedTokens,
     NetworkCandidate,
     NetworkTrainer,
+    classical_readouts,
     readout_candidates,
     row_weights,
     within_reach,
 )
-from kagaku.science_tasks.conformal import Calibration, fewest_rows
+from kagaku.science_tasks.conformal import Calibration
 from kagaku.science_tasks.embeddings import (
     EmbeddingFeatures,
     domain_blocks,
@@ -40,7 +36,10 @@ from kagaku.science_tasks.embeddings import (
 )
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
+from kagaku.science_tasks.fit_settings import FitSettings, fold_of_record, folds_of
 from kagaku.science_tasks.full import FullModel, why_not_trainable
+from kagaku.science_tasks.nested import OuterFold, repeat_in_folds
+from kagaku.science_tasks.other_targets import FirstStages, stacked_candidates
 from kagaku.science_tasks.property import Features, Member, PropertyModel, TargetModel
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.resumable import (
@@ -51,7 +50,6 @@ from kagaku.science_tasks.resumable import (
 )
 from kagaku.science_tasks.selection import Candidate, Fitted, FittedBlend, Selection, select
 
-Method = Literal["auto", "readout", "full"]
 ProgressCallback = Callable[[int, int, str], None]
 
 NETWORK_SECONDS = 60.0
@@ -61,33 +59,6 @@ answer within minutes is worth more to most than the last percent; a user's limi
 TRAINING_COST = 3.5
 """Time of a training step over that of a frozen embedding of the same records: a backward pass
 costs two forward ones, and the optimiser and the validation some more."""
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How to fit."""
-
-    method: Method = "auto"
-    """What may be chosen."""
-
-    confidence: float = 0.9
-    """How often an interval or set shall hold the truth."""
-
-    folds: int = 5
-    """Folds of the cross-validation on training rows."""
-
-    fold_kind: SplitKind = "random"
-    """What the folds keep together: the kind of the held-out split, so that calibration sees
-    records as new as those that it will be asked about."""
-
-    seed: int = 0
-    """Fixes whatever is random."""
-
-    max_seconds: float | None = None
-    """No candidate is started after this many seconds."""
-
-    network: FinetuningConfig = field(default_factory=FinetuningConfig)
-    """Settings of full fine-tuning."""
 
 
 @dataclass
@@ -129,38 +100,9 @@ class PropertyFit:
     targets: dict[str, TargetFit]
     """By target name."""
 
-
-def check_rows(records: Records, train_index: np.ndarray, settings: FitSettings) -> None:
-    """Check that every target has enough training records, before any work.
-
-    Raises:
-        InputError: There are too few to calibrate intervals of the confidence asked for.
-    """
-    # A network is calibrated on one fold, readouts on all of them.
-    rows = (
-        _folds(records, train_index, settings)[0][1] if settings.method == "full" else train_index
-    )
-    for target in records.schema.targets:
-        n_rows = _n_exact(records.targets[target.name].subset(rows), target.kind)
-        fewest = fewest_rows(settings.confidence)
-        if n_rows < fewest:
-            raise InputError(
-                f"{n_rows} measured rows are too few to calibrate {settings.confidence:.0%} "
-                f"intervals, which takes {fewest}",
-                fix="Measure more"
-                + (", choose --method readout" if settings.method == "full" else "")
-                + " or lower --confidence.",
-                where=f"{records.source}, column {target.column!r}",
-            )
-
-
-def _n_exact(values: TargetValues, kind: Kind) -> int:
-    """Return how many scores calibrate: one per record, per token, or per cell of a field."""
-    if kind == "per-token":
-        return sum(len(one) for one in values.values if one is not None)
-    if kind == "field":
-        return int((~np.isnan(values.values)).sum())
-    return int((values.present() & (values.censoring == EXACT)).sum())
+    nested: list[OuterFold] = field(default_factory=list)
+    """The training records, each predicted without a part in choosing or calibrating; empty where
+    that was not asked for."""
 
 
 def fit_property(
@@ -205,19 +147,34 @@ def fit_property(
         blocks += learned
         seconds = time.monotonic() - begun
     measured = domain_blocks(blocks)
-    applicability = Applicability.fit(
-        [block.subset(train_index) for block in measured],
-        _fold_of_record(records, train_index, settings),
-    )
+    folds = fold_of_record(records, train_index, settings)
+    applicability = Applicability.fit([block.subset(train_index) for block in measured], folds)
+    of_all = np.full(len(records), -1, dtype=np.int64)
+    of_all[train_index] = folds
+    classical = tuple(block for block in blocks if not is_learned([block.name]))
+    stages = FirstStages(records, classical, of_all, settings.seed)
     trainer = NetworkTrainer(encoder, modalities, records, settings.network, work, progress)
     why_not = _why_no_network(encoder, records, len(train_index), seconds, settings)
     memory = None
     if work is not None:
-        identity = (records_fingerprint(records), encoder_fingerprint(encoder), str(settings))
+        identity = (
+            records_fingerprint(records),
+            encoder_fingerprint(encoder),
+            str(replace(settings, nested=False)),
+        )
         memory = _Memory(work, " ".join(identity))
     fits = {
         target.name: _fit_target(
-            target, records, train_index, blocks, trainer, why_not, settings, memory, progress
+            target,
+            records,
+            train_index,
+            blocks,
+            stages,
+            trainer,
+            why_not,
+            settings,
+            memory,
+            progress,
         )
         for target in records.schema.targets
     }
@@ -232,7 +189,40 @@ def fit_property(
         [fit.model for fit in fits.values()],
         networks[0] if networks else None,
     )
-    return PropertyFit(model, records, fits)
+    fit = PropertyFit(model, records, fits)
+    if settings.nested:
+        fit.nested = _nested(records, train_index, encoder, settings, memory, progress)
+    return fit
+
+
+def _nested(
+    records: Records,
+    train_index: np.ndarray,
+    encoder: FrozenEncoder,
+    settings: FitSettings,
+    memory: "_Memory | None",
+    progress: ProgressCallback | None,
+) -> list[OuterFold]:
+    """Return the training records, fold by fold, predicted by a fit on the other folds."""
+    once = replace(settings, nested=False)
+
+    def fit(
+        some: Records, work: Path | None, report: ProgressCallback | None
+    ) -> tuple[PropertyModel, dict[str, tuple[str, ...]]]:
+        every = np.arange(len(some))
+        found = fit_property(
+            some, every, encoder=encoder, settings=once, work=work, progress=report
+        )
+        return found.model, {name: one.selection.members for name, one in found.targets.items()}
+
+    return repeat_in_folds(
+        fit,
+        records,
+        folds_of(records, train_index, once),
+        work=None if memory is None else memory.folder,
+        fingerprint="" if memory is None else memory.fingerprint,
+        progress=progress,
+    )
 
 
 @dataclass(frozen=True)
@@ -248,6 +238,7 @@ def _fit_target(
     records: Records,
     train_index: np.ndarray,
     blocks: Sequence[FeatureBlock],
+    stages: FirstStages,
     trainer: NetworkTrainer,
     why_not: str,
     settings: FitSettings,
@@ -268,6 +259,7 @@ def _fit_target(
             seed=settings.seed,
             train_index=measured,
         )
+        found += stacked_candidates(target, stages, classical_readouts(target))
         n_labels = len(target.classes) if target.kind == "multilabel" else 1
         candidates, skipped = within_reach(found, len(measured), n_labels)
     network = NetworkCandidate(trainer, target.name)
@@ -280,7 +272,7 @@ def _fit_target(
             ResumableCandidate(one, memory.folder, memory.fingerprint + target.name)
             for one in candidates
         ]
-    folds = _folds(records, train_index if settings.method == "full" else measured, settings)
+    folds = folds_of(records, train_index if settings.method == "full" else measured, settings)
     selection = select(
         candidates,
         values,
@@ -295,13 +287,12 @@ def _fit_target(
     winner = selection.fit_best(candidates, rows)
     members, full = _members(winner)
     calibration = Calibration().fit(
-        selection.best_out_of_fold,
+        selection.calibrating,
         values.subset(selection.index),
         target.kind,
         settings.confidence,
     )
-    classical = [block for block in blocks if not is_learned([block.name])]
-    baselines = baseline_candidates(records, target, values, classical, seed=settings.seed)
+    baselines = baseline_candidates(records, target, values, stages.blocks, seed=settings.seed)
     return TargetFit(
         target,
         selection,
@@ -311,31 +302,6 @@ def _fit_target(
         {one.name: one.fit(measured) for one in baselines},
         skipped,
     )
-
-
-def _fold_of_record(records: Records, train_index: np.ndarray, settings: FitSettings) -> np.ndarray:
-    """Return the number of the fold that each training record is held out in."""
-    held_out = cross_validation_folds(
-        records, train_index, settings.folds, settings.seed, kind=settings.fold_kind
-    )
-    folds = np.empty(len(train_index), dtype=np.int64)
-    for number, test in enumerate(held_out):
-        folds[np.isin(train_index, test)] = number
-    return folds
-
-
-def _folds(records: Records, rows: np.ndarray, settings: FitSettings) -> list[Fold]:
-    """Return (train, test) pairs within ``rows``; only the first one for full fine-tuning.
-
-    A network is not trained five times over: one fold is held back to calibrate it, as in split
-    conformal prediction, and it stays the network that predicts.
-    """
-    held_out = cross_validation_folds(
-        records, rows, settings.folds, settings.seed, kind=settings.fold_kind
-    )
-    if settings.method == "full":
-        held_out = held_out[:1]
-    return [(np.setdiff1d(rows, test), test) for test in held_out]
 
 
 def _members(winner: FittedBlend) -> tuple[list[Member], FullModel | None]:

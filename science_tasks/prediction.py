@@ -32,3 +32,12 @@ class Prediction:
             spread=None if self.spread is None else self.spread[indices],
             probabilities=None if self.probabilities is None else self.probabilities[indices],
         )
+
+    def between(self, begin: int, end: int) -> "Prediction":
+        """Return the predictions of some records (or tokens) in a row, as views without copies."""
+        return replace(
+            self,
+            mean=None if self.mean is None else self.mean[begin:end],
+            spread=None if self.spread is None else self.spread[begin:end],
+            probabilities=None if self.probabilities is None else self.probabilities[begin:end],
+        )

@@ -21,6 +21,7 @@ from kagaku.models.public import PublicEncoder, load_public
 from kagaku.models.public.trunk import PublicTrunk
 from kagaku.models.public.weights import is_public
 from kagaku.science_tasks.applicability import Applicability
+from kagaku.science_tasks.blending import blend
 from kagaku.science_tasks.conformal import Calibration
 from kagaku.science_tasks.embeddings import EmbeddingFeatures, domain_blocks
 from kagaku.science_tasks.features import FeatureBlock, Featurizer
@@ -34,7 +35,6 @@ from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.readouts.readout import Readout
-from kagaku.science_tasks.selection import blend
 from kagaku.science_tasks.storage import load_state, save_state
 from kagaku.science_tasks.tempering import tempered
 from kagaku.science_tasks.token_blocks import per_token_blocks, token_counts

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,19 +11,11 @@ from jaxtyping import Float, Int
 from kagaku.data.records import TargetValues
 from kagaku.data.schema import Kind
 from kagaku.errors import InputError
+from kagaku.science_tasks.blending import BLEND, blend, joined
 from kagaku.science_tasks.candidate_scores import Fold, Row, Scorer
+from kagaku.science_tasks.cross_fitting import CrossFit, OutOfFold, cross_fit
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.tempering import tempered
-
-BLEND = "blend"
-"""Name of the equal-weight mean of candidates that complement each other."""
-
-LARGEST_BLEND = 4
-"""Most members of a blend; more cost time and rarely help."""
-
-BLEND_GAIN = 0.005
-"""A blend must be this much better (as a share of the score) than its best member, or the simpler
-answer stays."""
 
 Progress = Callable[[int, int, str], None]
 """Called with (steps done, steps in all, what is next)."""
@@ -87,10 +79,18 @@ class Selection:
     has_labels: bool = False
     """Whether classes are labels of their own."""
 
+    cross_fitted: CrossFit | None = None
+    """The same with the choosing included; None where a single fold leaves nothing to choose on."""
+
     @property
     def best_out_of_fold(self) -> Prediction:
-        """The winner's out-of-fold predictions, to calibrate on."""
+        """The winner's out-of-fold predictions. They were chosen as the best: a little too good."""
         return self.out_of_fold[self.best]
+
+    @property
+    def calibrating(self) -> Prediction:
+        """The predictions of ``index`` to calibrate on: with the choosing included, if known."""
+        return self.best_out_of_fold if self.cross_fitted is None else self.cross_fitted.prediction
 
     def fit_best(
         self, candidates: Sequence[Candidate], train_index: Int[np.ndarray, " record"]
@@ -127,22 +127,6 @@ class FittedBlend:
         )
 
 
-def blend(predictions: Sequence[Prediction]) -> Prediction:
-    """Return the equal-weight mixture of several predictions of the same records.
-
-    The spread of a mixture joins the members' own variance with their disagreement.
-    """
-    if len(predictions) == 1:
-        return predictions[0]
-    if predictions[0].probabilities is not None:
-        tables = [one.probabilities for one in predictions if one.probabilities is not None]
-        return Prediction(probabilities=np.mean(tables, axis=0))
-    means = np.stack([one.mean for one in predictions if one.mean is not None])
-    spreads = np.stack([one.spread for one in predictions if one.spread is not None])
-    variance = np.square(spreads).mean(axis=0) + means.var(axis=0)
-    return Prediction(mean=means.mean(axis=0), spread=np.sqrt(variance))
-
-
 def select(
     candidates: Sequence[Candidate],
     target: TargetValues,
@@ -161,7 +145,8 @@ def select(
     after one temperature for each candidate: it rewards honest probabilities, and unlike accuracy
     or AUC it tells close candidates apart on small tables. Censored values take no part in
     scoring. The blend (the mean of two to four, the best and those that help it most) wins only if
-    it beats the best by `BLEND_GAIN`.
+    it beats the best by `blending.BLEND_GAIN`. With two folds or more, each fold is also predicted
+    by what the others would have chosen; see `cross_fitting`.
 
     Args:
         candidates: In the order in which they are to run: the cheapest first.
@@ -181,6 +166,7 @@ def select(
     tests = np.concatenate([test for _, test in folds])
     scorer = Scorer(target, kind, area_weights)
     begun, steps = time.monotonic(), len(candidates) * len(folds)
+    raw: dict[str, Prediction] = {}
     found: dict[str, Prediction] = {}
     rows: list[Row] = []
     temperatures: dict[str, float] = {}
@@ -195,12 +181,14 @@ def select(
                 done = position * len(folds) + number
                 progress(done, steps, f"{candidate.name}, fold {number + 1} of {len(folds)}")
             parts.append(candidate.fit(train).predict(test))
-        temperatures[candidate.name], found[candidate.name] = scorer.tempered(_joined(parts), tests)
-        rows.append(scorer.row(candidate.name, found[candidate.name], folds, start))
+        name = candidate.name
+        raw[name] = joined(parts)
+        temperatures[name], found[name] = scorer.tempered(raw[name], tests)
+        rows.append(scorer.row(name, found[name], folds, start))
     if progress is not None:
         progress(steps, steps, "done")
-    chosen = _choose(rows, found, scorer, folds, tests, with_blend, seed)
-    return replace(chosen, temperatures=temperatures, has_labels=scorer.has_labels)
+    out_of_fold = OutOfFold(scorer, [test for _, test in folds], raw)
+    return _choose(rows, found, out_of_fold, temperatures, folds, with_blend, seed)
 
 
 def _check(candidates: Sequence[Candidate], folds: Sequence[Fold]) -> None:
@@ -221,66 +209,38 @@ def _check(candidates: Sequence[Candidate], folds: Sequence[Fold]) -> None:
 def _choose(
     rows: list[Row],
     found: dict[str, Prediction],
-    scorer: Scorer,
+    out_of_fold: OutOfFold,
+    temperatures: Mapping[str, float],
     folds: Sequence[Fold],
-    tests: np.ndarray,
     with_blend: bool,
     seed: int,
 ) -> Selection:
-    ran = sorted((row for row in rows if row.name in found), key=lambda row: row.score)
-    best = ran[0]
-    members: tuple[str, ...] = (best.name,)
-    if with_blend and len(ran) > 1:
-        row, names, found[BLEND] = _best_blend(ran, found, scorer, folds)
-        if row.score < best.score * (1 - BLEND_GAIN):
-            best, members = row, names
-        ran = sorted([*ran, row], key=lambda one: one.score)
-    others = [row for row in ran if row.name not in (best.name, BLEND)]
-    margin = scorer.margin(found[best.name], found[others[0].name], tests, seed) if others else None
+    scorer, tests = out_of_fold.scorer, np.concatenate(out_of_fold.tests)
+    by_name = {row.name: row for row in rows}
+    choice = out_of_fold.choose(temperatures, range(len(folds)), with_blend=with_blend)
+    ran = [by_name[name] for name in choice.ranked]
+    if choice.mixed:
+        start = time.monotonic()
+        found[BLEND] = blend([found[name] for name in choice.mixed])
+        note = " + ".join(choice.mixed)
+        ran.append(scorer.row(BLEND, found[BLEND], folds, start, note=note))
+    best = choice.members[0] if len(choice.members) == 1 else BLEND
+    ran.sort(key=lambda row: row.score)
+    others = [row for row in ran if row.name not in (best, BLEND)]
+    margin = scorer.margin(found[best], found[others[0].name], tests, seed) if others else None
     late = [row for row in rows if row.name not in found]
-    note = f"the time ran out before {', '.join(row.name for row in late)}" if late else ""
+    winner = [(name, temperatures[name]) for name in choice.members]
     return Selection(
         metric=scorer.metric,
         rows=(*ran, *late),
-        best=best.name,
-        members=members,
+        best=best,
+        members=choice.members,
         out_of_fold=found,
         index=tests,
         margin=margin,
         runner_up=others[0].name if others else None,
-        note=note,
+        note=f"the time ran out before {', '.join(row.name for row in late)}" if late else "",
+        temperatures=temperatures,
+        has_labels=scorer.has_labels,
+        cross_fitted=cross_fit(out_of_fold, winner, with_blend=with_blend),
     )
-
-
-def _best_blend(
-    ran: Sequence[Row],
-    found: Mapping[str, Prediction],
-    scorer: Scorer,
-    folds: Sequence[Fold],
-) -> tuple[Row, tuple[str, ...], Prediction]:
-    """Return the row, the members and the predictions of the best blend of two or more.
-
-    It grows from the best candidate by whichever other helps most, which often is no near copy of
-    those that are in already.
-    """
-    members: tuple[str, ...] = (ran[0].name,)
-    blends = []
-    while len(members) < min(LARGEST_BLEND, len(ran)):
-        grown = []
-        for one in ran:
-            if one.name not in members:
-                names, start = (*members, one.name), time.monotonic()
-                mixed = blend([found[name] for name in names])
-                row = scorer.row(BLEND, mixed, folds, start, note=" + ".join(names))
-                grown.append((row, names, mixed))
-        blends.append(min(grown, key=lambda one: one[0].score))
-        members = blends[-1][1]
-    return min(blends, key=lambda one: one[0].score)
-
-
-def _joined(parts: Sequence[Prediction]) -> Prediction:
-    def column(name: str) -> np.ndarray | None:
-        values = [getattr(part, name) for part in parts]
-        return None if values[0] is None else np.concatenate(values)
-
-    return Prediction(column("mean"), column("spread"), column("probabilities"))

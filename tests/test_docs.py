@@ -16,6 +16,7 @@ NAMED = re.compile(r"`(?P<path>[\w./-]+(?:/|\.(?:py|yaml|yml|toml|md|jinja|csv|j
 MADE_BY_A_RUN = {
     "steps.csv",
     "machines.json",
+    "metrics.json",
     "evaluation.json",
     "held_out.csv",
     "predictions.parquet",

@@ -17,7 +17,7 @@ from kagaku.bases import load_base
 from kagaku.data import Input, Records, Schema
 from kagaku.errors import InputError
 from kagaku.science_tasks import fitting
-from kagaku.science_tasks.fitting import FitSettings
+from kagaku.science_tasks.fit_settings import FitSettings
 
 Make = Callable[[str], Any]
 Quickly = Callable[[], ExitStack]
@@ -128,6 +128,19 @@ def test_auto_says_why_full_fine_tuning_was_not_tried(made: Make) -> None:
     (row,) = [one for one in found["candidates"] if one["name"] == "full fine-tuning"]
     assert re.search(r"not tried: about \d+ minutes; ask for it with --method full", row["note"])
     assert found["classes"] == ["no", "yes"]
+
+
+def test_the_choosing_is_included_beside_the_winners_own_score(made: Make) -> None:
+    found = made("regression").run.metrics["targets"]["logS"]
+    choosing = found["choosing"]
+    (winner,) = [one for one in found["candidates"] if one["chosen"]]
+    assert choosing["own_score"] == winner["score"]
+    assert len(choosing["folds"]) == 5
+    assert sum(one["chosen"] == found["chosen"] for one in choosing["folds"]) == choosing["n_alike"]
+    assert f"{choosing['score']:.3g} log10(mol/L)" in choosing["sentence"]
+    assert choosing["sentence"] in made("regression").run.report.read_text().replace("&#39;", "'")
+    # A single fold leaves nothing to choose on.
+    assert made("regression, full").run.metrics["targets"]["logS"]["choosing"] is None
 
 
 def test_an_encoder_that_has_learnt_nothing_is_not_trained_on_few_records() -> None:

@@ -26,7 +26,7 @@ from kagaku.data import Split
 from kagaku.experiment import FinetuneConfig
 from kagaku.finetuning.verb import fit_settings
 from kagaku.science_tasks import resampling
-from kagaku.science_tasks.fitting import FitSettings
+from kagaku.science_tasks.fit_settings import FitSettings
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

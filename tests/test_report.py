@@ -557,6 +557,38 @@ def test_the_metric_that_chose_is_named_beside_its_scores(tmp_path: Path) -> Non
     assert "harder than the training rows" not in page
 
 
+CHOOSING = {
+    "score": 0.611,
+    "standard_error": 0.03,
+    "own_score": 0.583,
+    "n_alike": 4,
+    "folds": [{"chosen": "gp", "score": 0.6}] * 5,
+    "sentence": "With the choosing included, cross-validation gives RMSE 0.611.",
+}
+
+
+def test_the_choosing_included_stands_below_the_candidates(regression: Path) -> None:
+    metrics = json.loads((regression / "metrics.json").read_text())
+    metrics["targets"]["logS"]["choosing"] = CHOOSING
+    (regression / "metrics.json").write_text(json.dumps(metrics))
+    page = write_report(regression).read_text(encoding="utf-8")
+    assert "<td>the choosing included</td>" in page
+    assert "4 of 5 folds chose the same" in page
+    assert str(CHOOSING["sentence"]) in page
+    assert page.index("<td>the choosing included") > page.index("over the time budget")
+
+
+def test_held_out_rows_are_compared_with_the_choosing_included() -> None:
+    rows = {"RMSE": score(0.7, 0.05)}
+    (note,) = [
+        one for one in target_notes(LOGS, found("regression", test=rows)) if "harder" in one.text
+    ]
+    assert "0.583" in note.text
+    entry = found("regression", test=rows, choosing={**CHOOSING, "score": 0.65})
+    notes = target_notes(LOGS, entry)
+    assert not [one for one in notes if "harder" in one.text]
+
+
 def test_a_row_without_any_label_was_still_measured(tmp_path: Path) -> None:
     run = multilabel_run(tmp_path / "run")
     frame = pd.read_parquet(run / "predictions.parquet")

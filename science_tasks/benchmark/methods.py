@@ -16,8 +16,9 @@ from kagaku.science_tasks.candidates import ReadoutCandidate
 from kagaku.science_tasks.embeddings import EmbeddingFeatures
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
-from kagaku.science_tasks.fitting import FitSettings, fit_property
-from kagaku.science_tasks.fitting import Method as FitMethod
+from kagaku.science_tasks.fit_settings import FitSettings
+from kagaku.science_tasks.fit_settings import Method as FitMethod
+from kagaku.science_tasks.fitting import fit_property
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.selection import Candidate

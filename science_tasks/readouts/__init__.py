@@ -10,6 +10,7 @@ from kagaku.science_tasks.readouts.linear import LinearReadout
 from kagaku.science_tasks.readouts.log_scale import LogScaleGaussianProcess, LogScaleTrees
 from kagaku.science_tasks.readouts.nearest import NearestReadout
 from kagaku.science_tasks.readouts.readout import READOUTS
+from kagaku.science_tasks.readouts.stacked import StackedReadout
 from kagaku.science_tasks.readouts.support_vectors import SupportVectorReadout
 from kagaku.science_tasks.readouts.token_readout import TokenReadout
 from kagaku.science_tasks.readouts.trees import TreesReadout
@@ -23,6 +24,7 @@ __all__ = [
     "LogScaleGaussianProcess",
     "LogScaleTrees",
     "NearestReadout",
+    "StackedReadout",
     "SupportVectorReadout",
     "TokenReadout",
     "TreesReadout",

@@ -65,6 +65,14 @@ def finetune(
     learning_rate: Annotated[
         float | None, typer.Option(help="The largest in full fine-tuning.")
     ] = None,
+    nested: Annotated[
+        bool | None,
+        typer.Option(
+            "--nested",
+            help="Repeat the whole choosing in each fold of the training rows, for a score that "
+            "owes nothing to it; takes about five times as long besides.",
+        ),
+    ] = None,
     skip_bad_rows: Annotated[
         bool | None, typer.Option("--skip-bad-rows", help="Go on without rows that cannot be read.")
     ] = None,
@@ -99,6 +107,7 @@ def finetune(
         "max_seconds": max_seconds,
         "epochs": epochs,
         "learning_rate": learning_rate,
+        "nested": nested,
         "skip_bad_rows": skip_bad_rows,
     }
     config = finetune_config(recipe, flags)

@@ -14,7 +14,7 @@ from kagaku.data.whole_files import write_whole
 from kagaku.errors import InputError
 from kagaku.recipe_files import read_recipe_text, syntax_error
 from kagaku.registry import did_you_mean
-from kagaku.science_tasks.fitting import Method
+from kagaku.science_tasks.fit_settings import Method, check_nested
 
 DATA_INSTEAD = "Name a YAML recipe; the data file goes into its setting 'data'."
 """What to do with a file that is too large for a recipe."""
@@ -82,6 +82,11 @@ class FinetuneConfig:
     max_seconds: float | None = None
     """No new candidate is started after this many seconds; None sets no limit."""
 
+    nested: bool = False
+    """Repeat the whole procedure, choosing and calibrating included, in each fold of the training
+    rows, for a score that owes nothing to having chosen; takes about ``folds`` times as long
+    besides."""
+
     skip_bad_rows: bool = False
     """Go on without the rows that cannot be read, instead of stopping before any work."""
 
@@ -120,6 +125,7 @@ _RULES = {
     "confidence": number(0.5, 0.999),
     "folds": integer(2, 20),
     "max_seconds": optional(number(1.0, 1e9)),
+    "nested": boolean(),
     "skip_bad_rows": boolean(),
     "epochs": optional(integer(1, 100_000)),
     "learning_rate": optional(number(1e-9, 1.0)),
@@ -131,6 +137,7 @@ assert list(_RULES) == [one.name for one in fields(FinetuneConfig)], "a field ha
 
 def _check_together(config: FinetuneConfig) -> None:
     """Raise InputError if two values contradict each other."""
+    check_nested(config.method, nested=config.nested)
     if config.split == "file" and config.indices is None:
         raise InputError(
             "the split 'file' needs a file of indices", fix="Name it as indices (--indices)."

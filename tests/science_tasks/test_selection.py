@@ -7,9 +7,10 @@ import pytest
 
 from kagaku.data.records import ABOVE, TargetValues
 from kagaku.errors import InputError
+from kagaku.science_tasks.blending import BLEND, blend
 from kagaku.science_tasks.candidate_scores import Fold
 from kagaku.science_tasks.prediction import Prediction
-from kagaku.science_tasks.selection import BLEND, Candidate, blend, select
+from kagaku.science_tasks.selection import Candidate, select
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.normal(size=120)

@@ -34,6 +34,9 @@ def show_candidates(evaluation: Evaluation, terminal: Terminal) -> None:
             for one in found["candidates"]
             if one["score"] is not None
         ]
+        if choosing := found["choosing"]:
+            scores = [_number(choosing["score"]), _number(choosing["standard_error"])]
+            rows.append(["  the choosing included", *scores, ""])
         terminal.table(
             f"{name}: cross-validation on training rows, lower is better",
             ["candidate", f"{metric}{_bracketed(found, metric)}", "standard error", "seconds"],
@@ -42,6 +45,40 @@ def show_candidates(evaluation: Evaluation, terminal: Terminal) -> None:
         for one in found["candidates"]:
             if one["note"]:
                 terminal.say(f"{one['name']}: {one['note']}")
+        if choosing:
+            terminal.say(choosing["sentence"])
+
+
+def show_nested(evaluation: Evaluation, terminal: Terminal) -> None:
+    """Print what each outer fold chose and scored, and what the figures mean."""
+    for name, found in evaluation.targets.items():
+        if (nested := found["nested"]) is None:
+            continue
+        metric = nested["selection_metric"]
+        rows = [
+            [
+                str(number),
+                one["chosen"],
+                str(one["n_train"]),
+                str(one["n_test"]),
+                _number(one["score"]),
+                _number(one["seconds"], 1),
+            ]
+            for number, one in enumerate(nested["folds"], start=1)
+        ]
+        terminal.table(
+            f"{name}: nested cross-validation, each fold predicted without a part in the choosing",
+            [
+                "fold",
+                "chosen",
+                "learnt from",
+                "predicted",
+                metric + _bracketed(found, metric),
+                "seconds",
+            ],
+            rows,
+        )
+        terminal.say(nested["sentence"])
 
 
 def show_scores(evaluation: Evaluation, terminal: Terminal) -> None:

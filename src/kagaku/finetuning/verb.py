@@ -41,7 +41,12 @@ from kagaku.finetuning.folder import (
     plain,
     write_run,
 )
-from kagaku.finetuning.tables import show_candidates, show_schema, show_scores
+from kagaku.finetuning.tables import (
+    show_candidates,
+    show_nested,
+    show_schema,
+    show_scores,
+)
 from kagaku.frames import storable
 from kagaku.held_out import save_held_out
 from kagaku.modalities.checking import check_records, make_modalities
@@ -57,12 +62,8 @@ from kagaku.run import (
     Run,
 )
 from kagaku.science_tasks.evaluation import Evaluation, evaluate
-from kagaku.science_tasks.fitting import (
-    FitSettings,
-    check_method,
-    check_rows,
-    fit_property,
-)
+from kagaku.science_tasks.fit_settings import FitSettings, check_rows
+from kagaku.science_tasks.fitting import check_method, fit_property
 from kagaku.science_tasks.public_embeddings import FrozenEncoder, check_readable, name_of
 from kagaku.terminal import Terminal
 
@@ -184,6 +185,11 @@ def _prepare(
     if told := untrained_sentence(base["name"], base["not_trained_on"]):
         terminal.say(told)
     terminal.say(f"{len(split.train)} rows to train, {len(split.test)} held out: {split.reason}")
+    if settings.nested:
+        terminal.say(
+            f"Nested: after the fit, all of it is repeated in up to {settings.folds} folds of the "
+            f"training rows, so this takes about {settings.folds + 1} times as long as without."
+        )
     return Prepared(schema, records, n_skipped, split, settings, encoder, base)
 
 
@@ -209,6 +215,7 @@ def _fit_and_write(
     with terminal.progress("scoring the held-out rows"):
         evaluation = evaluate(fitted, split.test, seed=config.seed)
     show_candidates(evaluation, terminal)
+    show_nested(evaluation, terminal)
     show_scores(evaluation, terminal)
     metrics = run_metrics(config, split, evaluation, len(records), ready.n_skipped)
     metrics["base"] = ready.base
@@ -289,6 +296,7 @@ def fit_settings(config: FinetuneConfig, split: Split) -> FitSettings:
         fold_kind=split.keeps_apart,
         seed=config.seed,
         max_seconds=config.max_seconds,
+        nested=config.nested,
         network=network,
     )
 

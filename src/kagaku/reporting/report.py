@@ -14,6 +14,8 @@ from kagaku.reporting.tables import (
     Table,
     candidate_table,
     duration,
+    nested_folds_table,
+    nested_scores_table,
     package_line,
     provenance_table,
     schema_table,
@@ -68,7 +70,16 @@ class TargetSection:
     """What was compared by cross-validation."""
 
     chosen_reason: str
-    """Why the chosen method was chosen."""
+    """Why the chosen method was chosen, and what the choosing costs."""
+
+    nested: str
+    """What nested cross-validation found; empty where there was none."""
+
+    nested_scores: Table
+    """Its metrics."""
+
+    nested_folds: Table
+    """What each of its folds chose."""
 
     worst: Table
     """The worst predictions."""
@@ -150,6 +161,17 @@ def _section(results: Results, target: Target, anchor: str) -> TargetSection:
         scores=score_table(target, found),
         panels=tuple(target_panels(results, target)),
         candidates=candidate_table(target, found),
-        chosen_reason=sentence(found.get("chosen_reason")),
+        chosen_reason=" ".join(
+            filter(
+                None,
+                [
+                    sentence(found.get("chosen_reason")),
+                    str((found.get("choosing") or {}).get("sentence") or ""),
+                ],
+            )
+        ),
+        nested=str((found.get("nested") or {}).get("sentence") or ""),
+        nested_scores=nested_scores_table(target, found),
+        nested_folds=nested_folds_table(target, found),
         worst=worst_table(results, target),
     )

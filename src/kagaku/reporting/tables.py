@@ -7,7 +7,14 @@ from typing import Any
 from kagaku.data.schema import Schema, Target
 from kagaku.reporting.figures import with_unit
 from kagaku.reporting.results import Results, is_number
-from kagaku.reporting.verdict import interval, metric_unit, number, percent, verdict_label
+from kagaku.reporting.verdict import (
+    count,
+    interval,
+    metric_unit,
+    number,
+    percent,
+    verdict_label,
+)
 
 MOST_METRICS = 8
 """How many metrics a score table shows, the deciding one first."""
@@ -88,6 +95,16 @@ def candidate_table(target: Target, found: Mapping[str, Any]) -> Table:
         )
         if one.get("chosen"):
             marked.add(place)
+    if choosing := found.get("choosing"):
+        error, folds = choosing.get("standard_error"), choosing.get("folds") or []
+        rows.append(
+            (
+                "the choosing included",
+                f"{number(choosing.get('score'), error)} ± {number(error, error)}",
+                "",
+                f"{choosing.get('n_alike')} of {count(len(folds), 'fold')} chose the same",
+            )
+        )
     heading = f"{with_unit(metric, unit)} ± SE"
     return Table(
         ("method", heading, "time", "note"),
@@ -95,6 +112,36 @@ def candidate_table(target: Target, found: Mapping[str, Any]) -> Table:
         marked=frozenset(marked),
         words=frozenset({0, 3}),
     )
+
+
+def nested_scores_table(target: Target, found: Mapping[str, Any]) -> Table:
+    """Return the metrics of nested cross-validation, each with its spread over folds."""
+    rows = []
+    for name, score in ((found.get("nested") or {}).get("scores") or {}).items():
+        error = score.get("standard_error")
+        unit = metric_unit(name, target)
+        rows.append((with_unit(name, unit), interval(score), number(error, error)))
+    return Table(("metric", "value", "SE over folds"), tuple(rows))
+
+
+def nested_folds_table(target: Target, found: Mapping[str, Any]) -> Table:
+    """Return what each outer fold chose, and how that predicted the fold."""
+    nested = found.get("nested") or {}
+    metric = str(nested.get("selection_metric"))
+    rows = [
+        (
+            str(place),
+            str(one.get("chosen")),
+            number(one.get("n_train")),
+            number(one.get("n_test")),
+            number(one.get("score"), nested.get("standard_error")),
+            duration(one.get("seconds")),
+        )
+        for place, one in enumerate(nested.get("folds") or [], start=1)
+    ]
+    heading = with_unit(metric, metric_unit(metric, target))
+    columns = ("fold", "chosen", "learnt from", "predicted", heading, "time")
+    return Table(columns, tuple(rows), words=frozenset({0, 1}))
 
 
 def schema_table(schema: Schema) -> Table:

@@ -315,7 +315,10 @@ def _row_notes(target: Target, found: Mapping[str, Any]) -> list[Note]:
 
 def _shift_notes(found: Mapping[str, Any]) -> list[Note]:
     """Return a warning if held-out rows are clearly harder than training rows."""
-    chosen = next((one for one in found.get("candidates") or [] if one.get("chosen")), None)
+    # The winner's own score is a little too good; that with the choosing included is not.
+    chosen = found.get("choosing") or next(
+        (one for one in found.get("candidates") or [] if one.get("chosen")), None
+    )
     metric = str(found.get("selection_metric") or found.get("metric"))
     test = ((found.get("test") or {}).get(metric) or {}).get("value")
     if chosen is None or not all(
