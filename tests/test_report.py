@@ -19,6 +19,7 @@ from kagaku.errors import InputError
 from kagaku.reporting.model_card import write_card
 from kagaku.reporting.report import write_report
 from kagaku.reporting.results import read_results
+from kagaku.reporting.tables import score_table
 from kagaku.reporting.verdict import (
     baseline_sentence,
     headline,
@@ -422,6 +423,16 @@ def test_scores_stand_beside_every_baseline_with_intervals(pages: dict[str, str]
         assert text in page
     marked = re.findall(r'<tr class="marked">\s*<td>([^<]*)</td>', page)
     assert marked == ["this model (gp)", "gp"]
+
+
+def test_a_blend_is_named_in_a_word_beside_its_scores() -> None:
+    target = Target("logS", "logS", "regression")
+    found = {
+        "metric": "RMSE",
+        "chosen": "the mean of gp on classical features and forest on ecfp",
+        "test": {"RMSE": {"value": 0.5, "lower": 0.4, "upper": 0.6}},
+    }
+    assert [row[0] for row in score_table(target, found).rows] == ["this model (blend)"]
 
 
 def test_the_worst_predictions_come_first(regression: Path) -> None:

@@ -68,6 +68,8 @@ def score_table(target: Target, found: Mapping[str, Any]) -> Table:
         f"{name} [{unit}]" if (unit := metric_unit(name, target)) else name for name in metrics
     ]
     chosen = str(found.get("chosen") or "model")
+    if chosen.startswith("the mean of "):
+        chosen = "blend"  # its parts stand in the table of candidates
     rows = [(f"this model ({chosen})", own), *others]
     return Table(
         ("method", *headings),
