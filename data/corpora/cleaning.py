@@ -17,6 +17,7 @@ from jaxtyping import Float
 from kagaku.data.corpora.encoding import encode_sample
 from kagaku.data.corpora.keys import (
     hashed,
+    headed_keys,
     kin_key,
     molecule_keys,
     sentence_keys,
@@ -100,7 +101,8 @@ class Partition:
     """Uint64 (sample, input): key of each input to look for among held-out ones."""
 
     sentences: np.ndarray
-    """Uint64 (sentence,): keys of long sentences of texts and of sites of nucleotides."""
+    """Uint64 (sentence,): keys of long sentences of texts, of what follows their headings, and of
+    sites of nucleotides."""
 
     sentence_sample: np.ndarray
     """Int64 (sentence,): which sample of the partition each stands in."""
@@ -207,7 +209,7 @@ def _row(
         else:
             exact[name], kin[name] = value_key(modality, value), kin_key(modality, value)
         if modality == "text":
-            sentences += sentence_keys(value)
+            sentences += sentence_keys(value) + headed_keys(value)
         elif modality == "nucleotide":
             sentences += site_keys(value)
     first = next(iter(inputs))

@@ -72,8 +72,15 @@ def read_held_out_folder(folder: Path) -> Iterator[HeldOutValue]:
 
 
 def describe_folder(folder: Path) -> str:
-    """Return what tells one state of a folder from another: names and contents of its files."""
-    files = sorted(one for one in folder.rglob("*") if one.is_file())
+    """Return what tells one state of a folder from another: names and contents of its files.
+
+    Notes in Markdown and Python's own files do not count.
+    """
+    files = sorted(
+        one
+        for one in folder.rglob("*")
+        if one.is_file() and one.suffix not in (".md", ".py", ".pyc")
+    )
     told = []
     for one in files:
         with one.open("rb") as stream:

@@ -97,6 +97,20 @@ def sentence_keys(text: str) -> list[int]:
     return keys
 
 
+def headed_keys(text: str) -> list[int]:
+    """Return the key of the text that stands behind a heading and a colon; none without one.
+
+    A dictionary's entry is its term, a colon and the definition; where a set holds the definition
+    alone, the two differ as wholes, and what is short has no long sentence either.
+
+    Example:
+        >>> headed_keys("amount (kg): Mass per area.") == [kin_key("text", "mass per area")]
+        True
+    """
+    heading, _, body = text.partition(": ")
+    return [kin_key("text", body)] if heading and body else []
+
+
 def site_keys(sequence: str) -> list[int]:
     """Return the keys of some of a nucleotide sequence's words, the same ones on both strands.
 

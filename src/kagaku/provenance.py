@@ -114,11 +114,16 @@ def code_fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
+GIT_SECONDS = 10.0
+"""After which git is not waited for."""
+
+
 @cache
 def commit(file: Path = Path(__file__)) -> str | None:
-    """Return the commit of kagaku's own code, with ``-changed`` if files of it differ from that.
+    """Return the commit of kagaku's own code; None where it was installed as a package.
 
-    None where it was installed as a package, so its version says all.
+    ``-changed`` stands behind it if any file that git follows differs from it. Files that git does
+    not follow do not count.
 
     Args:
         file: Of the code.
@@ -128,9 +133,13 @@ def commit(file: Path = Path(__file__)) -> str | None:
     def ask(*words: str) -> str | None:
         try:
             done = subprocess.run(
-                ["git", "-C", str(place.parent), *words], capture_output=True, text=True, check=True
+                ["git", "--no-optional-locks", "-C", str(place.parent), *words],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=GIT_SECONDS,
             )
-        except (OSError, subprocess.CalledProcessError):
+        except (OSError, subprocess.SubprocessError):
             return None
         return done.stdout.strip()
 
@@ -139,7 +148,7 @@ def commit(file: Path = Path(__file__)) -> str | None:
         return None
     changed = ask("status", "--porcelain", "--untracked-files=no")
     found = ask("rev-parse", "HEAD")
-    return f"{found}-changed" if found and changed else found
+    return f"{found}-changed" if found and changed != "" else found
 
 
 def _own_code(package: Path) -> list[Path]:

@@ -97,7 +97,7 @@ def transfer_table(transfer: Mapping[str, Any]) -> str:
     if unknown := {task["metric"] for task in tasks} - {*HIGHER_IS_BETTER, "RMSE"}:
         raise InputError(
             f"whether more {sorted(unknown)[0]} is better is not known",
-            fix="Name it in pretrain_card.HIGHER_IS_BETTER, or measure the RMSE.",
+            fix="Name it in card_knowledge.HIGHER_IS_BETTER, or measure the RMSE.",
         )
     beaten = sum(_is_better(task, readout, "base", "untrained") for task, readout in _both(tasks))
     helped = sum(

@@ -1,4 +1,4 @@
-"""On which machines a run was trained: one that stops may go on elsewhere."""
+"""On which machines, by which code, a run was trained: one that stops may go on elsewhere."""
 
 import json
 import platform
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from kagaku.data.whole_files import write_json
-from kagaku.provenance import machine, package_versions
+from kagaku.provenance import commit, machine, package_versions
 
 MACHINES_FILE = "machines.json"
 
 
 def note_machine(folder: Path, first_step: int) -> None:
-    """Write down where a run goes on, unless the same machine did the steps before.
+    """Write down where and by which code a run goes on, unless the same did the steps before.
 
     Args:
         folder: The run's folder.
@@ -24,6 +24,7 @@ def note_machine(folder: Path, first_step: int) -> None:
         **{name: known[name] for name in ("cpu", "cores", "gpus")},
         "python": platform.python_version(),
         "torch": package_versions(["torch"])["torch"],
+        "commit": commit(),
     }
     # A call that was stopped before its first step trained nothing.
     before = [one for one in _told(folder) if one["first_step"] < first_step]
