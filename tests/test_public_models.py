@@ -257,7 +257,7 @@ def test_auto_blends_a_fine_tuned_public_model_with_its_frozen_embeddings(
         quickly(),
         patch("kagaku.science_tasks.candidates.CLASSICAL_READOUTS", ()),
         patch("kagaku.science_tasks.candidates.LEARNED_READOUTS", ("linear",)),
-        patch("kagaku.science_tasks.selection.BLEND_GAIN", -10.0),
+        patch("kagaku.science_tasks.blending.BLEND_GAIN", -10.0),
     ):
         run = kagaku.finetune(
             table,
