@@ -222,7 +222,11 @@ def test_a_page_keeps_the_figures_of_parts_that_are_not_measured(tmp_path: Path)
     assert len(calls) == n_calls, "it is refused before any work"
     with pytest.raises(InputError, match="the page has figures of training, which"):
         run({**three, "training": part("training", missing)}, folder=tmp_path / "elsewhere")
-    assert page.read_text() == before
+    more = Measured((*done.comparisons, Comparison("a million", "s", (1.0,))))
+    page.write_text(run({**three, "profile": part("profile", more)}, folder=tmp_path / "long"))
+    with pytest.raises(InputError, match="the page has figures of profile, which"):
+        run(three, folder=tmp_path / "short")
+    page.write_text(before)
     assert "no corpus" in (tmp_path / "elsewhere/speed.md").read_text()
     assert "| training | x |" in run(three, folder=tmp_path / "third")
     row = next(line for line in before.splitlines() if line.startswith("| starting"))

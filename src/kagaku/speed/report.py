@@ -1,5 +1,6 @@
 """The table of the speed benchmark, on screen and in Markdown."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,24 +56,25 @@ def body(found: Mapping[str, Measured], machine: Mapping[str, Any]) -> str:
     return f"Measured on: {parts}.\n\n{table(found).markdown()}"
 
 
-def check_page(page: Path, names: Collection[str], *, measured: Collection[str]) -> None:
-    """Refuse to write a page whose figures of other parts would go: a page is written as a whole.
+def check_page(page: Path, names: Collection[str], *, measured: Mapping[str, float]) -> None:
+    """Refuse to write a page of which figures would go: a page is written as a whole.
 
     Args:
         page: Has the marks.
         names: The parts that there are; rows of others are of an older command.
-        measured: Those that the table to be written has figures of.
+        measured: By part, how many figures of it the table to be written has; infinity where that
+            is not known yet.
 
     Raises:
-        InputError: The page has figures of further parts.
+        InputError: The page has figures of further parts, or more of one.
     """
     rows = [line.strip("| ").split(" | ") for line in MARKS.read(page).splitlines()]
-    there = {row[0] for row in rows if not row[-1].startswith("not run")}
-    if lost := [name for name in names if name in there and name not in measured]:
+    there = Counter(row[0] for row in rows if not row[-1].startswith("not run"))
+    if lost := [name for name in names if there[name] > measured.get(name, 0)]:
         raise InputError(
             f"the page has figures of {', '.join(lost)}, which are not measured here and would go",
-            fix="Measure them too (without --only, with what they need), or leave out --page and "
-            "copy the rows from the folder's table.",
+            fix="Measure them too (without --only, with --long, --corpus and what else they need), "
+            "or leave out --page and copy the rows from the folder's table.",
             where=str(page),
         )
 
