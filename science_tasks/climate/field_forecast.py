@@ -4,31 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from kagaku.science_tasks.benchmark.task import Context
+from kagaku.science_tasks.blending import blend
 from kagaku.science_tasks.climate.field_case import FieldCase
-from kagaku.science_tasks.climate.verification import field_answers
+from kagaku.science_tasks.climate.verification import answered
+from kagaku.science_tasks.prediction import Prediction
 
 
 @dataclass(frozen=True)
 class FieldForecast:
     """What a method says of the test items of a case."""
 
-    mean: Float[np.ndarray, "item lat lon"]
-    """In the case's unit."""
-
-    spread: Float[np.ndarray, "item lat lon"]
-    """Its standard deviation."""
+    prediction: Prediction
+    """Mean and spread of each field, in the case's unit."""
 
     chosen: str = ""
     """What the method chose, in words."""
 
     def answers(self, case: FieldCase) -> pd.DataFrame:
         """Return the answers to the case."""
-        found = field_answers(case, self.mean, self.spread)
+        found = answered(case, self.prediction)
         if self.chosen:
             found.attrs["chosen"] = self.chosen
         return found
@@ -44,10 +41,7 @@ class Forecaster(Protocol):
 
 @dataclass(frozen=True)
 class Together:
-    """Answers with the mean of several methods, each of which counts as much as any other.
-
-    Their spread joins each one's own variance with their disagreement.
-    """
+    """Answers with the mean of several methods; see `blend`."""
 
     methods: Sequence[Forecaster]
     """Which ones."""
@@ -59,7 +53,5 @@ class Together:
     def forecast(self, case: FieldCase, context: Context) -> FieldForecast:
         """Return the forecast of the test items."""
         found = [one.forecast(case, context) for one in self.methods]
-        means = np.stack([one.mean for one in found])
-        variance = np.mean([np.square(one.spread) for one in found], axis=0) + means.var(axis=0)
         chosen = "; ".join(one.chosen for one in found if one.chosen)
-        return FieldForecast(means.mean(axis=0), np.sqrt(variance), chosen)
+        return FieldForecast(blend([one.prediction for one in found]), chosen)

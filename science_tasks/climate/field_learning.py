@@ -18,6 +18,7 @@ from kagaku.science_tasks.climate.verification import field_answers
 from kagaku.science_tasks.embeddings import EmbeddingFeatures
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
 from kagaku.science_tasks.full import fit_full
+from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.readouts.field_readout import FieldReadout
 
@@ -164,9 +165,8 @@ class FieldProcess:
         test = case.rows.test
         found = readout.predict([one.subset(test) for one in blocks])
         assert found.mean is not None
-        assert found.spread is not None
         plain = np.mean([case.reference(one, learnt) for one in self.start], axis=0)[test]
-        return FieldForecast(plain + found.mean, found.spread)
+        return FieldForecast(Prediction(plain + found.mean, found.spread))
 
 
 @dataclass(frozen=True)

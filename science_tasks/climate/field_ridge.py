@@ -17,6 +17,7 @@ from kagaku.science_tasks.climate.forecasting import (
     mean_square,
     spread_of,
 )
+from kagaku.science_tasks.prediction import Prediction
 
 COMPONENTS = (1, 4, 16)
 """How many patterns of each input may be read."""
@@ -108,8 +109,7 @@ class FieldRidge:
         chosen, spread = self._chosen(case, learnt)
         given = _Fold(case, self.predictors, learnt, case.rows.test).mean(chosen)
         return FieldForecast(
-            given,
-            np.broadcast_to(spread, given.shape),
+            Prediction(given, np.broadcast_to(spread, given.shape)),
             f"{chosen[0]} (and {len(chosen) - 1} that are as good)",
         )
 

@@ -385,13 +385,19 @@ def test_readouts_and_fine_tuning_answer_every_item() -> None:
 def test_methods_together_give_their_mean_and_know_their_disagreement() -> None:
     case = small_case()
     ridge, process = FieldRidge((("now",),)), FieldProcess(("now",))
-    one, other = (method.forecast(case, PLAIN) for method in (ridge, process))
-    both = Together((ridge, process)).forecast(case, PLAIN)
-    np.testing.assert_allclose(both.mean, (one.mean + other.mean) / 2)
-    expected = (one.spread**2 + other.spread**2) / 2 + (one.mean - other.mean) ** 2 / 4
-    np.testing.assert_allclose(both.spread**2, expected)
-    assert both.chosen == one.chosen
-    assert both.answers(case).attrs["chosen"] == one.chosen
+    methods = (ridge, process, Together((ridge, process)))
+    forecasts = [method.forecast(case, PLAIN) for method in methods]
+    means, spreads = [], []
+    for one in forecasts:
+        assert one.prediction.mean is not None
+        assert one.prediction.spread is not None
+        means.append(one.prediction.mean)
+        spreads.append(one.prediction.spread)
+    np.testing.assert_allclose(means[2], (means[0] + means[1]) / 2)
+    expected = (spreads[0] ** 2 + spreads[1] ** 2) / 2 + (means[0] - means[1]) ** 2 / 4
+    np.testing.assert_allclose(spreads[2] ** 2, expected)
+    assert forecasts[2].chosen == forecasts[0].chosen
+    assert forecasts[2].answers(case).attrs["chosen"] == forecasts[0].chosen
 
 
 # ---- indices
