@@ -11,9 +11,9 @@ neighbour changes an answer.
 
 Logits are rounded to bfloat16, as in any attention that is written out, and not in torch's kernel.
 By itself, attention of logits bounded by 39 is off by 0.85 % of its spread (the kernel's by
-0.17 %), of logits bounded by 155 by 1.4 % (0.14 %); of
-whole networks hardly anything is left of that: AntiBERTy's logits are off by 0.302 % (0.299 %),
-the tokens of MiniLM, whose logits of attention are bounded by 90, by 1.37 % (1.32 %).
+0.17 %), of logits bounded by 155 by 1.4 % (0.14 %); of whole networks hardly anything is left of
+that: AntiBERTy's logits are off by 0.302 % (0.299 %), the tokens of MiniLM, whose logits of
+attention are bounded by 90, by 1.37 % (1.32 %).
 """
 
 from dataclasses import dataclass
