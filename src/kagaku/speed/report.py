@@ -56,21 +56,22 @@ def body(found: Mapping[str, Measured], machine: Mapping[str, Any]) -> str:
     return f"Measured on: {parts}.\n\n{table(found).markdown()}"
 
 
-def check_page(page: Path, names: Collection[str], *, measured: Mapping[str, float]) -> None:
+def check_page(page: Path, names: Collection[str], *, measured: Mapping[str, int | None]) -> None:
     """Refuse to write a page of which figures would go: a page is written as a whole.
 
     Args:
         page: Has the marks.
         names: The parts that there are; rows of others are of an older command.
-        measured: By part, how many figures of it the table to be written has; infinity where that
-            is not known yet.
+        measured: By part, how many figures of it the table to be written has; None where that is
+            not known yet.
 
     Raises:
         InputError: The page has figures of further parts, or more of one.
     """
     rows = [line.strip("| ").split(" | ") for line in MARKS.read(page).splitlines()]
     there = Counter(row[0] for row in rows if not row[-1].startswith("not run"))
-    if lost := [name for name in names if there[name] > measured.get(name, 0)]:
+    counts = {name: measured.get(name, 0) for name in names}
+    if lost := [name for name, n in counts.items() if n is not None and there[name] > n]:
         raise InputError(
             f"the page has figures of {', '.join(lost)}, which are not measured here and would go",
             fix="Measure them too (without --only, with --long, --corpus and what else they need), "
