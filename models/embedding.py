@@ -10,13 +10,11 @@ from jaxtyping import Bool, Float, Int
 from kagaku.modalities import RecordTokens, n_tokens, pack, plan_by_length
 from kagaku.modalities.cropping import windows
 from kagaku.models.encoder import Encoder, pool_columns
+from kagaku.models.token_budget import reading_budget
 
 LONGEST_WINDOW = 16_384
 """Most tokens of one input that attend to each other. Attention costs the square of that: a longer
 sequence (a genome of 50,000 bases, say) is embedded window by window and its mean is taken."""
-
-TOKEN_BUDGET = 8192
-"""Tokens per batch; beyond this a CPU gains nothing and memory grows."""
 
 
 def embed_columns(
@@ -24,7 +22,7 @@ def embed_columns(
     records: Sequence[RecordTokens],
     n_columns: int,
     *,
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Float[np.ndarray, "record column dim"], Bool[np.ndarray, "record column"]]:
     """Return the mean embedding of each input of each record, and which inputs are there.
@@ -36,7 +34,8 @@ def embed_columns(
         encoder: Used as it is, without gradients.
         records: Tokens of each record; a missing input has no tokens.
         n_columns: Number of inputs in the schema.
-        token_budget: Most tokens in one batch; a longer record gets a batch of its own.
+        token_budget: Most tokens in one batch, see `reading_budget`; a longer record gets a batch
+            of its own. None for what suits the device.
         progress: Called with (records done, records in all) after each batch.
     """
     if any(is_long(record) for record in records):
@@ -47,11 +46,11 @@ def embed_columns(
     lengths = np.array([n_tokens(record) for record in records], dtype=np.int64)
     means = np.zeros((len(records), n_columns, encoder.dim), dtype=np.float32)
     present = np.zeros((len(records), n_columns), dtype=bool)
-    device = encoder.column_embedding.weight.device
+    budget = token_budget or reading_budget(encoder.device, encoder.column_embedding.weight.dtype)
     done = 0
     with torch.inference_mode():
-        for batch in plan_by_length(lengths, token_budget):
-            packed = pack([records[index] for index in batch]).to(device)
+        for batch in plan_by_length(lengths, budget):
+            packed = pack([records[index] for index in batch]).to(encoder.device)
             pooled, there = pool_columns(packed, encoder(packed), n_columns)
             means[batch] = pooled.float().cpu().numpy()
             present[batch] = there.cpu().numpy()
@@ -66,7 +65,7 @@ def token_states(
     records: Sequence[RecordTokens],
     chosen: Sequence[Int[np.ndarray, " _"]],
     *,
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Float[np.ndarray, "_ dim"]]:
     """Return what the backbone gives for some tokens of each record, in half precision.
@@ -75,15 +74,17 @@ def token_states(
         encoder: Used as it is, without gradients.
         records: Tokens of each record, no input longer than `LONGEST_WINDOW`.
         chosen: For each record, which of its tokens.
-        token_budget: Most tokens in one batch; a longer record gets a batch of its own.
+        token_budget: Most tokens in one batch, see `reading_budget`; a longer record gets a batch
+            of its own. None for what suits the device.
         progress: Called with (records done, records in all) after each batch.
     """
     assert not any(is_long(record) for record in records), "cut it into windows"
     lengths = np.array([n_tokens(record) for record in records], dtype=np.int64)
     found: list[np.ndarray] = [np.empty(0, dtype=np.float16)] * len(records)
+    budget = token_budget or reading_budget(encoder.device, encoder.column_embedding.weight.dtype)
     done = 0
     with torch.inference_mode():
-        for batch in plan_by_length(lengths, token_budget):
+        for batch in plan_by_length(lengths, budget):
             packed = pack([records[index] for index in batch]).to(encoder.device)
             states = encoder(packed)
             for index, start in zip(batch, packed.record_offsets.tolist(), strict=False):

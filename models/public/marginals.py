@@ -32,7 +32,7 @@ def masked_marginals(
     variants: Sequence[Variant],
     *,
     hides: bool,
-    token_budget: int,
+    token_budget: int | None,
     progress: Progress | None = None,
 ) -> Float[np.ndarray, " variant"]:
     """Return the sum of log-likelihood ratios of each variant, in nats.
@@ -44,7 +44,7 @@ def masked_marginals(
         sequence: The wild type, checked.
         variants: Substitutions of each variant.
         hides: Whether a variant's positions are hidden; else the model sees the wild type.
-        token_budget: Most tokens in one batch.
+        token_budget: Most tokens in one batch; None for what suits the device.
         progress: Called with passes done and passes in all.
     """
     ids = alphabet.encode(sequence)
@@ -110,7 +110,7 @@ def _answer(
     questions: Sequence[Sequence[Question]],
     scores: np.ndarray,
     *,
-    token_budget: int,
+    token_budget: int | None,
     progress: Progress,
 ) -> None:
     """Add to each variant's score what the passes say."""

@@ -15,7 +15,6 @@ from kagaku.models.public.marginals import masked_marginals
 from kagaku.models.public.network import TokenNetwork
 from kagaku.models.public.running import (
     OVERLAP,
-    TOKEN_BUDGET,
     Framing,
     Piece,
     mean_rows,
@@ -45,7 +44,8 @@ class ProteinLanguageModel(TokenEncoder):
         origin: Where they came from.
         alphabet: Which id each residue has.
         overlap: Residues that two windows share.
-        token_budget: Most tokens in one batch; what is longer gets a batch of its own.
+        token_budget: Most tokens in one batch, see `reading_budget`; what is longer gets a batch
+            of its own. None for what suits the device.
     """
 
     modality: ClassVar[str] = "protein"
@@ -57,7 +57,7 @@ class ProteinLanguageModel(TokenEncoder):
         alphabet: ResidueAlphabet,
         *,
         overlap: int = OVERLAP,
-        token_budget: int = TOKEN_BUDGET,
+        token_budget: int | None = None,
     ) -> None:
         super().__init__(network, origin)
         self.network: TokenNetwork = network

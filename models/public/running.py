@@ -13,9 +13,7 @@ from kagaku.modalities.sequence import sequence_tokens
 from kagaku.models.public.encoder import Progress
 from kagaku.models.public.network import TokenNetwork
 from kagaku.models.public.windows import Window, windows
-
-TOKEN_BUDGET = 8_192
-"""Tokens per batch."""
+from kagaku.models.token_budget import reading_budget
 
 OVERLAP = 256
 """Tokens that two windows of a long sequence share: each token kept from inside a sequence has seen
@@ -95,7 +93,7 @@ def run_pieces(
     pieces: Sequence[Piece],
     *,
     layer: int = -1,
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[list[int], PackedBatch, Float[Tensor, "token dim"]]]:
     """Yield (which pieces, their batch, an embedding per token), batch after batch.
@@ -105,9 +103,10 @@ def run_pieces(
     batch of its own.
     """
     lengths = np.array([len(one.ids) for one in pieces], dtype=np.int64)
-    device = network.words.weight.device
+    device, dtype = network.words.weight.device, network.words.weight.dtype
+    budget = token_budget or reading_budget(device, dtype)
     done = 0
-    for batch in plan_by_length(lengths, token_budget, longest_first=True):
+    for batch in plan_by_length(lengths, budget, longest_first=True):
         packed = packed_ids([pieces[index].ids for index in batch]).to(device)
         yield batch, packed, network(packed, layer=layer)
         done += len(batch)
@@ -122,7 +121,7 @@ def token_rows(
     *,
     with_logits: bool = False,
     layer: int = -1,
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
     progress: Progress | None = None,
 ) -> list[Float[np.ndarray, "_token width"]]:
     """Return, sequence by sequence, one row per token without start and end, float32.
@@ -133,7 +132,7 @@ def token_rows(
         lengths: Tokens of each sequence.
         with_logits: Whether rows are logits of the vocabulary; else embeddings.
         layer: After which block embeddings are taken.
-        token_budget: Most tokens in one batch.
+        token_budget: Most tokens in one batch; None for what suits the device.
         progress: Called with pieces done and pieces in all.
     """
     width = network.config.vocabulary_size if with_logits else network.config.sizes.dim
@@ -159,7 +158,7 @@ def mean_rows(
     *,
     kept: Callable[[Piece], slice],
     layer: int = -1,
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
     progress: Progress | None = None,
 ) -> Float[np.ndarray, "record dim"]:
     """Return the mean embedding of each sequence, float32.
@@ -170,7 +169,7 @@ def mean_rows(
         n_records: How many sequences there are.
         kept: Which tokens of a piece count.
         layer: After which block embeddings are taken.
-        token_budget: Most tokens in one batch.
+        token_budget: Most tokens in one batch; None for what suits the device.
         progress: Called with pieces done and pieces in all.
     """
     device = network.words.weight.device

@@ -16,7 +16,6 @@ from kagaku.models.public.encoder import Origin, Progress
 from kagaku.models.public.network import TokenNetwork
 from kagaku.models.public.running import (
     OVERLAP,
-    TOKEN_BUDGET,
     Framing,
     Piece,
     mean_rows,
@@ -118,7 +117,8 @@ class TextEncoder(TokenEncoder):
         pooling: ``"mean"`` of all tokens with start and end, as sentence encoders take it; or
             ``"start"``, the first token (of a long text, the mean of its windows' first tokens).
         overlap: Word pieces that two windows share.
-        token_budget: Most tokens in one batch.
+        token_budget: Most tokens in one batch, see `reading_budget`; None for what suits the
+            device.
     """
 
     modality: ClassVar[str] = "text"
@@ -131,7 +131,7 @@ class TextEncoder(TokenEncoder):
         *,
         pooling: str = "mean",
         overlap: int = OVERLAP // 2,
-        token_budget: int = TOKEN_BUDGET,
+        token_budget: int | None = None,
     ) -> None:
         super().__init__(network, origin)
         self.network: TokenNetwork = network
