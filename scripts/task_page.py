@@ -13,9 +13,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "tasks.md"
 HEAD = """# Tasks
 
 Made by `scripts/task_page.py` from the tasks themselves. `kagaku benchmark NAME` runs one,
-`kagaku benchmark DOMAIN` those of a domain but the long ones (over 20 minutes), which need their
-name or `--long`. Methods in bold run unless `--method` names others. What a score means, and what
-is published beside it, stands on the scoreboard ([benchmarks](benchmarks.md)).
+`kagaku benchmark DOMAIN` those of a domain. Methods in bold run unless `--method` names others;
+those in bold italics, with which a task takes over 20 minutes, only with `--long` or by name. What
+a score means, and what is published beside it, stands on the scoreboard
+([benchmarks](benchmarks.md)).
 """
 
 
@@ -26,14 +27,15 @@ def page() -> str:
         tasks = [one for one in TASKS.values() if one.domain == domain]
         rows = ["| task | question | data set | score | methods |", "|---|---|---|---|---|"]
         for one in tasks:
-            chosen = {*one.default}
+            marks = dict.fromkeys(one.default, "**") | dict.fromkeys(one.long, "***")
             methods = ", ".join(
-                f"**{name}**" if name in chosen else name for name in sorted(one.methods)
+                f"{mark}{name}{mark}"
+                for name in sorted(one.methods)
+                for mark in (marks.get(name, ""),)
             )
-            long = " (long)" if one.is_long else ""
             score = one.leading.name
             rows.append(
-                f"| `{one.name}`{long} | {one.question} | `{one.dataset}` | {score} | {methods} |"
+                f"| `{one.name}` | {one.question} | `{one.dataset}` | {score} | {methods} |"
             )
         parts.append(f"\n## {domain.capitalize()}\n\n" + "\n".join(rows) + "\n")
     return "".join(parts)

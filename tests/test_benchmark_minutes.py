@@ -26,7 +26,7 @@ from kagaku.science_tasks.tasks import TASKS
 
 ANSWERS = pd.DataFrame({"truth": [1.0, 2.0], "given": [1.0, 2.5]})
 ESOL = TASKS["esol"]
-LONG = next(name for name in TASKS if TASKS[name].is_long)
+UNMEASURED = next(name for name in TASKS if TASKS[name].long)
 MACHINE = {"cpu": "Some  CPU", "cores": 2, "memory_bytes": 1, "gpus": []}
 
 
@@ -103,20 +103,12 @@ def test_times_with_other_weights_do_not_count(finished: Path) -> None:
 def test_what_was_never_measured_is_said(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = verb.estimate(verb.BenchmarkRequest(names=("esol", LONG)), (finished,))
-    assert found == {"esol": None, LONG: None}
+    request = verb.BenchmarkRequest(names=("esol", UNMEASURED), with_long=True)
+    found = verb.estimate(request, (finished,))
+    assert found == {"esol": None, UNMEASURED: None}
     told = " ".join(capsys.readouterr().err.split())
     assert "not measured" in told
     assert "2 of 2 tasks were not measured, or not all of their methods" in told
-    assert "Long ones are run when named, and with their domain if you add --long." in told
-
-
-def test_a_task_that_takes_long_is_marked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    slow = folder_of(tmp_path / "slow", result("constant", "random1", 1500.0))
-    assert verb.estimate(asked("constant"), (slow,)) == {"esol": 25.0}
-    assert "over 20 minutes" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_folder_without_a_benchmark_is_refused(tmp_path: Path) -> None:

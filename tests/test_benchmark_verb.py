@@ -125,6 +125,30 @@ def test_the_table_tells_scores_baselines_and_traps(
     assert "only: 0.0% of the test items stand in its training part" in told
 
 
+def test_methods_that_take_long_are_left_out_told_and_run_when_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = Tasks()
+    tasks.register(replace(TOY, long=("plain", "linear-embeddings")))
+    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", tasks)
+
+    def methods_run(**how: object) -> list[str]:
+        toy = run(tmp_path / str(len(list(tmp_path.iterdir()))), **how)["toy"]
+        assert isinstance(toy, dict)
+        return [one["name"] for one in toy["methods"]]
+
+    assert methods_run() == ["constant"]
+    assert methods_run(with_long=True) == list(TOY.default)
+    assert methods_run(is_quick=True) == list(TOY.default)
+    assert methods_run(methods=("plain",)) == ["plain"]
+    capsys.readouterr()
+    assert verb.estimate(verb.BenchmarkRequest(names=("toy",))) == {"toy": None}
+    told = " ".join(capsys.readouterr().err.split())
+    assert "Leaving out plain, linear-embeddings of toy: over 20 minutes. Add --long for" in told
+    with pytest.raises(AssertionError):  # nothing would be left
+        replace(TOY, long=TOY.default)
+
+
 def test_data_are_loaded_once_and_no_base_where_no_method_asks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

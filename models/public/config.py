@@ -14,6 +14,9 @@ FAMILIES = ("bert", "esm")
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu")
 """Names of activations in transformers' spelling."""
 
+SHORTEST = 3
+"""Fewest tokens that a sequence may have: its start, one more and its end."""
+
 _MEND = "Copy the model's config.json again, or write what the model was trained with."
 
 
@@ -107,6 +110,26 @@ class TokenModelConfig:
 
     rotary_base: float = 10_000.0
     """Longest wavelength of rotary positions, over 2 pi, in tokens."""
+
+    def __post_init__(self) -> None:
+        """Check what entries mean for each other, once, where they are made."""
+        if self.longest < SHORTEST:
+            raise InputError(
+                f"its {self.max_positions} positions, of which the first {self.first_position} are "
+                f"not used, leave no room for a token between start and end",
+                fix=_MEND,
+            )
+        if self.is_rotary and self.sizes.head_dim % 2:
+            raise InputError(
+                f"its positions turn pairs of numbers, but heads are {self.sizes.head_dim} wide",
+                fix=_MEND,
+            )
+        if self.dropped_token is not None and self.dropped_token >= self.vocabulary_size:
+            raise InputError(
+                f"its mask_token_id is {self.dropped_token}, beyond a vocabulary of "
+                f"{self.vocabulary_size}",
+                fix=_MEND,
+            )
 
     @property
     def longest(self) -> int:

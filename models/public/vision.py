@@ -1,5 +1,6 @@
 """Public vision transformers of timm: one vector per image, whatever its shape."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,24 @@ from kagaku.errors import InputError
 from kagaku.modalities.image import ImageConfig
 from kagaku.modalities.image_files import read_image
 from kagaku.modalities.image_pixels import unit_range
+from kagaku.models.public.config import entries_of
 from kagaku.models.public.encoder import Origin, Progress, PublicEncoder
 from kagaku.models.public.vision_network import VisionNetwork, from_timm
 from kagaku.models.public.weights import read_weights
 
 BATCH_TOKENS = 4_096
 """Patches per batch."""
+
+_TIMM_REFUSES = (
+    TypeError,
+    ValueError,
+    AssertionError,
+    RuntimeError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+)
+"""What timm raises on settings that make no sense; it has no error of its own."""
 
 
 @dataclass(frozen=True)
@@ -135,13 +148,19 @@ def load_vision(folder: Path, stored: Mapping[str, Any]) -> VisionEncoder:
             fix="Install a newer timm.",
         )
     weights = read_weights(folder)
-    settings = dict(stored.get("pretrained_cfg") or {})
-    model = timm.create_model(
-        architecture,
-        pretrained=False,
-        num_classes=stored.get("num_classes", settings.get("num_classes", 1000)),
-        **(stored.get("model_args") or {}),
-    )
+    settings = entries_of(stored, "pretrained_cfg")
+    try:
+        model = timm.create_model(
+            architecture,
+            pretrained=False,
+            num_classes=stored.get("num_classes", settings.get("num_classes", 1000)),
+            **entries_of(stored, "model_args"),
+        )
+    except _TIMM_REFUSES as error:
+        raise InputError(
+            f"timm makes no {architecture} of it ({type(error).__name__}: {error})",
+            fix="Copy the model's config.json again, and check its num_classes and model_args.",
+        ) from None
     try:
         model.load_state_dict(weights, strict=True)
     except RuntimeError as error:
@@ -150,8 +169,29 @@ def load_vision(folder: Path, stored: Mapping[str, Any]) -> VisionEncoder:
             f"the weights are not those of {architecture}: {' '.join(lines)[:300]}",
             fix="Check that config.json and the weights belong together.",
         ) from None
-    pixels = Pixels(
-        tuple(settings.get("mean") or model.default_cfg["mean"]),
-        tuple(settings.get("std") or model.default_cfg["std"]),
+    network = from_timm(model)
+    mean, std = (
+        _channels(settings.get(name) or model.default_cfg[name], name, network.config.channels)
+        for name in ("mean", "std")
     )
-    return VisionEncoder(from_timm(model), Origin.of(folder), pixels)
+    return VisionEncoder(network, Origin.of(folder), Pixels(mean, std))
+
+
+def _channels(values: Any, name: str, n_channels: int) -> tuple[float, ...]:
+    """Return one number for each channel; what divides pixels is positive.
+
+    Raises:
+        InputError: They are something else.
+    """
+    try:
+        numbers = tuple(float(one) for one in values)
+    except (TypeError, ValueError):
+        numbers = ()
+    least = -math.inf if name == "mean" else 0.0
+    if len(numbers) != n_channels or not all(least < one < math.inf for one in numbers):
+        kind = "numbers" if name == "mean" else "positive numbers"
+        raise InputError(
+            f"the {name} of its pixels (pretrained_cfg) is {values!r}, and not {n_channels} {kind}",
+            fix="Copy the model's config.json again.",
+        )
+    return numbers

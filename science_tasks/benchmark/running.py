@@ -19,7 +19,7 @@ class Plan:
     """What is to be run."""
 
     methods: tuple[str, ...] = ()
-    """Names of methods; empty takes each task's default ones."""
+    """Names of methods; empty takes each task's usual ones."""
 
     splits: tuple[str, ...] = ()
     """Names of splits; empty takes all."""
@@ -30,8 +30,26 @@ class Plan:
     quick: Quick | None = None
     """Cuts the cases."""
 
+    with_long: bool = False
+    """Whether default methods that take long are usual ones too."""
+
     made_by: str = ""
     """Fingerprint of the code that answers."""
+
+    @property
+    def takes_long(self) -> bool:
+        """Whether methods that take long are among the usual ones: of cut cases they are."""
+        return self.with_long or self.quick is not None
+
+    def methods_of(self, task: Task) -> tuple[str, ...]:
+        """Return the methods of a task that are to be run.
+
+        Raises:
+            InputError: The task has none of a name.
+        """
+        for one in self.methods:
+            task.method(one)
+        return self.methods or task.usual(with_long=self.takes_long)
 
 
 class Cases:
@@ -110,9 +128,7 @@ def run_task(
     Raises:
         InputError: A method or split is unknown, a file cannot be had, or a method cannot answer.
     """
-    methods = plan.methods or task.default
-    for method in methods:
-        task.method(method)
+    methods = plan.methods_of(task)
     cases = cases or Cases(task, source, plan.quick)
     cells = [
         (method, split, seed)

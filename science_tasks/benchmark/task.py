@@ -167,7 +167,7 @@ class Task:
     """The methods that are plain baselines: what a careful laboratory would try first."""
 
     default: tuple[str, ...]
-    """The methods that are run if none is named."""
+    """The methods that are run if none is named, those in `long` only where that is wanted."""
 
     for_reference: tuple[str, ...] = ()
     """Methods that know what nobody could, such as the mean of the test years: shown, and never
@@ -182,8 +182,9 @@ class Task:
     traps: tuple[str, ...] = ()
     """What a reader must know before believing any score here."""
 
-    is_long: bool = False
-    """Whether the default run takes more than 20 minutes on two CPU cores."""
+    long: tuple[str, ...] = ()
+    """Default methods that are left out unless long ones are wanted: with them a run takes more
+    than 20 minutes on two CPU cores."""
 
     group: str | None = None
     """A column of the answers whose equal values are resampled together: a gene, a year."""
@@ -198,9 +199,14 @@ class Task:
         assert self.domain in DOMAINS, self.domain
         named = {*self.default, *self.baselines, *self.for_reference}
         assert named <= set(self.methods), self.name
+        assert set(self.long) < set(self.default), self.name
         assert not set(self.baselines) & set(self.for_reference), self.name
         names = {one.name for one in self.measures}
         assert {one.measure for one in self.published} <= names, self.name
+
+    def usual(self, *, with_long: bool) -> tuple[str, ...]:
+        """Return the methods that are run if none is named."""
+        return tuple(one for one in self.default if with_long or one not in self.long)
 
     @property
     def leading(self) -> Measure:

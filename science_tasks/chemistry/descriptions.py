@@ -216,7 +216,7 @@ TASKS.register(
             "Shared words are no understanding: most descriptions share their phrases, and the "
             "description of a like molecule scores high while it is wrong.",
         ),
-        is_long=True,
+        long=("translation",),
     ),
     Task(
         name="chebi20-draw",
@@ -247,6 +247,6 @@ TASKS.register(
             "Some descriptions fit several molecules, and only the one they were written for "
             "counts.",
         ),
-        is_long=True,
+        long=("translation",),
     ),
 )

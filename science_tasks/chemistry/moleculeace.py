@@ -153,7 +153,6 @@ def _task(
         default=(*BASELINES, "auto"),
         published=published,
         traps=TRAPS,
-        is_long=len(targets) > 1,
     )
 
 

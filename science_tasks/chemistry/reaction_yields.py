@@ -121,7 +121,7 @@ def _task(
         default=(*BASELINES, "auto"),
         published=published,
         traps=traps,
-        is_long=True,
+        long=("auto",),
         group=ITEM,
     )
 

@@ -318,7 +318,7 @@ TASKS.register(
             "The class of the reaction is not given; figures with it are higher.",
             *TRAPS,
         ),
-        is_long=True,
+        long=("edits",),
     ),
     Task(
         name="uspto50k-forward",
@@ -341,6 +341,6 @@ TASKS.register(
             "this much easier than the prediction of whole reaction mixtures.",
             *TRAPS,
         ),
-        is_long=True,
+        long=("edits",),
     ),
 )

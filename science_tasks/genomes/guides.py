@@ -185,7 +185,7 @@ TASKS.register(
             "A guide against MED12 may stand there twice, under two drugs; intervals resample it "
             "as one. They are about guides of these seventeen genes, not about other genes.",
         ),
-        is_long=True,
+        long=("auto",),
         group=GUIDE,
     ),
 )

@@ -129,7 +129,7 @@ TASKS.register(
             *TRAPS,
             "Half of the lineages share their spike with another one, sometimes of another family.",
         ),
-        is_long=True,
+        long=("linear-embeddings",),
         group=CLADE,
     ),
     Task(

@@ -143,7 +143,7 @@ def _task(
     *,
     dataset: str | None = None,
     measures: tuple[Measure, ...] = INTENTS,
-    is_long: bool = False,
+    long: tuple[str, ...] = (),
 ) -> Task:
     methods = property_methods(terms=plain, words=words)
     return Task(
@@ -159,7 +159,7 @@ def _task(
         default=("constant", "terms", "words", "auto"),
         published=published,
         traps=traps,
-        is_long=is_long,
+        long=long,
     )
 
 
@@ -186,7 +186,7 @@ TASKS.register(
             "The relation of an entity pair is given as one of seven: no pair is unrelated, which "
             "is easier than reading a whole abstract.",
         ),
-        is_long=True,
+        long=("auto",),
     ),
     _task(
         "scicite",
@@ -205,7 +205,7 @@ TASKS.register(
             ),
         ),
         ("Background is 59% of the training lines: always saying so is mostly right.",),
-        is_long=True,
+        long=("auto",),
     ),
     _task(
         "acl-arc",
@@ -285,6 +285,6 @@ TASKS.register(
             "55% are yes and 11% maybe; a macro F1 per fold of 50 rests on five or six maybes.",
             "The abstract's conclusion is not shown: with it the question is another.",
         ),
-        is_long=True,
+        long=("auto",),
     ),
 )

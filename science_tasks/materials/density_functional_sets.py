@@ -71,10 +71,10 @@ def _task(
     unit: str,
     differs: str = "",
     traps: tuple[str, ...] = (),
-    is_long: bool = False,
+    long: tuple[str, ...] = (),
 ) -> Task:
     load = Load(file, target)
-    methods, baselines, default = composition_methods(is_binary=False)
+    methods, baselines, default = composition_methods(is_binary=False, is_large=bool(long))
     return Task(
         name=name,
         domain="materials",
@@ -97,7 +97,7 @@ def _task(
             for model, value in zip(MODELS, published, strict=True)
         ),
         traps=traps,
-        is_long=is_long,
+        long=long,
     )
 
 
@@ -113,7 +113,7 @@ TASKS.register(
         (0.3015, 0.3370, 0.3157, 0.3717, 0.3844),
         unit="eV",
         differs=FEWER.format("4,110", "4,122"),
-        is_long=True,
+        long=("least-error", "auto"),
     ),
     _task(
         "aflow-energy",
@@ -123,7 +123,7 @@ TASKS.register(
         (0.09292, 0.08639, 0.09378, 0.1223, 0.2238),
         unit="eV/atom",
         differs=FEWER.format("4,106", "4,115"),
-        is_long=True,
+        long=("least-error", "auto"),
     ),
     _task(
         "aflow-bulk-modulus",
@@ -191,7 +191,7 @@ TASKS.register(
         "energy_above_hull [eV]: regression",
         (0.08864, 0.09380, 0.09233, 0.1096, 0.1257),
         unit="eV/atom",
-        is_long=True,
+        long=("least-error", "auto"),
     ),
     _task(
         "mp-magnetic-moment",
@@ -200,6 +200,6 @@ TASKS.register(
         "magnetic_moment [bohr_magneton]: regression",
         (2.105, 2.507, 2.180, 2.694, 2.732),
         unit="mu_B",
-        is_long=True,
+        long=("least-error", "auto"),
     ),
 )

@@ -150,10 +150,10 @@ def _task(
     unit: str | None = None,
     n_formulas: str = "",
     traps: tuple[str, ...] = (),
-    is_long: bool = False,
+    long: tuple[str, ...] = (),
 ) -> Task:
     load = Load(name, target)
-    methods, baselines, default = composition_methods(is_binary=load.is_binary)
+    methods, baselines, default = composition_methods(is_binary=load.is_binary, is_large=bool(long))
     if n_formulas:
         repeats = (
             f"{n_formulas}, since one formula may have several structures: test formulas stand in "
@@ -173,7 +173,7 @@ def _task(
         default=default,
         published=tuple(published),
         traps=traps,
-        is_long=is_long,
+        long=long,
     )
 
 
@@ -287,7 +287,7 @@ TASKS.register(
         unit="log10(GPa)",
         n_formulas="10,432 distinct formulas in 10,987 rows",
         traps=MODULI,
-        is_long=True,
+        long=("least-error", "auto"),
     ),
     _task(
         "log_kvrh",
@@ -301,7 +301,7 @@ TASKS.register(
         unit="log10(GPa)",
         n_formulas="10,432 distinct formulas in 10,987 rows",
         traps=MODULI,
-        is_long=True,
+        long=("least-error", "auto"),
     ),
     _task(
         "perovskites",
@@ -318,7 +318,7 @@ TASKS.register(
             "Which metal sits on which site is in the structure and not in the formula, so that "
             "two crystals of one formula differ and no model of formulas can tell them apart.",
         ),
-        is_long=True,
+        long=("least-error", "auto"),
     ),
     _task(
         "mp_gap",
@@ -331,7 +331,7 @@ TASKS.register(
         ),
         unit="eV",
         n_formulas="87,262 distinct formulas in 106,113 rows",
-        is_long=True,
+        long=("least-error", "auto"),
     ),
     _task(
         "mp_e_form",
@@ -344,6 +344,6 @@ TASKS.register(
         ),
         unit="eV/atom",
         n_formulas="106,250 distinct formulas in 132,752 rows",
-        is_long=True,
+        long=("least-error", "auto"),
     ),
 )

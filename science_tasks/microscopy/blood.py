@@ -116,6 +116,6 @@ TASKS.register(
         default=("constant", "plain", "linear-embeddings", "auto"),
         traps=(UNMARKED, SAME_SMEAR),
         symmetries=SMEAR,
-        is_long=True,
+        long=("auto",),
     ),
 )

@@ -112,6 +112,6 @@ TASKS.register(
             "heart on the right.",
         ),
         symmetries=CHEST,
-        is_long=True,
+        long=("auto",),
     )
 )

@@ -91,6 +91,6 @@ TASKS.register(
             "The 23 validation sequences of an eleventh class, Cytoplasm-Nucleus, are left out.",
             "MCC is Gorodkin's for several classes; accuracy is DeepLoc's Q10.",
         ),
-        is_long=True,
+        long=("auto",),
     )
 )

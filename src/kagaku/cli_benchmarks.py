@@ -57,7 +57,7 @@ def benchmark(
     ] = False,
     long: Annotated[
         bool,
-        typer.Option("--long", help="Also a domain's tasks of over 20 minutes; longer files."),
+        typer.Option("--long", help="Also methods of over 20 minutes; of speed, longer files."),
     ] = False,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Say how long it would take, and run nothing.")

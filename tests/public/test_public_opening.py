@@ -118,6 +118,8 @@ def test_weights_that_are_not_the_architectures_are_named(
     ("entries", "message"),
     [
         ({"model_type": "llama"}, "the architecture .model_type. is 'llama'"),
+        ({"max_position_embeddings": 2}, "leave no room for a token between start and end"),
+        ({"mask_token_id": 900}, "its mask_token_id is 900, beyond a vocabulary of 33"),
         ({"is_folding_model": True}, "is_folding_model: true"),
         ({"position_embedding_type": "relative_key"}, "its positions are 'relative_key'"),
         ({"num_attention_heads": 5}, "a width of 32 does not divide into 5 heads"),

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,37 @@ def test_a_folder_of_timms_format_embeds_image_files(folder: Path, tmp_path: Pat
         theirs = model.forward_head(model.forward_features(normed[None]), pre_logits=True)[0]
     np.testing.assert_allclose(square, theirs.numpy(), atol=1e-4)
     np.testing.assert_allclose(encoder.embed([grey])[0], narrow, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "message"),
+    [
+        (
+            "model_args",
+            {"depht": 2},
+            "timm makes no vit_tiny_patch16_224.*TypeError: .*depht",
+        ),
+        ("model_args", {"depth": "two"}, "timm makes no vit_tiny_patch16_224 of it"),
+        ("model_args", {"patch_size": 0}, "timm makes no vit_tiny_patch16_224 of it"),
+        ("model_args", "depth", "its model_args is 'depth', and no entries in braces"),
+        ("num_classes", "five", "timm makes no vit_tiny_patch16_224 of it"),
+        ("pretrained_cfg", "none", "its pretrained_cfg is 'none', and no entries in braces"),
+        ("pretrained_cfg", {"mean": [0.5, 0.4]}, r"the mean of .* is \[0.5, 0.4\], and not 3 num"),
+        ("pretrained_cfg", {"mean": 0.5}, "the mean of .* is 0.5, and not 3 numbers"),
+        ("pretrained_cfg", {"std": [0.2, 0, 1]}, "the std of .*, and not 3 positive numbers"),
+        ("pretrained_cfg", {"std": ["a", 1, 1]}, "the std of .*, and not 3 positive numbers"),
+        ("architecture", "vit_now", "knows no architecture 'vit_now'"),
+    ],
+)
+def test_configurations_that_timm_cannot_use_are_refused(
+    folder: Path, tmp_path: Path, entry: str, value: Any, message: str
+) -> None:
+    odd = tmp_path / "odd"
+    shutil.copytree(folder, odd)
+    path = odd / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), entry: value}))
+    with pytest.raises(InputError, match=message):
+        load_public(odd)
 
 
 def test_other_channels_than_the_models_are_refused(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from kagaku.science_tasks.tasks import TASKS
 from kagaku.terminal import Terminal
 
 LONG_MINUTES = 20
-"""Tasks whose default run takes longer than this are marked as long."""
+"""Methods with which a task takes longer than this are left out unless they are wanted."""
 
 SPEED = "speed"
 """What stands beside tasks and domains, and is none: see `kagaku.speed`."""
@@ -44,7 +44,7 @@ class BenchmarkRequest:
     """Tasks, domains, or families such as ``"moleculeace"``; ``"all"`` is every task."""
 
     methods: tuple[str, ...] = ()
-    """Empty takes each task's default ones."""
+    """Empty takes each task's usual ones."""
 
     splits: tuple[str, ...] = ()
     """Empty takes all."""
@@ -59,7 +59,7 @@ class BenchmarkRequest:
     """Cuts every case, to see that all works."""
 
     with_long: bool = False
-    """Runs tasks that take more than 20 minutes when a whole domain is asked for."""
+    """Runs also default methods with which a task takes more than 20 minutes; a quick run does."""
 
 
 def benchmark(
@@ -81,7 +81,8 @@ def benchmark(
         InputError: A task, method or split is unknown, or a file cannot be had.
     """
     terminal = terminal or Terminal()
-    tasks = chosen_tasks(request, terminal)
+    tasks, plan = chosen_tasks(request), planned(request)
+    _tell_of_long(plan, tasks, terminal)
     check_job_folder(output, mark=SCORES_FILE, what="benchmark")
     source = source or dataset_source()
     base = BaseUse(
@@ -90,13 +91,7 @@ def benchmark(
         if public_folder(request.base) is not None
         else lambda: load_pretrained(weights_folder(request.base)),
     )
-    plan = Plan(
-        request.methods,
-        request.splits,
-        tuple(range(request.n_seeds)),
-        Quick() if request.is_quick else None,
-        code_fingerprint(),
-    )
+    plan = replace(plan, made_by=code_fingerprint())
     trained_on, why_not = fingerprints(request.base)
     output.mkdir(parents=True, exist_ok=True)
     if not (output / SCORES_FILE).exists():
@@ -190,14 +185,13 @@ def estimate(
         InputError: A task or method is unknown, or a folder holds no benchmark.
     """
     terminal = terminal or Terminal()
-    quick = Quick() if request.is_quick else None
-    known = known_minutes(folders, request.base or DEFAULT, quick)
+    tasks, plan = chosen_tasks(request), planned(request)
+    known = known_minutes(folders, request.base or DEFAULT, plan.quick)
     found: dict[str, float | None] = {}
     rows = []
-    for task in chosen_tasks(request, terminal):
-        methods = request.methods or task.default
-        for one in methods:
-            task.method(one)
+    _tell_of_long(plan, tasks, terminal)
+    for task in tasks:
+        methods = plan.methods_of(task)
         measured = [known[task.name, one] for one in methods if (task.name, one) in known]
         lacking = [one for one in methods if (task.name, one) not in known]
         total = sum((_asked(one, request) for one in measured), start=0.0)
@@ -206,8 +200,8 @@ def estimate(
         told = f"{total:.1f}" if measured else "not measured"
         if measured and lacking:
             told = f"over {told}: {', '.join(lacking)} not measured"
-        rows.append([task.name, ", ".join(methods), told, places, _length(task, total)])
-    columns = ["task", "methods", "minutes", "measured on", ""]
+        rows.append([task.name, ", ".join(methods), told, places])
+    columns = ["task", "methods", "minutes", "measured on"]
     seeds = "one seed" if request.n_seeds == 1 else f"{request.n_seeds} seeds"
     terminal.table(f"minutes, {', '.join(request.splits) or 'all splits'}, {seeds}", columns, rows)
     _tell_total(found, terminal)
@@ -220,11 +214,30 @@ def _asked(one: Minutes, request: BenchmarkRequest) -> float:
     return one.minutes * request.n_seeds * share
 
 
-def _length(task: Task, minutes: float) -> str:
-    """Return whether a task is marked as long, or would be by what was measured."""
-    if task.is_long:
-        return "long"
-    return f"over {LONG_MINUTES} minutes" if minutes > LONG_MINUTES else ""
+def planned(request: BenchmarkRequest) -> Plan:
+    """Return what is to be run of each task."""
+    return Plan(
+        request.methods,
+        request.splits,
+        tuple(range(request.n_seeds)),
+        Quick() if request.is_quick else None,
+        request.with_long,
+    )
+
+
+def _tell_of_long(plan: Plan, tasks: Sequence[Task], terminal: Terminal) -> None:
+    """Say which methods are left out for the time that they take."""
+    if plan.methods or plan.takes_long:
+        return
+    tasks_of: dict[str, list[str]] = {}
+    for task in tasks:
+        if task.long:
+            tasks_of.setdefault(", ".join(task.long), []).append(task.name)
+    for methods, names in tasks_of.items():
+        terminal.say(
+            f"Leaving out {methods} of {', '.join(names)}: over {LONG_MINUTES} minutes. Add --long "
+            "for all, or name some with --method."
+        )
 
 
 def _tell_total(found: Mapping[str, float | None], terminal: Terminal) -> None:
@@ -237,8 +250,6 @@ def _tell_total(found: Mapping[str, float | None], terminal: Terminal) -> None:
             f"{lacking} of {len(found)} tasks were not measured, or not all of their methods: name "
             "a benchmark folder that has them (--timed FOLDER)."
         )
-    if any(TASKS[one].is_long for one in found):
-        terminal.say("Long ones are run when named, and with their domain if you add --long.")
 
 
 def asks_for_speed(
@@ -277,30 +288,21 @@ def list_tasks(terminal: Terminal | None = None) -> None:
         if tasks:
             terminal.table(
                 domain,
-                ["task", "question", ""],
-                [[one.name, one.question, "long" if one.is_long else ""] for one in tasks],
+                ["task", "question", f"over {LONG_MINUTES} minutes"],
+                [[one.name, one.question, ", ".join(one.long)] for one in tasks],
             )
     terminal.say(f"{SPEED}: how fast, and in how much memory, beside other programs.")
 
 
-def chosen_tasks(request: BenchmarkRequest, terminal: Terminal) -> list[Task]:
-    """Return the tasks of a request; long ones of a domain only if they are wanted.
+def chosen_tasks(request: BenchmarkRequest) -> list[Task]:
+    """Return the tasks of a request, each once.
 
     Raises:
         InputError: A name is neither a task's nor a domain's.
     """
     found: list[Task] = []
     for name in request.names:
-        several = _named(name)
-        is_one = len(several) == 1 and name == several[0].name
-        left_out = [one for one in several if one.is_long and not (is_one or request.with_long)]
-        if left_out and not request.is_quick:
-            terminal.say(
-                f"Leaving out {', '.join(one.name for one in left_out)}: over 20 minutes; name one "
-                "by itself, or add --long."
-            )
-            several = [one for one in several if one not in left_out]
-        found += [one for one in several if one not in found]
+        found += [one for one in _named(name) if one not in found]
     return found
 
 
