@@ -10,7 +10,7 @@ import numpy as np
 from kagaku.data.crystals import CIF_SUFFIX
 from kagaku.data.formulas import elements_in_formula
 from kagaku.data.numbers import is_missing_number, is_number, shorten
-from kagaku.data.tables import IMAGE_SUFFIXES
+from kagaku.data.suffixes import GRID_SUFFIXES, IMAGE_SUFFIXES
 from kagaku.data.units import DIMENSIONLESS, carried_unit, is_unit, split_name
 
 CELL_MODALITIES = [
@@ -27,9 +27,6 @@ CELL_MODALITIES = [
 
 SEQUENCES = ("protein", "nucleotide")
 """The modalities of a FASTA file's sequences."""
-
-GRID_SUFFIXES = (".nc", ".nc4", ".netcdf", ".cdf", ".zarr")
-"""Endings of files that hold grids."""
 
 CELLS_LOOKED_AT = 300
 """How many cells, spread over the column, are looked at closely."""

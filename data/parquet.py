@@ -8,6 +8,10 @@ import numpy as np
 from kagaku.data.table import LARGEST_CELL, Table, cell_too_large, check_columns
 from kagaku.errors import InputError
 
+READ_BYTES = 2**20
+"""Bytes of a column that are read at a time. Without it a row group is read as a whole, and most
+writers put a million rows into one."""
+
 
 def read_parquet(path: Path, rows_per_chunk: int) -> Iterator[Table]:
     """Yield the rows of a Parquet file, a bounded number at a time; row 2 is the first.
@@ -21,7 +25,7 @@ def read_parquet(path: Path, rows_per_chunk: int) -> Iterator[Table]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES) as file:
             names = file.schema_arrow.names
             kept = [name for name in names if not name.startswith("__index_level_")]
             columns = check_columns(kept, path.name)

@@ -2,20 +2,26 @@
 
 from pathlib import Path
 
-from kagaku.data.columns import GRID_SUFFIXES
 from kagaku.data.grids import Grid, read_grid
 from kagaku.data.opening import find_file
+from kagaku.data.suffixes import GRID_SUFFIXES
 from kagaku.data.table import Table
 from kagaku.data.tables import read_table
 
 
-def read(path: str | Path) -> Table | Grid:
+def read(path: str | Path, *, is_unlabelled: bool = False) -> Table | Grid:
     """Return the table or grid in a file or folder.
+
+    Args:
+        path: As in `read_table`, or of NetCDF or Zarr.
+        is_unlabelled: See `read_tables`.
 
     Raises:
         InputError: It cannot be read; says why and how to mend it.
     """
-    return read_grid(path) if is_grid(find_file(path)) else read_table(path)
+    if is_grid(find_file(path)):
+        return read_grid(path)
+    return read_table(path, is_unlabelled=is_unlabelled)
 
 
 def is_grid(path: Path) -> bool:

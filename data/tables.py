@@ -8,26 +8,23 @@ import pandas as pd
 
 from kagaku.data.delimited import read_delimited
 from kagaku.data.fasta import read_fasta
+from kagaku.data.folders import (
+    files_of_one_kind,
+    image_tables,
+    joined,
+    table_in_folder,
+    tables_in_folder,
+)
 from kagaku.data.opening import find_file, suffix_of
 from kagaku.data.parquet import read_parquet
 from kagaku.data.sdf import read_sdf
+from kagaku.data.suffixes import DELIMITED, FASTA, PARQUET, SDF, TABLE_SUFFIXES, WORKBOOK
 from kagaku.data.table import Table, table_from_frame
 from kagaku.data.workbook import read_workbook
 from kagaku.errors import InputError
 from kagaku.registry import did_you_mean
 
-__all__ = ["TABLE_SUFFIXES", "Table", "read_table", "read_tables", "table_from_frame"]
-
-DELIMITED = (".csv", ".tsv", ".tab", ".txt")
-PARQUET = (".parquet", ".pq")
-WORKBOOK = (".xlsx", ".xlsm")
-FASTA = (".fasta", ".fa", ".faa", ".fas", ".fna", ".ffn", ".frn")
-SDF = (".sdf", ".sd")
-TABLE_SUFFIXES = (*DELIMITED, *PARQUET, *WORKBOOK, *FASTA, *SDF)
-"""Endings of the files that hold tables; text formats also with .gz behind."""
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
-"""Endings of files that are taken for images."""
+__all__ = ["Table", "read_table", "read_tables", "table_from_frame"]
 
 ROWS_PER_CHUNK = 10_000
 
@@ -42,16 +39,17 @@ _REPLACED = {
 }
 
 
-def read_table(path: str | Path) -> Table:
+def read_table(path: str | Path, *, is_unlabelled: bool = False) -> Table:
     """Return the whole table of a file, or of a folder of images with one table in it.
 
     Args:
         path: CSV, TSV, text (each also .gz), Parquet, Excel, FASTA or SDF; or such a folder.
+        is_unlabelled: See `read_tables`.
 
     Raises:
         InputError: The file cannot be read; says why and how to mend it.
     """
-    chunks = list(read_tables(path))
+    chunks = list(read_tables(path, is_unlabelled=is_unlabelled))
     if len(chunks) == 1:
         return chunks[0]
     ids = [chunk.ids for chunk in chunks]
@@ -65,7 +63,9 @@ def read_table(path: str | Path) -> Table:
     )
 
 
-def read_tables(path: str | Path, *, rows_per_chunk: int = ROWS_PER_CHUNK) -> Iterator[Table]:
+def read_tables(
+    path: str | Path, *, rows_per_chunk: int = ROWS_PER_CHUNK, is_unlabelled: bool = False
+) -> Iterator[Table]:
     """Yield the table of a file piece by piece, in memory that does not grow with the file.
 
     Excel workbooks are not made for this and come in one piece.
@@ -73,6 +73,9 @@ def read_tables(path: str | Path, *, rows_per_chunk: int = ROWS_PER_CHUNK) -> It
     Args:
         path: As in `read_table`.
         rows_per_chunk: Most rows in one piece; of text formats, huge cells end it before.
+        is_unlabelled: Whether nothing is to be learnt from it. Then a folder may also hold images
+            alone, which become a column of paths, or several files of one format and the same
+            columns, which are read one after the other, their rows counted through.
 
     Raises:
         InputError: The file cannot be read; says why and how to mend it.
@@ -80,8 +83,28 @@ def read_tables(path: str | Path, *, rows_per_chunk: int = ROWS_PER_CHUNK) -> It
     if rows_per_chunk < 1:
         raise InputError(f"rows_per_chunk is {rows_per_chunk}", fix="Set it to at least 1.")
     found = find_file(path)
-    if found.is_dir():
-        found = _table_in_folder(found)
+    if not found.is_dir():
+        yield from _of_file(found, rows_per_chunk)
+    elif is_unlabelled:
+        yield from _of_folder(found, rows_per_chunk)
+    else:
+        yield from _of_file(table_in_folder(found), rows_per_chunk)
+
+
+def _of_folder(folder: Path, rows_per_chunk: int) -> Iterator[Table]:
+    """Yield what a folder without labels holds; see `read_tables`."""
+    tables = tables_in_folder(folder)
+    if not tables:
+        yield from image_tables(folder, rows_per_chunk)
+        return
+    files = files_of_one_kind(folder, tables)
+    if len(files) == 1:
+        yield from _of_file(files[0], rows_per_chunk)
+    else:
+        yield from joined(((one, _of_file(one, rows_per_chunk)) for one in files), folder)
+
+
+def _of_file(found: Path, rows_per_chunk: int) -> Iterator[Table]:
     suffix = suffix_of(found)
     if suffix in DELIMITED:
         yield from read_delimited(found, rows_per_chunk)
@@ -109,34 +132,3 @@ def _not_empty(path: Path) -> Path:
     if path.stat().st_size == 0:
         raise InputError("the file is empty", fix="Export it again.", where=path.name)
     return path
-
-
-def _table_in_folder(folder: Path) -> Path:
-    """Return the one table in a folder of images.
-
-    Raises:
-        InputError: There is none, or there are several.
-    """
-    files = sorted(entry for entry in folder.iterdir() if entry.is_file())
-    tables = [
-        file
-        for file in files
-        if suffix_of(file) in TABLE_SUFFIXES
-        and not file.name.startswith((".", "~$"))
-        # A README.txt or a list of licences beside the images is no table.
-        and not (suffix_of(file) == ".txt" and len(files) > 1)
-    ]
-    if len(tables) == 1:
-        return tables[0]
-    if tables:
-        raise InputError(
-            f"the folder has {len(tables)} tables: {[table.name for table in tables][:10]}",
-            fix="Give the path of the one that is meant.",
-            where=str(folder),
-        )
-    n_images = sum(entry.suffix.lower() in IMAGE_SUFFIXES for entry in folder.rglob("*"))
-    raise InputError(
-        f"the folder has {n_images} images but no table",
-        fix="Add a labels.csv with a column of file names, such as 'image', and one of labels.",
-        where=str(folder),
-    )

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import rms_norm, silu
@@ -15,6 +14,7 @@ from kagaku.models.attention import (
     with_biases,
 )
 from kagaku.models.attention_kernels import plan_attention
+from kagaku.models.precision import product_dtype
 from kagaku.models.rotary import rotary_angles, rotate
 
 
@@ -190,7 +190,7 @@ class Backbone(nn.Module):
         """
         x = embeddings[layout.order]
         cosine, sine = rotary_angles(position[layout.order], self.config.head_dim)
-        dtype = _product_dtype(x)
+        dtype = product_dtype(x)
         plan = plan_attention(layout, dtype, self.config.head_dim)
         if isinstance(plan, tuple):
             plan = with_biases(plan, dtype)
@@ -198,9 +198,3 @@ class Backbone(nn.Module):
             x = block(x, plan, cosine, sine)
         out: Tensor = self.norm(x)[layout.inverse]
         return out
-
-
-def _product_dtype(x: Tensor) -> torch.dtype:
-    """Return the type in which matrix products of ``x`` are computed."""
-    kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype

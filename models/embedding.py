@@ -46,7 +46,7 @@ def embed_columns(
     lengths = np.array([n_tokens(record) for record in records], dtype=np.int64)
     means = np.zeros((len(records), n_columns, encoder.dim), dtype=np.float32)
     present = np.zeros((len(records), n_columns), dtype=bool)
-    budget = token_budget or reading_budget(encoder.device, encoder.column_embedding.weight.dtype)
+    budget = token_budget or reading_budget(encoder.column_embedding.weight)
     done = 0
     with torch.inference_mode():
         for batch in plan_by_length(lengths, budget):
@@ -81,7 +81,7 @@ def token_states(
     assert not any(is_long(record) for record in records), "cut it into windows"
     lengths = np.array([n_tokens(record) for record in records], dtype=np.int64)
     found: list[np.ndarray] = [np.empty(0, dtype=np.float16)] * len(records)
-    budget = token_budget or reading_budget(encoder.device, encoder.column_embedding.weight.dtype)
+    budget = token_budget or reading_budget(encoder.column_embedding.weight)
     done = 0
     with torch.inference_mode():
         for batch in plan_by_length(lengths, budget):

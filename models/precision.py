@@ -1,4 +1,4 @@
-"""Whether a device computes faster in bfloat16: many processors do not.
+"""In what a device computes, and whether it is faster in bfloat16: many processors are not.
 
 Without instructions for it (AVX-512 bf16, AMX, Arm's BF16) a processor works bfloat16 out number by
 number. On one with AVX2 alone a matrix product took 28 to 160 times as long as in float32 (AMD EPYC
@@ -47,3 +47,9 @@ def _seconds(kind: str, dtype: torch.dtype) -> float:
         left @ right
         taken.append(time.perf_counter() - start)
     return min(taken)
+
+
+def product_dtype(x: torch.Tensor) -> torch.dtype:
+    """Return the type in which matrix products of ``x`` are computed, under autocast too."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype

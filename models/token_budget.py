@@ -8,7 +8,9 @@ half the room: in bfloat16, 2,048, 4,096, 8,192 and 16,384 tokens gave 8,210, 8,
 residues per second (AVX-512).
 """
 
-import torch
+from torch import Tensor
+
+from kagaku.models.precision import product_dtype
 
 BUDGET = 8_192
 """Tokens of a batch where numbers have two bytes, or on a GPU."""
@@ -17,13 +19,12 @@ CPU_FLOAT32_BUDGET = 2_048
 """Tokens of a batch in float32 on a CPU."""
 
 
-def reading_budget(device: torch.device, dtype: torch.dtype) -> int:
+def reading_budget(weights: Tensor) -> int:
     """Return how many tokens a batch should hold where no gradients are taken.
 
     Args:
-        device: Of the weights.
-        dtype: In which the network computes.
+        weights: Any of the network's: where and, with autocast in mind, in what it computes.
     """
-    if device.type == "cpu" and dtype.itemsize > 2:
+    if weights.device.type == "cpu" and product_dtype(weights).itemsize > 2:
         return CPU_FLOAT32_BUDGET
     return BUDGET

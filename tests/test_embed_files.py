@@ -137,6 +137,57 @@ def test_a_folder_of_images_gives_what_memory_gives(
     np.testing.assert_allclose(vectors, kagaku.embed(source, model=MODEL), atol=1e-5)
 
 
+def test_a_folder_of_images_needs_no_table(samples: Path, tmp_path: Path) -> None:
+    source = _images(samples, tmp_path)
+    by_table = dict(zip(*_named(source, tmp_path / "t.parquet"), strict=True))
+    (source / "labels.csv").unlink()
+    names, vectors = _named(source, tmp_path / "v.parquet", "id")
+    assert names == sorted(by_table)
+    for name, vector in zip(names, vectors, strict=True):
+        np.testing.assert_allclose(vector, by_table[name], atol=1e-5)
+
+
+def _named(source: Path, output: Path, column: str | None = None) -> tuple[list[str], np.ndarray]:
+    """Embed a folder and return the images' names, those of the table or of a column."""
+    vectors = embedded(source, output)
+    if column is not None:
+        return pq.read_table(output)[column].to_pylist(), vectors
+    return pd.read_csv(source / "labels.csv")["image"].tolist(), vectors
+
+
+def test_a_folder_of_fasta_files_is_embedded_as_one(fasta: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "proteome"
+    folder.mkdir()
+    entries = fasta.read_text().split(">")[1:]
+    for number, some in enumerate((entries[:9], entries[9:10], entries[10:])):
+        (folder / f"{number}.fasta").write_text("".join(f">{one}" for one in some))
+    with in_pieces(4):
+        vectors = embedded(folder, tmp_path / "v.parquet")
+    whole = tmp_path / "w.parquet"
+    np.testing.assert_allclose(vectors, embedded(fasta, whole), atol=1e-5)
+    for column in ("row", "id"):
+        joined = pq.read_table(tmp_path / "v.parquet")[column]
+        assert joined.to_pylist() == pq.read_table(whole)[column].to_pylist()
+    np.testing.assert_allclose(kagaku.embed(folder, model=MODEL), vectors, atol=1e-5)
+
+
+def test_vectors_that_are_not_finite_are_told_and_never_written(
+    fasta: Path, tmp_path: Path
+) -> None:
+    def odd(*given: Any, **named: Any) -> Any:
+        means, present = embed_columns(*given, **named)
+        means[-1, :, 0] = np.inf
+        return means, present
+
+    with (
+        in_pieces(10),
+        patch.object(embedding_windows, "embed_columns", odd),
+        pytest.raises(kagaku.InputError, match=r"vectors of 1 rows are not finite, .* row 10"),
+    ):
+        embedded(fasta, tmp_path / "v.parquet")
+    assert not (tmp_path / "v.parquet").exists()
+
+
 def test_an_output_inside_the_folder_of_images_is_refused(samples: Path, tmp_path: Path) -> None:
     source = _images(samples, tmp_path)
     for inside in ("v.parquet", "v.npy", "deep/v.npy"):

@@ -1,5 +1,6 @@
 """Which stored weights, by transformers' names, make up each weight of a `TokenNetwork`."""
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -95,12 +96,29 @@ def stored_heads(config: TokenModelConfig, stored: Mapping[str, Tensor]) -> Head
     )
 
 
-def stored_frequencies(stored: Mapping[str, Tensor]) -> tuple[float, ...] | None:
-    """Return the rotary frequencies that a checkpoint keeps; None if it keeps none."""
-    for name, value in stored.items():
-        if _FREQUENCIES.search(name):
-            return tuple(value.float().tolist())
-    return None
+def stored_frequencies(
+    config: TokenModelConfig, stored: Mapping[str, Tensor]
+) -> tuple[float, ...] | None:
+    """Return the rotary frequencies that a checkpoint keeps; None if it keeps none.
+
+    Raises:
+        InputError: They are not one positive number for each pair of a head.
+    """
+    n_pairs, found = config.sizes.head_dim // 2, None
+    for name in sorted(one for one in stored if _FREQUENCIES.search(one)):
+        speeds: tuple[float, ...] = tuple(stored[name].float().flatten().tolist())
+        if len(speeds) != n_pairs or not all(0 < one < math.inf for one in speeds):
+            raise InputError(
+                f"{name} holds {len(speeds)} numbers, and not {n_pairs} positive ones, one per "
+                "pair of a head",
+                fix="Copy the folder again.",
+            )
+        if found not in (None, speeds):
+            raise InputError(
+                f"{name} differs from those of the layers before it", fix="Copy the folder again."
+            )
+        found = speeds
+    return found
 
 
 def sources(config: TokenModelConfig, heads: Heads, prefix: str) -> Sources:
@@ -180,7 +198,7 @@ def token_network(
     )
     _check_bias(stored, _LANGUAGE[config.family])
     with torch.device("meta"):
-        network = TokenNetwork(config, heads, stored_frequencies(stored))
+        network = TokenNetwork(config, heads, stored_frequencies(config, stored))
     shapes = {name: tuple(one.shape) for name, one in network.state_dict().items()}
     assert set(shapes) == set(wanted), "every weight of the network has its source"
     weights = {}

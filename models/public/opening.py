@@ -73,6 +73,12 @@ def load_public(
     words = Path(vocabulary) if vocabulary is not None else folder / VOCABULARY_FILE
     if config.family == "esm" or _has_residues(words):
         alphabet = ResidueAlphabet.read(words, config.vocabulary_size)
+        if config.dropped_token not in (None, alphabet.mask):
+            raise InputError(
+                f"its mask_token_id is {config.dropped_token}, and {alphabet.mask} in {words.name}",
+                fix="Copy the vocabulary and config.json again, from the same place.",
+                where=str(path),
+            )
         origin = Origin.of(folder, [VOCABULARY_FILE])
         return ProteinLanguageModel(network, origin, alphabet).to(device)
     tokenizer = read_tokenizer(folder, config.vocabulary_size)

@@ -21,7 +21,7 @@ from kagaku.models.public.running import (
     pieces_of,
     token_rows,
 )
-from kagaku.models.public.token_encoder import Pooling, TokenEncoder
+from kagaku.models.public.token_encoder import Pooling, TokenEncoder, strings
 from kagaku.models.public.variants import METHODS, parse_variant
 from kagaku.registry import did_you_mean
 
@@ -215,10 +215,8 @@ class ProteinLanguageModel(TokenEncoder):
         )
 
     def _checked(self, sequences: Sequence[str]) -> list[str]:
-        if isinstance(sequences, str):
-            raise InputError("sequences must be a list", fix="Put the one sequence into a list.")
         protein, found = Protein(), []
-        for number, sequence in enumerate(sequences, start=1):
+        for number, sequence in enumerate(strings(sequences, "sequence"), start=1):
             try:
                 found.append(protein.check(sequence))
             except InputError as error:
@@ -229,7 +227,8 @@ class ProteinLanguageModel(TokenEncoder):
         self, sequences: Sequence[str], *, may_hide: bool = False
     ) -> tuple[list[Piece], list[int]]:
         hidden: list[list[int]] = []
-        if may_hide and not isinstance(sequences, str):
+        if may_hide:
+            sequences = strings(sequences, "sequence")
             hidden = [_hidden_places(one) for one in sequences]
             # Whatever stands there while letters are checked is replaced below.
             sequences = [one.replace(MASK, "X") for one in sequences]

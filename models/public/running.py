@@ -103,8 +103,8 @@ def run_pieces(
     batch of its own.
     """
     lengths = np.array([len(one.ids) for one in pieces], dtype=np.int64)
-    device, dtype = network.words.weight.device, network.words.weight.dtype
-    budget = token_budget or reading_budget(device, dtype)
+    device = network.words.weight.device
+    budget = token_budget or reading_budget(network.words.weight)
     done = 0
     for batch in plan_by_length(lengths, budget, longest_first=True):
         packed = packed_ids([pieces[index].ids for index in batch]).to(device)
@@ -183,8 +183,8 @@ def mean_rows(
             for index, start in zip(batch, packed.record_offsets.tolist(), strict=False):
                 place = kept(pieces[index])
                 records[start + place.start : start + place.stop] = pieces[index].record
-            chosen = torch.from_numpy(records).to(device)
-            is_kept = chosen >= 0
-            sums.index_add_(0, chosen[is_kept], tokens[is_kept].float())
-            counts += torch.bincount(chosen[is_kept], minlength=n_records)
+            is_kept = torch.from_numpy(records >= 0).to(device)
+            chosen = torch.from_numpy(records[records >= 0]).to(device)
+            sums.index_add_(0, chosen, tokens[is_kept].float())
+            counts.index_add_(0, chosen, counts.new_ones(len(chosen)))
     return (sums / counts.clamp(min=1).unsqueeze(1)).cpu().numpy()

@@ -1,7 +1,7 @@
 """Public text encoders of BERT's family: SciBERT, MatSciBERT, sentence encoders such as MiniLM."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,10 +22,14 @@ from kagaku.models.public.running import (
     pieces_of,
     token_rows,
 )
-from kagaku.models.public.token_encoder import Pooling, TokenEncoder
+from kagaku.models.public.token_encoder import Pooling, TokenEncoder, strings
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
 POOLING_FILE = Path("1_Pooling") / "config.json"
+MODULES_FILE = "modules.json"
+MODULES = ("Transformer", "Pooling", "Normalize")
+"""Parts that a sentence encoder may be made of; vectors are not scaled to length 1 here, whatever
+it says."""
 
 START, END = "[CLS]", "[SEP]"
 
@@ -73,12 +77,12 @@ def _from_vocabulary(path: Path) -> Tokenizer:
     tokens = path.read_text(encoding="utf-8").splitlines()
     settings: dict[str, Any] = {}
     if (beside := path.with_name("tokenizer_config.json")).is_file():
-        settings = read_stored(beside)
+        settings = _entries(beside)
     is_cased = any(_CAPITAL.search(one) for one in tokens if not one.startswith("["))
     made = BertWordPieceTokenizer(
         str(path),
         lowercase=bool(settings.get("do_lower_case", not is_cased)),
-        strip_accents=settings.get("strip_accents"),
+        strip_accents=_switch(settings, "strip_accents", beside),
         handle_chinese_chars=bool(settings.get("tokenize_chinese_chars", True)),
     )
     tokenizer: Tokenizer = made._tokenizer  # the plain one beneath, which has the settings
@@ -91,10 +95,11 @@ def read_pooling(folder: Path) -> str:
     Raises:
         InputError: It says something else.
     """
+    _check_modules(folder / MODULES_FILE)
     path = folder / POOLING_FILE
     if not path.is_file():
         return "mean"
-    stored = read_stored(path)
+    stored = _entries(path)
     modes = [name for name, is_on in stored.items() if name.startswith("pooling_mode") and is_on]
     known = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "start"}
     if len(modes) != 1 or modes[0] not in known:
@@ -102,6 +107,41 @@ def read_pooling(folder: Path) -> str:
             f"it pools by {modes}", fix=f"Only one of {sorted(known)} is known.", where=str(path)
         )
     return known[modes[0]]
+
+
+def _entries(path: Path) -> dict[str, Any]:
+    """Return the entries of a file of settings."""
+    stored = read_stored(path)
+    if not isinstance(stored, dict):
+        raise InputError("it holds no settings", fix="Copy the folder again.", where=str(path))
+    return stored
+
+
+def _switch(settings: Mapping[str, Any], name: str, path: Path) -> bool | None:
+    """Return an entry that is true, false or null."""
+    value = settings.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise InputError(
+            f"its {name} is {value!r}, and neither true, false nor null",
+            fix="Copy the folder again.",
+            where=str(path),
+        )
+    return value
+
+
+def _check_modules(path: Path) -> None:
+    """Refuse a sentence encoder with further parts, such as a dense layer behind the pooling."""
+    if not path.is_file():
+        return
+    stored = read_stored(path)
+    parts = stored if isinstance(stored, list) else [stored]
+    kinds = [str(one.get("type") if isinstance(one, dict) else one) for one in parts]
+    if odd := [one for one in kinds if one.rpartition(".")[2] not in MODULES]:
+        raise InputError(
+            f"the sentence encoder has parts that are not supported: {odd}",
+            fix=f"Name one that is made of {list(MODULES)}.",
+            where=str(path),
+        )
 
 
 class TextEncoder(TokenEncoder):
@@ -224,8 +264,7 @@ class TextEncoder(TokenEncoder):
         )
 
     def _pieces(self, texts: Sequence[str]) -> tuple[list[Piece], list[int]]:
-        if isinstance(texts, str):
-            raise InputError("texts must be a list", fix="Put the one text into a list.")
+        texts = strings(texts, "text")
         for number, text in enumerate(texts, start=1):
             if not text.strip():
                 raise InputError(

@@ -20,9 +20,7 @@ from kagaku.models.public.config import entries_of
 from kagaku.models.public.encoder import Origin, Progress, PublicEncoder
 from kagaku.models.public.vision_network import VisionNetwork, from_timm
 from kagaku.models.public.weights import read_weights
-
-BATCH_TOKENS = 4_096
-"""Patches per batch."""
+from kagaku.models.token_budget import reading_budget
 
 _TIMM_REFUSES = (
     TypeError,
@@ -118,7 +116,7 @@ class VisionEncoder(PublicEncoder):
         """
         found = np.zeros((len(images), self.dim), dtype=np.float32)
         down, across = self.network.config.grid
-        step = max(1, BATCH_TOKENS // (down * across))
+        step = max(1, reading_budget(self.network.prefix) // (down * across))
         with torch.inference_mode():
             for start in range(0, len(images), step):
                 batch = [self.prepare(one).to(self.device) for one in images[start : start + step]]

@@ -232,13 +232,16 @@ def _config(model: Any) -> VisionConfig:
             f"the architecture is {type(model).__name__}",
             fix=_CHOOSE,
         )
+    # Other blocks have other parts, which must not be asked for.
+    if not len(model.blocks) or not all(
+        type(one) is Block and type(one.attn) is Attention for one in model.blocks
+    ):
+        kinds = sorted({type(one).__name__ for one in model.blocks})
+        raise InputError(f"the vision transformer has other blocks: {kinds}", fix=_CHOOSE)
     first = model.blocks[0]
     checks = {
         "the patch embedding": type(model.patch_embed) is PatchEmbed
         and isinstance(model.patch_embed.norm, nn.Identity),
-        "the blocks": all(
-            type(one) is Block and type(one.attn) is Attention for one in model.blocks
-        ),
         "the activation": type(first.mlp.act) is nn.GELU and first.mlp.act.approximate == "none",
         "normed queries": isinstance(first.attn.q_norm, nn.Identity),
         "norms inside of parts": isinstance(first.attn.norm, nn.Identity)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from rdkit import Chem
 from rdkit.Chem import rdDepictor, rdDistGeom
@@ -184,6 +185,17 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, suffix: str) -> None
 
     peak(1_000)  # imports and caches
     assert peak(10_000) < 1.3 * peak(2_000)
+
+
+def test_a_row_group_of_a_parquet_file_is_not_read_whole(tmp_path: Path) -> None:
+    cells = [f"{number:0200d}" for number in np.random.default_rng(0).permutation(100_000)]
+    path = tmp_path / "a.parquet"
+    frame = pd.DataFrame({"sequence": cells})
+    frame.to_parquet(path, compression=None, row_group_size=len(cells))
+    assert path.stat().st_size > 20e6
+    before = pa.total_allocated_bytes()
+    most = max(pa.total_allocated_bytes() - before for _ in read_tables(path, rows_per_chunk=2_048))
+    assert most < 5e6
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".fasta", ".sdf"])

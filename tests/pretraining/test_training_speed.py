@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from kagaku.data.corpora import Corpus
+from kagaku.errors import InputError
+from kagaku.models.backbone import BackboneConfig
 from kagaku.pretraining.recipe import load_pretrain_recipe
-from kagaku.speed import loading, training
+from kagaku.speed import loading, trainer, training
 from kagaku.speed.part import Sizes, Wishes
 
 
@@ -26,7 +29,7 @@ def test_pretraining_is_timed_beside_the_trainer_in_three_ways(bench: Any, tmp_p
 
 
 def test_the_clock_counts_what_was_trained_on_after_the_warm_steps() -> None:
-    clock = training.Clock()
+    clock = trainer.Clock()
     clock.ends, clock.tokens = [10.0, 12.0, 14.0], [100, 150, 260]
     assert clock.rate(1) == (260 - 100) / 4
 
@@ -34,11 +37,19 @@ def test_the_clock_counts_what_was_trained_on_after_the_warm_steps() -> None:
 def test_sorted_batches_hold_samples_of_like_length_in_random_order() -> None:
     lengths = np.random.default_rng(1).permutation(np.arange(1, 201))
     ids = [[0] * int(one) for one in lengths]
-    order = list(training.SortedBatches(ids, 10))
+    order = list(trainer.SortedBatches(ids, 10))
     batches = [sorted(len(ids[one]) for one in order[i : i + 10]) for i in range(0, 200, 10)]
     assert all(one[-1] - one[0] == 9 for one in batches)
     assert [one[0] for one in batches] != sorted(one[0] for one in batches)
     assert sorted(order) == list(range(200))
+
+
+def test_too_few_samples_for_a_batch_are_told() -> None:
+    way = trainer.Reference("as it comes", is_sorted=True, scores_all=True)
+    small = BackboneConfig(dim=32, depth=1, heads=2, hidden=48)
+    for ids in ([], [[5, 6, 7]]):
+        with pytest.raises(InputError, match=rf"has {len(ids)} samples .*, and a batch takes \d+"):
+            trainer.trainer_speed(ids, 4_000, small, Sizes(), way)
 
 
 def test_a_head_for_hidden_tokens_has_the_loss_of_the_whole_one(bench: Any) -> None:
@@ -46,7 +57,7 @@ def test_a_head_for_hidden_tokens_has_the_loss_of_the_whole_one(bench: Any) -> N
     import transformers
 
     ids = training.sequences(Corpus.open(bench.folder / "corpus"), 400, 64)
-    batch = training.Masking()([{"input_ids": one} for one in ids[:4]])
+    batch = trainer.Masking()([{"input_ids": one} for one in ids[:4]])
     size = max(max(one) for one in ids) + 1
     config = transformers.BertConfig(
         vocab_size=size,
@@ -58,7 +69,7 @@ def test_a_head_for_hidden_tokens_has_the_loss_of_the_whole_one(bench: Any) -> N
         attention_probs_dropout_prob=0.0,
     )
     whole = transformers.BertForMaskedLM(config)
-    few = training.HiddenTokensBert(config)
+    few = trainer.HiddenTokensBert(config)
     few.load_state_dict(whole.state_dict())
     losses = [float(one(**batch).loss.detach()) for one in (whole, few)]
     torch.testing.assert_close(losses[0], losses[1], rtol=1e-5, atol=0)

@@ -16,6 +16,7 @@ from kagaku.models.public import TextEncoder, load_public
 from kagaku.models.public.config import token_model_config
 from kagaku.models.public.names import token_network
 from kagaku.models.public.running import packed_ids
+from kagaku.models.public.token_encoder import strings
 
 TEXTS = ["the band gap of silicon", "gap", "The BAND gaps, of", "silicon silicon silicon"]
 
@@ -105,6 +106,39 @@ def test_a_long_text_is_read_to_its_end(packed: TextEncoder) -> None:
     first, second = packed.embed([long, changed])
     assert np.abs(first - second).max() > 1e-4
     assert len(packed.embed_tokens([changed])[0]) == 801
+
+
+@pytest.mark.parametrize(
+    ("name", "stored", "message"),
+    [
+        (
+            "modules.json",
+            [{"type": "sentence_transformers.models.Transformer"}, {"type": "a.models.Dense"}],
+            r"parts that are not supported: \['a.models.Dense'\]",
+        ),
+        ("modules.json", {"type": "x"}, "parts that are not supported: .'x'"),
+        ("1_Pooling/config.json", [], "it holds no settings"),
+        ("tokenizer_config.json", [], "it holds no settings"),
+        ("tokenizer_config.json", {"strip_accents": "yes"}, "its strip_accents is 'yes', and nei"),
+    ],
+)
+def test_settings_of_a_text_encoder_that_cannot_be_right_are_refused(
+    bert: Any, tmp_path: Path, name: str, stored: Any, message: str
+) -> None:
+    folder = tmp_path / "sentences"
+    shutil.copytree(bert.folder, folder)
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text(json.dumps(stored))
+    with pytest.raises(InputError, match=message):
+        load_public(folder)
+
+
+@pytest.mark.parametrize("odd", [None, float("nan"), 3])
+def test_what_is_no_string_is_told_with_its_place(odd: object) -> None:
+    with pytest.raises(InputError, match=rf"text 2: {odd} is no text"):
+        strings(["the band gap", odd], "text")
+    with pytest.raises(InputError, match="sequences must be a list"):
+        strings("MKT", "sequence")
 
 
 def test_pooling_follows_the_sentence_encoders_own_file(bert: Any, tmp_path: Path) -> None:

@@ -120,6 +120,7 @@ def test_weights_that_are_not_the_architectures_are_named(
         ({"model_type": "llama"}, "the architecture .model_type. is 'llama'"),
         ({"max_position_embeddings": 2}, "leave no room for a token between start and end"),
         ({"mask_token_id": 900}, "its mask_token_id is 900, beyond a vocabulary of 33"),
+        ({"mask_token_id": 31}, r"its mask_token_id is 31, and 32 in vocab\.txt"),
         ({"is_folding_model": True}, "is_folding_model: true"),
         ({"position_embedding_type": "relative_key"}, "its positions are 'relative_key'"),
         ({"num_attention_heads": 5}, "a width of 32 does not divide into 5 heads"),
@@ -149,6 +150,25 @@ def test_configurations_that_cannot_be_right_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         load_public(configured(folder, **entries))
+
+
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [
+        (torch.ones(7), "inv_freq holds 7 numbers, and not 4 positive ones"),
+        (torch.tensor([1.0, 0.1, 0.01, -1.0]), "inv_freq holds 4 numbers, and not 4 positive ones"),
+        (torch.tensor([1.0, 0.2, 0.1, 0.01]), "inv_freq differs from those of the layers before"),
+    ],
+)
+def test_frequencies_that_do_not_fit_are_refused(
+    folder: Path, kept: torch.Tensor, message: str
+) -> None:
+    name = "esm.encoder.layer.{}.attention.self.rotary_embeddings.inv_freq"
+    kept_before = torch.tensor([1.0, 0.1, 0.01, 0.001])
+    both = {name.format(0): kept_before, name.format(1): kept}
+    rewritten(folder, lambda weights: weights.update(both))
+    with pytest.raises(InputError, match=message):
+        load_public(folder)
 
 
 def test_rotary_positions_need_no_id_of_a_padding(folder: Path) -> None:

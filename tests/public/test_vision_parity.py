@@ -151,6 +151,14 @@ def test_other_channels_than_the_models_are_refused(folder: Path) -> None:
 def test_architectures_that_are_no_plain_vision_transformer_are_refused() -> None:
     with pytest.raises(InputError, match="the architecture is ResNet"):
         from_timm(timm.create_model("resnet18"))
+    for name, kind in (
+        ("vit_small_patch16_18x2_224", "ParallelThingsBlock"),
+        ("vit_base_patch16_xp_224", "ParallelScalingBlock"),
+    ):
+        with pytest.raises(InputError, match=f"the vision transformer has other blocks.*{kind}"):
+            from_timm(timm.create_model(name, depth=1))
+    with pytest.raises(InputError, match=r"has other blocks: \[\]"):
+        from_timm(timm.create_model("vit_tiny_patch16_224", depth=0))
     with pytest.raises(InputError, match="not supported: normed queries"):
         from_timm(timm.create_model("vit_tiny_patch16_224", depth=1, qk_norm=True))
 

@@ -44,9 +44,7 @@ def vectors_table(embedded: Embedded) -> pa.Table:
     """
     dim = embedded.vectors.shape[1]
     values = pa.array(
-        np.nan_to_num(embedded.vectors).ravel()
-        if embedded.is_bad.any()
-        else embedded.vectors.ravel(),
+        np.where(embedded.is_bad[:, None], np.float32(0), embedded.vectors).ravel(),
         type=pa.float32(),
     )
     columns = {"row": pa.array(embedded.rows, type=pa.int64())}

@@ -70,7 +70,7 @@ class EmbeddingJob:
 
 def first_rows(source: Path) -> tuple[Table, bool]:
     """Return the rows at the start of a file, which tell its schema, and whether more follow."""
-    tables = iter(read_tables(source, rows_per_chunk=ROWS))
+    tables = iter(read_tables(source, rows_per_chunk=ROWS, is_unlabelled=True))
     return next(tables), next(tables, None) is not None
 
 
@@ -82,7 +82,7 @@ def pieces(source: Path, schema: Schema) -> Iterator[Piece]:
         schema: What the columns mean; other columns are left out.
     """
     number = 0
-    for table in read_tables(source, rows_per_chunk=ROWS):
+    for table in read_tables(source, rows_per_chunk=ROWS, is_unlabelled=True):
         kept = [one.column for one in schema.inputs if one.column in table.frame]
         lean = replace(table, frame=table.frame[kept], folder=table.folder.resolve())
         for start, stop in _cuts(_costs(lean, schema)):

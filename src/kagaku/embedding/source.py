@@ -23,7 +23,7 @@ def source_of(data: "str | Path | Sequence[object] | pd.DataFrame") -> Table | G
         InputError: It cannot be read, or a list holds something else.
     """
     if isinstance(data, str | Path):
-        return read(data)
+        return read(data, is_unlabelled=True)
     if isinstance(data, pd.DataFrame):
         return table_from_frame(data)
     values = list(data)

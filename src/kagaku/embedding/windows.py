@@ -8,9 +8,11 @@ import numpy as np
 from jaxtyping import Float
 
 from kagaku.data import Records
+from kagaku.errors import InputError
 from kagaku.modalities import RecordTokens, n_tokens
 from kagaku.modalities.checking import tokenize_records
 from kagaku.models.embedding import embed_columns
+from kagaku.models.encoder import Encoder
 from kagaku.models.public import PublicEncoder
 from kagaku.science_tasks.public_embeddings import FrozenEncoder, embed_public
 
@@ -48,9 +50,31 @@ def embed_records(
         records: Checked; each has at least one input.
         modalities: By name, fitted.
         moved: Told after each batch.
+
+    Raises:
+        InputError: A vector holds numbers that are not finite.
     """
     if isinstance(encoder, PublicEncoder):
-        return _embed_public(encoder, records, moved)
+        vectors, tokens = _embed_public(encoder, records, moved)
+    else:
+        vectors, tokens = _embed_own(encoder, records, modalities, moved)
+    odd = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(odd):
+        raise InputError(
+            f"the vectors of {len(odd):,} rows are not finite, first that of row "
+            f"{records.rows[odd[0]]}",
+            fix="Compute in float32 (--precision float32), or check the model's weights.",
+        )
+    return vectors, tokens
+
+
+def _embed_own(
+    encoder: Encoder,
+    records: Records,
+    modalities: "Mapping[str, Modality[Any]]",
+    moved: Moved,
+) -> tuple[Float[np.ndarray, "record dim"], int]:
+    """Do so with an encoder of the suite, whose modalities tokenise."""
     vectors = np.zeros((len(records), encoder.dim), dtype=np.float32)
     n_columns = len(records.schema.inputs)
     start = tokens = 0
@@ -95,7 +119,9 @@ def _tell(moved: Moved, before: tuple[int, int], n_tokens: int, done: int, total
     moved(before[0] + done, before[1] + n_tokens * done // total)
 
 
-def _embed_public(encoder: PublicEncoder, records: Records, moved: Moved) -> tuple[np.ndarray, int]:
+def _embed_public(
+    encoder: PublicEncoder, records: Records, moved: Moved
+) -> tuple[Float[np.ndarray, "record dim"], int]:
     """Do the same with a public encoder, whose tokens are its own: letters are counted instead.
 
     It sorts and batches by itself, so it gets as many records at once as memory allows.

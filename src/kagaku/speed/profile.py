@@ -1,5 +1,6 @@
 """Where the time of an embedding goes, by kind of operation."""
 
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -16,14 +17,14 @@ from kagaku.speed.proteins import (
 from kagaku.speed.timing import Comparison
 
 KINDS = {
-    "attention": ("attention", "softmax", "bmm", "exp"),
-    "matrix products": ("linear", "mm", "matmul"),
-    "norms": ("norm",),
-    "copies": ("copy", "cat", "index", "clone", "contiguous", "gather", "_to", "embedding"),
-    "element-wise": ("add", "sub", "mul", "div", "gelu", "neg", "sin", "cos", "masked_fill"),
+    "attention": r"attention|softmax|bmm|^exp_?$|vector_norm",
+    "matrix products": r"linear|mm|matmul",
+    "norms": r"norm",
+    "copies": r"copy|cat|index|clone|contiguous|gather|_to|embedding",
+    "element-wise": r"add|sub|mul|div|gelu|neg|sin|cos|masked_fill",
 }
 """By kind, what stands in the names of its operations; the first that fits counts.
-Only attention multiplies in batches and takes exponentials."""
+Only attention multiplies in batches, takes exponentials, and asks how long its queries are."""
 
 OTHER = "other"
 
@@ -34,10 +35,12 @@ def kind_of(operation: str) -> str:
     Example:
         >>> kind_of("aten::addmm")
         'matrix products'
+        >>> kind_of("aten::expand")
+        'other'
     """
     name = operation.rpartition("::")[2]
-    for kind, parts in KINDS.items():
-        if any(part in name for part in parts):
+    for kind, pattern in KINDS.items():
+        if re.search(pattern, name):
             return kind
     return OTHER
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, Sampler
 from transformers.modeling_outputs import MaskedLMOutput
 
+from kagaku.errors import InputError
 from kagaku.modalities.sequence import MASK_ID
 from kagaku.models.backbone import BackboneConfig
 from kagaku.models.precision import is_bfloat16_faster
@@ -160,9 +161,18 @@ def trainer_speed(
     sizes: Sizes,
     how: Reference,
 ) -> float:
-    """Return the tokens per second of transformers' Trainer."""
-    mean = sum(map(len, ids)) / len(ids)
-    batch = max(1, round(tokens_per_step / mean / ACCUMULATION))
+    """Return the tokens per second of transformers' Trainer.
+
+    Raises:
+        InputError: There are too few samples for a batch.
+    """
+    mean = sum(map(len, ids)) / max(1, len(ids))
+    batch = max(1, round(tokens_per_step / max(1.0, mean) / ACCUMULATION))
+    if len(ids) < batch:
+        raise InputError(
+            f"the corpus has {len(ids)} samples that both can read, and a batch takes {batch}",
+            fix="Name a larger corpus as --corpus.",
+        )
     bert = transformers.BertConfig(
         vocab_size=int(max(max(one) for one in ids)) + 1,
         hidden_size=config.dim,

@@ -8,9 +8,8 @@ from typing import Any
 import pandas as pd
 
 from kagaku.data import BadRowsError, Grid, infer_schema, parse_records, without_bad_rows
-from kagaku.data.columns import GRID_SUFFIXES
 from kagaku.data.corpora.tracing import indexed_modalities
-from kagaku.data.tables import IMAGE_SUFFIXES, TABLE_SUFFIXES
+from kagaku.data.suffixes import GRID_SUFFIXES, IMAGE_SUFFIXES, TABLE_SUFFIXES
 from kagaku.embedding.source import LISTED, source_of
 from kagaku.errors import InputError
 from kagaku.modalities.checking import check_records, make_modalities, shown
