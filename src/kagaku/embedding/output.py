@@ -18,9 +18,10 @@ WRITABLE = (".parquet", ".csv", ".npy")
 EMBEDDING = "embedding"
 """The column of vectors."""
 
-ROW_GROUP_BYTES = 32_000_000
+ROW_GROUP_BYTES = 8_000_000
 """About how many bytes of vectors stand in one row group of a Parquet file: what is in memory at
-once, here and in whoever reads it."""
+once, here and in whoever reads it. To join a million vectors of width 64 took 88 MB; with groups of
+32 MB it took 147, in the same time."""
 
 
 def check_output(source: Path, output: Path) -> None:

@@ -25,7 +25,7 @@ for any encoder of this width."""
 
 FLAT = Target("flat: <= 1.5x", 1.5, "value")
 """What is aimed at: the longest file's memory over the shortest's. It is above 1 since only longer
-files fill a row group of the output, 32 MB, when their parts are joined."""
+files fill a row group of the output, 8 MB, when their parts are joined."""
 
 EMBED = """
 import json, sys, time

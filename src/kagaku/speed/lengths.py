@@ -17,7 +17,7 @@ from kagaku.speed.timing import Comparison, rates, spread, take_turns
 
 BATCH_TOKENS = (2_048, 8_192)
 """Tokens of one batch of the reference, which is run both ways and shown at its best; ours takes
-8,192. Lengths are equal: no padding."""
+what `reading_budget` says. Lengths are equal: no padding."""
 
 
 def measure(wishes: Wishes, folder: Path) -> Measured:
