@@ -15,13 +15,16 @@ from kagaku.models import extended
 from kagaku.models.public import PublicEncoder
 from kagaku.science_tasks.applicability import Applicability
 from kagaku.science_tasks.baselines import baseline_candidates
-from kagaku.science_tasks.candidates import (
-    NETWORK_ROWS,
+from kagaku.science_tasks.candidate_kinds import (
     FittedNetwork,
     FittedReadout,
+    FittedTerms,
     FittedTokens,
     NetworkCandidate,
     NetworkTrainer,
+)
+from kagaku.science_tasks.candidates import (
+    NETWORK_ROWS,
     classical_readouts,
     readout_candidates,
     row_weights,
@@ -312,7 +315,7 @@ def _members(winner: FittedBlend) -> tuple[list[Member], FullModel | None]:
         if isinstance(fitted, FittedNetwork):
             members.append(Member(None, (), temperature))
             network = fitted.model
-        elif isinstance(fitted, FittedTokens):
+        elif isinstance(fitted, FittedTokens | FittedTerms):
             members.append(Member(fitted.readout, (), temperature))
         else:
             assert isinstance(fitted, FittedReadout)

@@ -8,7 +8,7 @@ from jaxtyping import Int
 
 from kagaku.data.records import Records
 from kagaku.data.schema import Target
-from kagaku.science_tasks.candidates import FittedReadout
+from kagaku.science_tasks.candidate_kinds import FittedReadout
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.readouts.readout import Readout

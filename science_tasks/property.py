@@ -35,8 +35,10 @@ from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.readouts.readout import Readout
+from kagaku.science_tasks.readouts.terms import TermsReadout
 from kagaku.science_tasks.storage import load_state, save_state
 from kagaku.science_tasks.tempering import tempered
+from kagaku.science_tasks.term_counts import term_counts
 from kagaku.science_tasks.token_blocks import per_token_blocks, token_counts
 
 MODEL_FILE, ENCODER_FOLDER = "model.safetensors", "encoder"
@@ -298,6 +300,8 @@ def raw_prediction(
             given = network[model.target.name]
         elif model.target.kind == "per-token":
             given = member.readout.predict(per_token_blocks(records, model.target))
+        elif isinstance(member.readout, TermsReadout):
+            given = member.readout.predict([term_counts(records)])
         else:
             given = member.readout.predict([by_name[name] for name in member.blocks])
         parts.append(tempered(given, member.temperature, has_labels=has_labels))

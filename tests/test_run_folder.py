@@ -167,7 +167,7 @@ def test_a_stopped_comparison_goes_on_and_comes_to_the_same_figures(
 ) -> None:
     one = made("regression")
     fits = "kagaku.science_tasks.candidates.ReadoutCandidate.fit"
-    from kagaku.science_tasks.candidates import ReadoutCandidate
+    from kagaku.science_tasks.candidate_kinds import ReadoutCandidate
 
     fit = ReadoutCandidate.fit
     counted: list[int] = []

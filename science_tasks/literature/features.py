@@ -5,28 +5,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
-from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.utils.extmath import randomized_svd
 
 from kagaku.science_tasks.features import FEATURIZERS, FeatureBlock, Featurizer, spread_rows
+from kagaku.science_tasks.term_counts import (
+    count_terms,
+    frequent_terms,
+    inverse_frequencies,
+    weighted_terms,
+)
 
 DIM = 128
 """Most components that are kept."""
 
 MAX_TERMS = 8_192
 """Most words, and most character n-grams, that are kept: those in most training texts."""
-
-_HASHED = 2**18
-
-# Words alone miss names ("2-chlorophenol", "TiO2"); pieces of them are shared between names.
-_WORDS = HashingVectorizer(
-    n_features=_HASHED, alternate_sign=False, norm=None, ngram_range=(1, 2), dtype=np.float32,
-    token_pattern=r"(?u)\b\w+\b",
-)  # fmt: skip
-_PIECES = HashingVectorizer(
-    n_features=_HASHED, alternate_sign=False, norm=None, analyzer="char_wb", ngram_range=(3, 5),
-    dtype=np.float32,
-)  # fmt: skip
 
 
 @FEATURIZERS.register("text")
@@ -54,11 +47,9 @@ class TextFeatures(Featurizer[str]):
         self._components = np.zeros((0, 0), dtype=np.float32)
         if not texts:
             return
-        counts = _counts(texts)
-        self._terms = _frequent(counts)
-        document_frequency = np.bincount(counts[:, self._terms].indices, minlength=len(self._terms))
-        # The smooth form: as if one more text held every term once.
-        self._idf = (np.log((1 + len(texts)) / (1 + document_frequency)) + 1).astype(np.float32)
+        counts = count_terms(texts)
+        self._terms = frequent_terms(counts, MAX_TERMS)
+        self._idf = inverse_frequencies(counts[:, self._terms])
         self._learn_components(self._weighted(counts))
 
     def _learn_components(self, weighted: sparse.csr_matrix) -> None:
@@ -80,17 +71,13 @@ class TextFeatures(Featurizer[str]):
         texts = [value for value in values if value is not None]
         dense = np.zeros((0, len(self._components)), dtype=np.float32)
         if texts:
-            projected = self._weighted(_counts(texts)) @ self._components.T
+            projected = self._weighted(count_terms(texts)) @ self._components.T
             dense = (projected - self._mean) / np.float32(self._spread)
         return [FeatureBlock(f"{name}:tfidf", spread_rows(dense, present), "rbf", present)]
 
     def _weighted(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
-        """Return (text, term): 1 + log(count), times the idf, each row of length 1."""
-        kept = sparse.csr_matrix(counts[:, self._terms], dtype=np.float32)
-        kept.data = (1 + np.log(kept.data)) * self._idf[kept.indices]
-        lengths = np.sqrt(np.asarray(kept.multiply(kept).sum(axis=1)).ravel())
-        kept.data /= np.repeat(np.maximum(lengths, 1e-12), np.diff(kept.indptr))
-        return kept
+        """Return the weights of the kept terms, sparse (text, term)."""
+        return weighted_terms(counts[:, self._terms], self._idf)
 
     def state(self) -> dict[str, Any]:
         """Return the terms' hashes and weights, and the components."""
@@ -107,27 +94,3 @@ class TextFeatures(Featurizer[str]):
         self._terms, self._idf = state["terms"], state["idf"]
         self._components, self._mean = state["components"], state["mean"]
         self._spread = float(state["spread"])
-
-
-def _counts(texts: Sequence[str]) -> sparse.csr_matrix:
-    """Return counts of hashed terms, sparse float32 (text, term): words, then pieces."""
-    counts: sparse.csr_matrix = sparse.hstack(
-        [_WORDS.transform(texts), _PIECES.transform(texts)], format="csr"
-    )
-    return counts
-
-
-def _frequent(counts: sparse.csr_matrix) -> np.ndarray:
-    """Return the columns to keep: of words and of pieces, those in most texts, at least two.
-
-    A term of a single text says nothing about another one; if there are no others, it stays.
-    """
-    frequency = np.bincount(counts.indices, minlength=counts.shape[1])
-    if (frequency >= 2).any():
-        frequency[frequency < 2] = 0
-    kept = []
-    for start in (0, _HASHED):
-        part = frequency[start : start + _HASHED]
-        order = np.argsort(-part, kind="stable")[:MAX_TERMS]
-        kept.append(start + np.sort(order[part[order] > 0]))
-    return np.concatenate(kept).astype(np.int64)

@@ -19,6 +19,7 @@ from kagaku.science_tasks.benchmark.answers import answers_of
 from kagaku.science_tasks.benchmark.cases import PropertyCase
 from kagaku.science_tasks.benchmark.task import Context
 from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.term_counts import joined_texts
 
 FOLDS = 3
 """Folds of the training rows in which terms and penalty are compared."""
@@ -76,7 +77,7 @@ class TermRegression:
 
     def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
         """Answer a case about classes."""
-        texts = np.array(joined_texts(case), dtype=object)
+        texts = np.array(joined_texts(case.records), dtype=object)
         labels = case.records.targets[case.target.name].values
         learnt = case.rows.learnt()
         learnt = learnt[~np.isnan(labels[learnt])]
@@ -173,13 +174,3 @@ def class_score(scoring: Scoring, truth: np.ndarray, given: np.ndarray) -> float
     if scoring == "accuracy":
         return float(accuracy_score(truth, given))
     return float(f1_score(truth, given, average="macro", zero_division=0.0))
-
-
-def joined_texts(case: PropertyCase) -> list[str]:
-    """Return the texts of each record, its columns joined by a blank line."""
-    columns: Sequence[list[Any]] = [
-        case.records.inputs[one.name]
-        for one in case.records.schema.inputs
-        if one.modality == "text"
-    ]
-    return ["\n\n".join(filter(None, several)) for several in zip(*columns, strict=True)]

@@ -18,11 +18,11 @@ from kagaku.science_tasks.benchmark.task import Context
 from kagaku.science_tasks.literature.term_models import (
     Scoring,
     class_score,
-    joined_texts,
     stratified_sides,
 )
 from kagaku.science_tasks.literature.words import WordEncoder, frozen_vectors, words_of
 from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.term_counts import joined_texts
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Inverse penalties that are tried."""
@@ -88,7 +88,7 @@ class WordRegression:
 
     def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
         """Answer a case about classes."""
-        matrix = self._matrix(words_of(context.encoder()), joined_texts(case))
+        matrix = self._matrix(words_of(context.encoder()), joined_texts(case.records))
         labels = case.records.targets[case.target.name].values
         learnt = case.rows.learnt()
         learnt = learnt[~np.isnan(labels[learnt])]

@@ -12,6 +12,7 @@ from kagaku.science_tasks.readouts.nearest import NearestReadout
 from kagaku.science_tasks.readouts.readout import READOUTS
 from kagaku.science_tasks.readouts.stacked import StackedReadout
 from kagaku.science_tasks.readouts.support_vectors import SupportVectorReadout
+from kagaku.science_tasks.readouts.terms import TermsReadout
 from kagaku.science_tasks.readouts.token_readout import TokenReadout
 from kagaku.science_tasks.readouts.trees import TreesReadout
 
@@ -26,6 +27,7 @@ __all__ = [
     "NearestReadout",
     "StackedReadout",
     "SupportVectorReadout",
+    "TermsReadout",
     "TokenReadout",
     "TreesReadout",
 ]

@@ -3,12 +3,8 @@
 import numpy as np
 
 from kagaku.data import Input, Records, Schema, Target, TargetValues
-from kagaku.science_tasks.candidates import (
-    LARGEST_TABLE,
-    ReadoutCandidate,
-    readout_candidates,
-    within_reach,
-)
+from kagaku.science_tasks.candidate_kinds import ReadoutCandidate
+from kagaku.science_tasks.candidates import LARGEST_TABLE, readout_candidates, within_reach
 from kagaku.science_tasks.features import FeatureBlock
 
 TARGET = Target("y", "y", "regression")

@@ -1,0 +1,165 @@
+"""Logistic regression on all weighted terms of texts: the plain model of text classification."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Int
+from scipy import sparse
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedKFold
+
+from kagaku.data.records import TargetValues
+from kagaku.data.schema import Kind
+from kagaku.science_tasks.class_labels import (
+    join_problems,
+    label_problems,
+    prior,
+    spread_classes,
+)
+from kagaku.science_tasks.features import FeatureBlock
+from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.readouts.readout import READOUTS, Readout
+from kagaku.science_tasks.term_counts import (
+    HASHED,
+    TermCounts,
+    frequent_terms,
+    inverse_frequencies,
+    weighted_terms,
+)
+
+MOST_TERMS = 65_536
+"""Most words, and most pieces of them, that are kept."""
+
+STRENGTHS = (1.0, 4.0, 16.0)
+"""Inverse penalties that are tried."""
+
+TUNING_ROWS = 2_000
+"""Most texts on which the penalty is chosen."""
+
+FOLDS = 3
+
+
+@READOUTS.register("terms")
+class TermsReadout(Readout):
+    """Logistic regression on tf-idf terms, none condensed, for classes.
+
+    Words with their pairs, and pieces of words, are brought to length 1 each. The penalty
+    minimises the log loss in three folds.
+    """
+
+    name: ClassVar[str] = "terms"
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"binary", "multiclass", "multilabel"})
+
+    def fit(
+        self,
+        blocks: Sequence[FeatureBlock],
+        target: TargetValues,
+        kind: Kind,
+        n_classes: int,
+        *,
+        seed: int,
+    ) -> None:
+        """Fit to one block of `TermCounts`; see `Readout.fit`."""
+        counts = _counts_of(blocks)
+        self.kind = kind
+        self.terms = frequent_terms(counts, MOST_TERMS)
+        self.idf = inverse_frequencies(counts[:, self.terms])
+        rows = self._weighted(counts)
+        self.problems = [
+            _fit_problem(rows[known], classes, count, seed)
+            for known, classes, count in label_problems(target.values, kind, n_classes)
+        ]
+
+    def predict(self, blocks: Sequence[FeatureBlock]) -> Prediction:
+        """Return probabilities; see `Readout.predict`."""
+        rows = self._weighted(_counts_of(blocks))
+        tables = [
+            spread_classes(
+                softmax(rows @ one["weights"].T + one["intercepts"], axis=1),
+                one["seen"],
+                one["n_classes"],
+            )
+            for one in self.problems
+        ]
+        return Prediction(probabilities=join_problems(tables, self.kind))
+
+    def _weighted(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
+        """Return the weights of the kept terms, sparse (text, term)."""
+        n_words = int(np.searchsorted(self.terms, HASHED))
+        parts = [
+            weighted_terms(counts[:, self.terms[some]], self.idf[some])
+            for some in (slice(0, n_words), slice(n_words, None))
+        ]
+        joined: sparse.csr_matrix = sparse.hstack(parts, format="csr")
+        return joined
+
+    def state(self) -> dict[str, Any]:
+        """Return the terms' hashes, and the weights."""
+        return {
+            "kind": self.kind,
+            "terms": self.terms,
+            "idf": self.idf,
+            "problems": self.problems,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state` gave."""
+        self.kind, self.terms, self.idf = state["kind"], state["terms"], state["idf"]
+        self.problems = list(state["problems"])
+
+
+def _counts_of(blocks: Sequence[FeatureBlock]) -> sparse.csr_matrix:
+    (block,) = blocks
+    assert isinstance(block, TermCounts), block.name
+    return block.counts
+
+
+def _fit_problem(
+    rows: sparse.csr_matrix, classes: Int[np.ndarray, " text"], n_classes: int, seed: int
+) -> dict[str, Any]:
+    """Return one fitted problem as plain arrays, one row of weights per class seen."""
+    seen, codes = np.unique(classes, return_inverse=True)
+    if len(seen) < 2 or not rows.shape[1]:
+        return {
+            "seen": np.arange(n_classes),
+            "weights": np.zeros((n_classes, rows.shape[1]), dtype=np.float32),
+            "intercepts": np.log(prior(classes, n_classes)),
+            "n_classes": n_classes,
+        }
+    model = _logistic(_best_strength(rows, codes, seed)).fit(rows, codes)
+    weights, intercepts = model.coef_, model.intercept_
+    if len(seen) == 2:
+        weights = np.concatenate([np.zeros_like(weights), weights])
+        intercepts = np.concatenate([np.zeros(1), intercepts])
+    return {
+        "seen": seen,
+        "weights": np.ascontiguousarray(weights, dtype=np.float32),
+        "intercepts": np.asarray(intercepts, dtype=np.float64),
+        "n_classes": n_classes,
+    }
+
+
+def _best_strength(rows: sparse.csr_matrix, codes: Int[np.ndarray, " text"], seed: int) -> float:
+    few = np.random.default_rng(seed).permutation(len(codes))[:TUNING_ROWS]
+    rows, codes = rows[few], codes[few]
+    counts = np.bincount(codes)
+    if counts[counts > 0].min() < FOLDS or (counts > 0).sum() < 2:
+        return STRENGTHS[1]
+    sides = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(codes, codes))
+
+    def loss(strength: float) -> float:
+        total = 0.0
+        for train, held in sides:
+            model = _logistic(strength).fit(rows[train], codes[train])
+            chances = model.predict_proba(rows[held])
+            total += float(log_loss(codes[held], chances, labels=model.classes_)) * len(held)
+        return total
+
+    return min(STRENGTHS, key=loss)
+
+
+def _logistic(strength: float) -> LogisticRegression:
+    return LogisticRegression(C=strength, max_iter=1_000, tol=1e-3)
