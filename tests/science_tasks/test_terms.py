@@ -101,6 +101,7 @@ def test_a_stored_model_answers_as_the_fitted_one() -> None:
     assert second is not None
     np.testing.assert_array_equal(second, first)
     subset = again.predict([block.subset(rows)]).probabilities
+    assert subset is not None
     np.testing.assert_allclose(second[rows], subset)
 
 
