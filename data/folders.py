@@ -1,6 +1,6 @@
 """Folders in place of one table: images with a table, images alone, a table in several files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,15 +9,18 @@ import pandas as pd
 
 from kagaku.data.opening import suffix_of
 from kagaku.data.suffixes import (
+    BASE_FASTA,
     DELIMITED,
     FASTA,
     IMAGE_SUFFIXES,
+    OTHER_FASTA,
     PARQUET,
+    PROTEIN_FASTA,
     SDF,
     TABLE_SUFFIXES,
     WORKBOOK,
 )
-from kagaku.data.table import Table
+from kagaku.data.table import CHARACTERS_PER_CHUNK, Table, together
 from kagaku.errors import InputError
 
 IMAGE_COLUMN = "image"
@@ -48,15 +51,16 @@ def table_in_folder(folder: Path) -> Path:
 
 def tables_in_folder(folder: Path) -> list[Path]:
     """Return the tables that lie in a folder itself, by name."""
-    files = sorted(entry for entry in folder.iterdir() if entry.is_file())
-    return [
-        file
-        for file in files
-        if suffix_of(file) in TABLE_SUFFIXES
-        and not file.name.startswith((".", "~$"))
-        # A README.txt or a list of licences beside the images is no table.
-        and not (suffix_of(file) == ".txt" and len(files) > 1)
-    ]
+    files = sorted(
+        entry
+        for entry in folder.iterdir()
+        if entry.is_file() and not entry.name.startswith((".", "~$"))
+    )
+    tables = [file for file in files if suffix_of(file) in TABLE_SUFFIXES]
+    if all(suffix_of(file) == ".txt" for file in files) and not images_in_folder(folder):
+        return tables
+    # A README.txt or a list of licences beside images or other files is no table.
+    return [file for file in tables if suffix_of(file) != ".txt"]
 
 
 def images_in_folder(folder: Path) -> list[Path]:
@@ -64,7 +68,12 @@ def images_in_folder(folder: Path) -> list[Path]:
     return sorted(
         entry
         for entry in folder.rglob("*")
-        if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
+        if entry.suffix.lower() in IMAGE_SUFFIXES
+        # What a system keeps for itself is hidden, or in a folder that an archive of macOS brings.
+        and not any(
+            part.startswith(".") or part == "__MACOSX" for part in entry.relative_to(folder).parts
+        )
+        and entry.is_file()
     )
 
 
@@ -74,7 +83,8 @@ def files_of_one_kind(folder: Path, tables: list[Path]) -> list[Path]:
     Raises:
         InputError: They are of several formats, so they are not parts of one table.
     """
-    kinds = (DELIMITED, PARQUET, WORKBOOK, FASTA, SDF)
+    # Bases are letters of residues too, so which a file holds is told by its ending if by anything.
+    kinds = (DELIMITED, PARQUET, WORKBOOK, PROTEIN_FASTA, BASE_FASTA, OTHER_FASTA, SDF)
     found = {next(kind for kind in kinds if suffix_of(one) in kind) for one in tables}
     if len(found) > 1:
         raise InputError(
@@ -109,19 +119,36 @@ def image_tables(folder: Path, rows_per_chunk: int) -> Iterator[Table]:
         )
 
 
-def joined(files: Iterator[tuple[Path, Iterator[Table]]], folder: Path) -> Iterator[Table]:
+def joined(
+    files: Iterable[tuple[Path, Iterator[Table]]], folder: Path, rows_per_chunk: int
+) -> Iterator[Table]:
     """Yield the tables of several files as those of one, rows counted through.
 
-    Entries of FASTA and SDF may have values that those of another file lack; columns of all other
-    formats must be the same.
+    Entries of FASTA and SDF may have values that those of another file lack, and values that the
+    first file's lack are left out; columns of all other formats must be the same.
 
     Args:
         files: Each with its tables.
         folder: Where they lie; bad cells are told by its name, since their rows are counted there.
+        rows_per_chunk: Most rows in one table; small files share one.
 
     Raises:
         InputError: A file has other columns than the first.
     """
+    held: list[Table] = []
+    n_rows = n_letters = 0
+    for table in _counted(files, folder):
+        if held and (n_rows + len(table) > rows_per_chunk or n_letters >= CHARACTERS_PER_CHUNK):
+            yield together(held)
+            held, n_rows, n_letters = [], 0, 0
+        held.append(table)
+        n_rows, n_letters = n_rows + len(table), n_letters + _letters(table)
+    if held:
+        yield together(held)
+
+
+def _counted(files: Iterable[tuple[Path, Iterator[Table]]], folder: Path) -> Iterator[Table]:
+    """Yield the tables of all files, with the first file's columns and rows counted through."""
     columns: list[str] = []
     last = 0
     for path, tables in files:
@@ -138,7 +165,7 @@ def joined(files: Iterator[tuple[Path, Iterator[Table]]], folder: Path) -> Itera
                 )
             if shift is None:
                 shift = last + 1 - int(table.rows[0]) if last else 0
-            yield replace(
+            counted = replace(
                 table,
                 frame=table.frame.reindex(columns=pd.Index(columns)),
                 rows=table.rows + shift,
@@ -147,5 +174,11 @@ def joined(files: Iterator[tuple[Path, Iterator[Table]]], folder: Path) -> Itera
                     replace(one, row=one.row + shift, file=folder.name) for one in table.bad_cells
                 ),
             )
-            newest = int(table.rows[-1]) + shift
-        last = newest
+            yield counted
+        last = int(counted.rows[-1])
+
+
+def _letters(table: Table) -> int:
+    """Return the characters of a table's cells."""
+    cells = (cell for name in table.columns for cell in table.frame[name])
+    return sum(len(cell) for cell in cells if isinstance(cell, str))

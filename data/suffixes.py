@@ -3,7 +3,10 @@
 DELIMITED = (".csv", ".tsv", ".tab", ".txt")
 PARQUET = (".parquet", ".pq")
 WORKBOOK = (".xlsx", ".xlsm")
-FASTA = (".fasta", ".fa", ".faa", ".fas", ".fna", ".ffn", ".frn")
+PROTEIN_FASTA = (".faa",)
+BASE_FASTA = (".fna", ".ffn", ".frn")
+OTHER_FASTA = (".fasta", ".fa", ".fas")
+FASTA = (*PROTEIN_FASTA, *BASE_FASTA, *OTHER_FASTA)
 SDF = (".sdf", ".sd")
 
 TABLE_SUFFIXES = (*DELIMITED, *PARQUET, *WORKBOOK, *FASTA, *SDF)

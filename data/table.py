@@ -66,6 +66,25 @@ def _is_empty(value: Any) -> bool:
     return value is None or value is pd.NA or value is pd.NaT or value != value
 
 
+def together(tables: Sequence[Table]) -> Table:
+    """Return tables of the same columns as one.
+
+    Args:
+        tables: At least one, in their order.
+    """
+    if len(tables) == 1:
+        return tables[0]
+    ids = [table.ids for table in tables]
+    return Table(
+        frame=pd.concat([table.frame for table in tables], ignore_index=True),
+        rows=np.concatenate([table.rows for table in tables]),
+        source=tables[0].source,
+        folder=tables[0].folder,
+        ids=tuple(one for some in ids for one in some or ()) if ids[0] is not None else None,
+        bad_cells=tuple(cell for table in tables for cell in table.bad_cells),
+    )
+
+
 def table_from_frame(
     frame: pd.DataFrame, *, source: str = "DataFrame", folder: str | Path = "."
 ) -> Table:

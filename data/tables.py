@@ -3,9 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from kagaku.data.delimited import read_delimited
 from kagaku.data.fasta import read_fasta
 from kagaku.data.folders import (
@@ -19,7 +16,7 @@ from kagaku.data.opening import find_file, suffix_of
 from kagaku.data.parquet import read_parquet
 from kagaku.data.sdf import read_sdf
 from kagaku.data.suffixes import DELIMITED, FASTA, PARQUET, SDF, TABLE_SUFFIXES, WORKBOOK
-from kagaku.data.table import Table, table_from_frame
+from kagaku.data.table import Table, table_from_frame, together
 from kagaku.data.workbook import read_workbook
 from kagaku.errors import InputError
 from kagaku.registry import did_you_mean
@@ -49,18 +46,7 @@ def read_table(path: str | Path, *, is_unlabelled: bool = False) -> Table:
     Raises:
         InputError: The file cannot be read; says why and how to mend it.
     """
-    chunks = list(read_tables(path, is_unlabelled=is_unlabelled))
-    if len(chunks) == 1:
-        return chunks[0]
-    ids = [chunk.ids for chunk in chunks]
-    return Table(
-        frame=pd.concat([chunk.frame for chunk in chunks], ignore_index=True),
-        rows=np.concatenate([chunk.rows for chunk in chunks]),
-        source=chunks[0].source,
-        folder=chunks[0].folder,
-        ids=tuple(one for some in ids for one in some or ()) if ids[0] is not None else None,
-        bad_cells=tuple(cell for chunk in chunks for cell in chunk.bad_cells),
-    )
+    return together(list(read_tables(path, is_unlabelled=is_unlabelled)))
 
 
 def read_tables(
@@ -101,7 +87,8 @@ def _of_folder(folder: Path, rows_per_chunk: int) -> Iterator[Table]:
     if len(files) == 1:
         yield from _of_file(files[0], rows_per_chunk)
     else:
-        yield from joined(((one, _of_file(one, rows_per_chunk)) for one in files), folder)
+        parts = ((one, _of_file(one, rows_per_chunk)) for one in files)
+        yield from joined(parts, folder, rows_per_chunk)
 
 
 def _of_file(found: Path, rows_per_chunk: int) -> Iterator[Table]:

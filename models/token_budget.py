@@ -3,7 +3,8 @@
 On a CPU what passes between two layers has to stay in its cache. In float32, batches of 2,048
 tokens were read 1.24 times as fast as such of 8,192 by an ESM-2 of 8M (proteins of mixed lengths),
 1.15 times by one of 35M, 1.3 to 1.4 times by kagaku-tiny (molecules, texts) and 1.2 times by a
-small ViT; 1,024 and 4,096 were between these or level (AMD EPYC with AVX2, 2 cores, torch 2.14).
+small ViT; 1,024 and 4,096 were between these or level, but 1,024 was a
+twentieth faster for the ESM-2 of 35M (AMD EPYC with AVX2, 2 cores, torch 2.14).
 Numbers of two bytes take half the room: in bfloat16, 2,048, 4,096, 8,192 and 16,384 tokens gave
 8,210, 8,320, 8,600 and 7,420 residues per second (AVX-512).
 """

@@ -19,7 +19,7 @@ from kagaku.science_tasks.readouts.log_scale import suits_log_scale
 from kagaku.science_tasks.readouts.readout import Readout
 from kagaku.science_tasks.readouts.terms import TermsReadout
 from kagaku.science_tasks.selection import Candidate
-from kagaku.science_tasks.term_counts import CountedLater, has_text
+from kagaku.science_tasks.term_counts import CountedLater
 
 # The readouts that are tried on classical features, cheapest first, and those that are also tried
 # on embeddings. A support vector machine needs its costs searched, so it comes late.
@@ -31,9 +31,12 @@ UNTRAINED_READOUTS = ("linear",)
 LOG_SCALE_READOUTS = ("log-gp", "log-trees")
 """Tried beside the others where measured values are positive and skewed."""
 
-LARGEST_TABLE: Mapping[str, int] = {"svm": 10_000, "gp": 8_000, "log-gp": 8_000, "terms": 50_000}
+LARGEST_TABLE: Mapping[str, int] = {"svm": 10_000, "gp": 8_000, "log-gp": 8_000, "terms": 20_000}
 """Training records above which a readout is left out: a Gaussian process fitted on 8,000 at random
 loses to trees on all. Several labels are a problem each, and what they cost together counts."""
+
+MOST_LETTERS = 30_000_000
+"""Letters of all texts above which their terms are not counted: about half a gigabyte of counts."""
 
 COST_EXPONENTS: Mapping[str, int] = {"svm": 2, "gp": 3, "log-gp": 3, "terms": 1}
 """Power of the number of records that a readout's time grows with."""
@@ -54,6 +57,7 @@ def readout_candidates(
     learned_inputs: Collection[str],
     seed: int,
     train_index: np.ndarray | None = None,
+    texts: CountedLater | None = None,
 ) -> list[Candidate]:
     """Return the readouts to try for a target, cheapest first.
 
@@ -67,6 +71,7 @@ def readout_candidates(
         seed: Fixes whatever is random.
         train_index: Measured training records, whose values tell whether a log scale suits; None
             tries none.
+        texts: The records' texts, which several targets share; None counts them anew.
     """
     if target.kind == "per-token":
         return [
@@ -91,13 +96,14 @@ def readout_candidates(
         )
         for name, what, chosen in plans
     ]
-    if target.kind in TermsReadout.kinds and has_text(records):
-        found.insert(1, TermCandidate(CountedLater(records), values, target, seed))
+    texts = texts or CountedLater(records)
+    if target.kind in TermsReadout.kinds and texts.n_letters:
+        found.insert(1, TermCandidate(texts, values, target, seed))
     return found
 
 
 def within_reach(
-    candidates: Sequence[Candidate], n_train: int, n_problems: int = 1
+    candidates: Sequence[Candidate], n_train: int, n_problems: int = 1, n_classes: int = 0
 ) -> tuple[list[Candidate], dict[str, str]]:
     """Return the candidates that so many training records allow, and why the others are left out.
 
@@ -105,16 +111,25 @@ def within_reach(
         candidates: As `readout_candidates` gives them.
         n_train: How many training records there are.
         n_problems: How many labels are fitted, each by itself.
+        n_classes: How many classes exclude each other.
     """
     kept: list[Candidate] = []
     skipped = {}
     for one in candidates:
+        if isinstance(one, TermCandidate) and one.texts.n_letters > MOST_LETTERS:
+            skipped[one.name] = (
+                f"not tried: {one.texts.n_letters:,} letters are more than {MOST_LETTERS:,}"
+            )
+            continue
         name = one.name.partition(" on ")[0]
         most = LARGEST_TABLE.get(name)
-        if most is None or n_train * n_problems ** (1 / COST_EXPONENTS[name]) <= most:
+        # Each class has a weight for each term.
+        several = n_classes if name == "terms" and n_classes > 2 else n_problems
+        if most is None or n_train * several ** (1 / COST_EXPONENTS[name]) <= most:
             kept.append(one)
             continue
-        times = f" with {n_problems} labels" if n_problems > 1 else ""
+        kind = "labels" if n_problems > 1 else "classes"
+        times = f" with {several} {kind}" if several > 1 else ""
         skipped[one.name] = f"not tried: {n_train:,} records{times} are more than {most:,}"
     return kept, skipped
 

@@ -52,6 +52,7 @@ from kagaku.science_tasks.resumable import (
     records_fingerprint,
 )
 from kagaku.science_tasks.selection import Candidate, Fitted, FittedBlend, Selection, select
+from kagaku.science_tasks.term_counts import CountedLater
 
 ProgressCallback = Callable[[int, int, str], None]
 
@@ -156,6 +157,7 @@ def fit_property(
     of_all[train_index] = folds
     classical = tuple(block for block in blocks if not is_learned([block.name]))
     stages = FirstStages(records, classical, of_all, settings.seed)
+    texts = CountedLater(records)
     trainer = NetworkTrainer(encoder, modalities, records, settings.network, work, progress)
     why_not = _why_no_network(encoder, records, len(train_index), seconds, settings)
     memory = None
@@ -173,6 +175,7 @@ def fit_property(
             train_index,
             blocks,
             stages,
+            texts,
             trainer,
             why_not,
             settings,
@@ -242,6 +245,7 @@ def _fit_target(
     train_index: np.ndarray,
     blocks: Sequence[FeatureBlock],
     stages: FirstStages,
+    texts: CountedLater,
     trainer: NetworkTrainer,
     why_not: str,
     settings: FitSettings,
@@ -261,10 +265,12 @@ def _fit_target(
             learned_inputs=learned_inputs(trainer.encoder, records.schema),
             seed=settings.seed,
             train_index=measured,
+            texts=texts,
         )
         found += stacked_candidates(target, stages, classical_readouts(target))
         n_labels = len(target.classes) if target.kind == "multilabel" else 1
-        candidates, skipped = within_reach(found, len(measured), n_labels)
+        n_classes = len(target.classes) if target.kind == "multiclass" else 0
+        candidates, skipped = within_reach(found, len(measured), n_labels, n_classes)
     network = NetworkCandidate(trainer, target.name)
     if not why_not:
         candidates.append(network)

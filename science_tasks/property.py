@@ -38,7 +38,7 @@ from kagaku.science_tasks.readouts.readout import Readout
 from kagaku.science_tasks.readouts.terms import TermsReadout
 from kagaku.science_tasks.storage import load_state, save_state
 from kagaku.science_tasks.tempering import tempered
-from kagaku.science_tasks.term_counts import term_counts
+from kagaku.science_tasks.term_counts import CountedLater
 from kagaku.science_tasks.token_blocks import per_token_blocks, token_counts
 
 MODEL_FILE, ENCODER_FOLDER = "model.safetensors", "encoder"
@@ -181,9 +181,9 @@ class PropertyModel:
             )
         distance = self.applicability.distance(domain_blocks(blocks))
         in_domain = self.applicability.in_domain(distance)
-        answers = {}
+        texts, answers = CountedLater(records), {}
         for model in self.targets:
-            raw = raw_prediction(model, records, blocks, network)
+            raw = raw_prediction(model, records, blocks, texts, network)
             answers[model.target.name] = calibrated(model, raw, records, in_domain, distance)
         return answers
 
@@ -289,6 +289,7 @@ def raw_prediction(
     model: TargetModel,
     records: Records,
     blocks: Sequence[FeatureBlock],
+    texts: CountedLater,
     network: Mapping[str, Prediction],
 ) -> Prediction:
     """Return the mean of the members' predictions, before calibration."""
@@ -301,7 +302,7 @@ def raw_prediction(
         elif model.target.kind == "per-token":
             given = member.readout.predict(per_token_blocks(records, model.target))
         elif isinstance(member.readout, TermsReadout):
-            given = member.readout.predict([term_counts(records)])
+            given = member.readout.predict([texts.block])
         else:
             given = member.readout.predict([by_name[name] for name in member.blocks])
         parts.append(tempered(given, member.temperature, has_labels=has_labels))

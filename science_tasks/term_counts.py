@@ -32,6 +32,8 @@ _PIECES = HashingVectorizer(
 
 def count_terms(texts: Sequence[str]) -> sparse.csr_matrix:
     """Return counts of hashed terms, sparse float32 (text, term): words, then pieces."""
+    if not texts:
+        return sparse.csr_matrix((0, 2 * HASHED), dtype=np.float32)
     counts: sparse.csr_matrix = sparse.hstack(
         [_WORDS.transform(texts), _PIECES.transform(texts)], format="csr"
     )
@@ -112,7 +114,13 @@ class CountedLater:
     """The terms of records' texts, counted when they are first asked for, and once."""
 
     records: Records
-    """At least one input is text."""
+    """Whose texts."""
+
+    @cached_property
+    def n_letters(self) -> int:
+        """Letters of all texts; 0 where no input is text."""
+        names = [one.name for one in self.records.schema.inputs if one.modality == "text"]
+        return sum(len(one or "") for name in names for one in self.records.inputs[name])
 
     @cached_property
     def block(self) -> TermCounts:
@@ -124,8 +132,3 @@ def joined_texts(records: Records) -> list[str]:
     """Return the texts of each record, its columns joined by a blank line."""
     columns = [records.inputs[one.name] for one in records.schema.inputs if one.modality == "text"]
     return ["\n\n".join(filter(None, several)) for several in zip(*columns, strict=True)]
-
-
-def has_text(records: Records) -> bool:
-    """Return whether any input is text."""
-    return any(one.modality == "text" for one in records.schema.inputs)

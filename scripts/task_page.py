@@ -14,8 +14,8 @@ HEAD = """# Tasks
 
 Made by `scripts/task_page.py` from the tasks themselves. `kagaku benchmark NAME` runs one,
 `kagaku benchmark DOMAIN` those of a domain. Methods in bold run unless `--method` names others;
-those in bold italics, with which a task takes over 20 minutes, only with `--long` or by name. What
-a score means, and what is published beside it, stands on the scoreboard
+those in bold italics, with which a task is expected to take over 20 minutes, only with `--long` or
+by name. What a score means, and what is published beside it, stands on the scoreboard
 ([benchmarks](benchmarks.md)).
 """
 

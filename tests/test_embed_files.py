@@ -34,7 +34,9 @@ from kagaku.embedding import output as embedding_output
 from kagaku.embedding import pieces as embedding_pieces
 from kagaku.embedding import windows as embedding_windows
 from kagaku.embedding.bulk import embed_file
+from kagaku.embedding.parts import Parts
 from kagaku.embedding.survey import MOST_VALUES, Thinned
+from kagaku.embedding.vectors import Embedded
 from kagaku.embedding.workers import Workforce
 from kagaku.models.embedding import embed_columns
 from kagaku.terminal import Terminal
@@ -169,6 +171,24 @@ def test_a_folder_of_fasta_files_is_embedded_as_one(fasta: Path, tmp_path: Path)
         joined = pq.read_table(tmp_path / "v.parquet")[column]
         assert joined.to_pylist() == pq.read_table(whole)[column].to_pylist()
     np.testing.assert_allclose(kagaku.embed(folder, model=MODEL), vectors, atol=1e-5)
+
+
+def test_a_file_that_is_added_meanwhile_stops_before_joining(fasta: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "proteome"
+    folder.mkdir()
+    shutil.copyfile(fasta, folder / "b.fasta")
+    keep = Parts.keep
+
+    def adding(self: Parts, number: int, found: Embedded) -> None:
+        keep(self, number, found)
+        (folder / "c.fasta").write_text(">late\nMKTAYIAKQR\n")
+
+    with (
+        patch.object(Parts, "keep", adding),
+        pytest.raises(kagaku.InputError, match="the input has changed while it was embedded"),
+    ):
+        embedded(folder, tmp_path / "v.parquet")
+    assert not (tmp_path / "v.parquet").exists()
 
 
 def test_vectors_that_are_not_finite_are_told_and_never_written(

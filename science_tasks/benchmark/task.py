@@ -183,8 +183,8 @@ class Task:
     """What a reader must know before believing any score here."""
 
     long: tuple[str, ...] = ()
-    """Default methods that are left out unless long ones are wanted: with them a run takes more
-    than 20 minutes on two CPU cores."""
+    """Default methods that are left out unless long ones are wanted: with them a run is expected
+    to take more than 20 minutes on two CPU cores."""
 
     group: str | None = None
     """A column of the answers whose equal values are resampled together: a gene, a year."""

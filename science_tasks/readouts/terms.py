@@ -129,7 +129,7 @@ def _fit_problem(
             "intercepts": np.log(prior(classes, n_classes)),
             "n_classes": n_classes,
         }
-    model = _logistic(_best_strength(rows, codes, seed)).fit(rows, codes)
+    model = _logistic(best_strength(rows, codes, seed)).fit(rows, codes)
     weights, intercepts = model.coef_, model.intercept_
     if len(seen) == 2:
         weights = np.concatenate([np.zeros_like(weights), weights])
@@ -142,11 +142,13 @@ def _fit_problem(
     }
 
 
-def _best_strength(rows: sparse.csr_matrix, codes: Int[np.ndarray, " text"], seed: int) -> float:
+def best_strength(rows: sparse.csr_matrix, codes: Int[np.ndarray, " text"], seed: int) -> float:
+    """Return the inverse penalty of the least log loss in folds of some of the texts."""
     few = np.random.default_rng(seed).permutation(len(codes))[:TUNING_ROWS]
+    # A class that cannot stand in every fold has no part in it.
+    few = few[np.isin(codes[few], np.flatnonzero(np.bincount(codes[few]) >= FOLDS))]
     rows, codes = rows[few], codes[few]
-    counts = np.bincount(codes)
-    if counts[counts > 0].min() < FOLDS or (counts > 0).sum() < 2:
+    if len(np.unique(codes)) < 2:
         return STRENGTHS[1]
     sides = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(codes, codes))
 

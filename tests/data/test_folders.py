@@ -19,7 +19,9 @@ def read_folder(folder: Path) -> list[tuple[int, str]]:
 
 
 def test_images_alone_become_a_column_of_paths(tmp_path: Path) -> None:
-    for name in ("b.png", "a.TIF", "well/c.png", ".hidden.png", "notes.md"):
+    others = (".hidden.png", "notes.md", ".cache/d.png", "__MACOSX/e.png", "README.txt")
+    (tmp_path / "folder.png").mkdir()
+    for name in ("b.png", "a.TIF", "well/c.png", *others):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     chunks = list(read_tables(tmp_path, rows_per_chunk=2, is_unlabelled=True))
@@ -51,6 +53,9 @@ def test_files_of_one_format_are_read_one_after_the_other(tmp_path: Path) -> Non
     assert found == [(1, "MKT"), (2, "MK"), (3, "GG"), (4, "GV"), (5, "GA")]
     chunks = list(read_tables(tmp_path, rows_per_chunk=2, is_unlabelled=True))
     assert [len(one) for one in chunks] == [2, 2, 1]
+    together = list(read_tables(tmp_path, rows_per_chunk=4, is_unlabelled=True))
+    assert [len(one) for one in together] == [2, 3]  # no file is cut for another's sake
+    assert len(list(read_tables(tmp_path, rows_per_chunk=5, is_unlabelled=True))) == 1
     assert {tuple(one.columns) for one in chunks} == {("id", "sequence", "description", "temp")}
     assert {one.source for one in chunks} == {tmp_path.name}
     assert [name for one in chunks for name in one.ids or ()] == ["a", "b", "c", "d", "e"]
@@ -90,3 +95,16 @@ def test_files_that_are_not_parts_of_one_table_are_refused(
         read_table(tmp_path, is_unlabelled=True)
     with pytest.raises(InputError, match="the folder has 2 tables"):
         read_table(tmp_path)  # with labels it has to be one
+
+
+def test_residues_and_bases_are_not_joined(tmp_path: Path) -> None:
+    (tmp_path / "genes.fna").write_text(">a\nACGT\n")
+    (tmp_path / "proteins.faa").write_text(">a\nMKT\n")
+    with pytest.raises(InputError, match="has tables of 2 formats"):
+        read_table(tmp_path, is_unlabelled=True)
+
+
+def test_texts_alone_are_parts_of_a_table(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}.txt").write_text(f"smiles\tn\nCC\t{number}\n")
+    assert read_folder(tmp_path) == [(2, "CC"), (3, "CC")]

@@ -14,7 +14,14 @@ from kagaku.data.records import TargetValues
 from kagaku.science_tasks.candidate_kinds import TermCandidate
 from kagaku.science_tasks.candidates import LARGEST_TABLE, readout_candidates, within_reach
 from kagaku.science_tasks.readouts import READOUTS, TermsReadout
-from kagaku.science_tasks.term_counts import HASHED, count_terms, frequent_terms, term_counts
+from kagaku.science_tasks.readouts.terms import best_strength
+from kagaku.science_tasks.term_counts import (
+    HASHED,
+    CountedLater,
+    count_terms,
+    frequent_terms,
+    term_counts,
+)
 
 WORDS = ("glass", "steel", "polymer")
 CLASSES = ("oxide", "metal", "plastic")
@@ -91,6 +98,44 @@ def test_texts_without_a_known_word_get_an_answer() -> None:
     np.testing.assert_allclose(given.sum(1), 1.0)
 
 
+def test_many_classes_and_long_texts_are_left_out_with_the_reason() -> None:
+    records = records_of(CODES, texts_of(CODES))
+    found = readout_candidates(records, records.schema.targets[0], [], learned_inputs=(), seed=0)
+    kept, _ = within_reach(found, 1_000, n_classes=3)
+    assert any(isinstance(one, TermCandidate) for one in kept)
+    _, skipped = within_reach(found, 1_000, n_classes=150)
+    assert skipped["terms on texts"].startswith("not tried: 1,000 records with 150 classes are")
+    with patch("kagaku.science_tasks.candidates.MOST_LETTERS", 100):
+        _, skipped = within_reach(found, 10)
+    assert "letters are more than 100" in skipped["terms on texts"]
+
+
+def test_several_targets_share_one_count() -> None:
+    records = records_of(CODES, texts_of(CODES))
+    texts = CountedLater(records)
+    assert texts.block is texts.block
+    (candidate,) = [
+        one
+        for one in readout_candidates(
+            records, records.schema.targets[0], [], learned_inputs=(), seed=0, texts=texts
+        )
+        if isinstance(one, TermCandidate)
+    ]
+    assert candidate.texts is texts
+
+
+def test_a_class_too_rare_for_the_folds_does_not_stop_the_tuning() -> None:
+    classes = np.concatenate([CODES[:40] % 2, [2]])
+    counts = count_terms([one or "" for one in texts_of(classes)])
+    for strengths in ((1e-6, 4.0), (4.0, 1e-6)):
+        with patch("kagaku.science_tasks.readouts.terms.STRENGTHS", strengths):
+            assert best_strength(counts, classes, 0) == 4.0
+
+
+def test_no_texts_at_all_have_no_terms() -> None:
+    assert count_terms([]).shape == (0, 2 * HASHED)
+
+
 def test_a_stored_model_answers_as_the_fitted_one() -> None:
     records = records_of(CODES, texts_of(CODES))
     model = fitted(records, np.arange(60))
@@ -138,4 +183,8 @@ def test_a_run_that_chose_it_predicts_the_same_when_loaded(tmp_path: Path) -> No
     (model,) = run.model.targets
     assert [type(one.readout) for one in model.members] == [TermsReadout]
     before = run.predict(table)
-    pd.testing.assert_frame_equal(before, kagaku.Run.load(tmp_path / "run").predict(table))
+    loaded = kagaku.Run.load(tmp_path / "run")
+    pd.testing.assert_frame_equal(before, loaded.predict(table))
+    nothing = pd.DataFrame({"note": ["", " "]})
+    given = loaded.predict(nothing, skip_bad_rows=True)
+    assert given.filter(like="kind").isna().all(axis=None)

@@ -202,8 +202,13 @@ def estimate(
             told = f"over {told}: {', '.join(lacking)} not measured"
         rows.append([task.name, ", ".join(methods), told, places])
     columns = ["task", "methods", "minutes", "measured on"]
+    machines = {row[-1] for row in rows} - {""}
+    if len(machines) < 2:  # told once, it leaves room for the methods
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     seeds = "one seed" if request.n_seeds == 1 else f"{request.n_seeds} seeds"
     terminal.table(f"minutes, {', '.join(request.splits) or 'all splits'}, {seeds}", columns, rows)
+    if len(machines) == 1:
+        terminal.say(f"Measured on {machines.pop()}.")
     _tell_total(found, terminal)
     return found
 
@@ -235,8 +240,8 @@ def _tell_of_long(plan: Plan, tasks: Sequence[Task], terminal: Terminal) -> None
             tasks_of.setdefault(", ".join(task.long), []).append(task.name)
     for methods, names in tasks_of.items():
         terminal.say(
-            f"Leaving out {methods} of {', '.join(names)}: over {LONG_MINUTES} minutes. Add --long "
-            "for all, or name some with --method."
+            f"Leaving out {methods} of {', '.join(names)}: expected to take over {LONG_MINUTES} "
+            "minutes. Add --long for all, or name some with --method."
         )
 
 

@@ -179,6 +179,7 @@ def embed_file(
                 with writing_told(output, "vectors"):
                     parts.keep(number, embedded)
                 meter.finish(embedded)
+        parts.check_unchanged()
         with writing_told(output, "vectors"):
             dim, n_bad = parts.join(found)
     return Done(found.n_rows, dim, n_bad, meter.speed(meter.rows, meter.tokens))

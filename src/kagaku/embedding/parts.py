@@ -14,6 +14,7 @@ from kagaku.embedding import pieces as embedding_pieces
 from kagaku.embedding.output import EMBEDDING, vectors_table, write_vectors
 from kagaku.embedding.survey import Survey
 from kagaku.embedding.vectors import Embedded
+from kagaku.errors import InputError
 from kagaku.input_files import NamedFiles, input_state
 from kagaku.job_folder import JobFolder
 from kagaku.outputs import rejected_path
@@ -39,6 +40,7 @@ class Parts:
     def __init__(self, source: Path, output: Path, identity: Mapping[str, Any]) -> None:
         self._job = JobFolder(output, mark=JOB, what="embedding", identity=identity)
         self.folder, self._source, self._output = self._job.path, source, output
+        self._input = identity["input"]
 
     def kept_survey(self) -> Survey | None:
         """Return what an earlier, stopped call has found out; None where there was none.
@@ -81,6 +83,19 @@ class Parts:
             write_rejected(embedded.bad, part.with_suffix(".csv"))
         with written_whole(part) as partial:
             pq.write_table(vectors_table(embedded), partial, use_dictionary=False)
+
+    def check_unchanged(self) -> None:
+        """Refuse to join parts of an input that changed meanwhile, such as by a further file.
+
+        Raises:
+            InputError: It did.
+        """
+        if input_state(self._source) != self._input:
+            raise InputError(
+                "the input has changed while it was embedded",
+                fix=f"Remove {self.folder.name} and embed it anew, when nothing writes there.",
+                where=str(self._source),
+            )
 
     def join(self, survey: Survey) -> tuple[int, int]:
         """Write the output from all parts, remove them, and return (its width, rows left empty)."""
