@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
@@ -18,12 +17,11 @@ from kagaku.science_tasks.censoring import resolve_bounds
 from kagaku.science_tasks.class_labels import (
     join_problems,
     label_problems,
-    prior,
-    spread_classes,
 )
 from kagaku.science_tasks.design_matrix import DesignMatrix
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.readouts.logistic import as_problem, probabilities_of, shares_alone
 from kagaku.science_tasks.readouts.readout import READOUTS, Readout
 
 PENALTIES = np.logspace(-4, 4, 33)
@@ -167,7 +165,7 @@ class LinearReadout(Readout):
                 mean=self.intercept + along @ self.coefficients,
                 spread=self.noise * np.sqrt(1 + leverage),
             )
-        tables = [_logistic_probabilities(along, one) for one in self.problems]
+        tables = [probabilities_of(along, one) for one in self.problems]
         return Prediction(probabilities=join_problems(tables, self.kind))
 
     def state(self) -> dict[str, Any]:
@@ -208,26 +206,13 @@ def _fit_logistic(
     """Return one fitted logistic problem as plain arrays, one row of weights per class seen."""
     seen, codes = np.unique(classes, return_inverse=True)
     if len(seen) < 2 or not along.shape[1]:
-        shares = prior(classes, n_classes)
-        return {
-            "seen": np.arange(n_classes),
-            "weights": np.zeros((n_classes, along.shape[1])),
-            "intercepts": np.log(shares),
-            "n_classes": n_classes,
-        }
+        return shares_alone(classes, n_classes, along.shape[1])
     scale = max(float(np.sqrt(np.square(along).sum(axis=1).mean())), 1e-12)
     scaled = along / scale * np.sqrt(along.shape[1])
     model = _logistic(_best_strength(scaled, codes, seed), len(seen)).fit(scaled, codes)
-    weights, intercepts = model.coef_, model.intercept_
-    if len(seen) == 2:
-        weights = np.concatenate([np.zeros_like(weights), weights])
-        intercepts = np.concatenate([np.zeros(1), intercepts])
-    return {
-        "seen": seen,
-        "weights": np.ascontiguousarray(weights * (np.sqrt(along.shape[1]) / scale)),
-        "intercepts": intercepts,
-        "n_classes": n_classes,
-    }
+    problem = as_problem(model, seen, n_classes)
+    weights = problem["weights"] * (np.sqrt(along.shape[1]) / scale)
+    return {**problem, "weights": np.ascontiguousarray(weights)}
 
 
 def _best_strength(scaled: np.ndarray, codes: np.ndarray, seed: int) -> float:
@@ -256,8 +241,3 @@ def _logistic(strength: float, n_classes: int) -> LogisticRegression:
     if n_classes <= 3:
         return LogisticRegression(C=strength, solver="newton-cholesky", max_iter=100, tol=1e-4)
     return LogisticRegression(C=strength, solver="lbfgs", max_iter=2_000, tol=1e-3)
-
-
-def _logistic_probabilities(along: np.ndarray, problem: Mapping[str, Any]) -> np.ndarray:
-    scores = along @ problem["weights"].T + problem["intercepts"]
-    return spread_classes(softmax(scores, axis=1), problem["seen"], problem["n_classes"])

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Int
 from scipy import sparse
-from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
@@ -16,11 +15,10 @@ from kagaku.data.schema import Kind
 from kagaku.science_tasks.class_labels import (
     join_problems,
     label_problems,
-    prior,
-    spread_classes,
 )
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.prediction import Prediction
+from kagaku.science_tasks.readouts.logistic import as_problem, probabilities_of, shares_alone
 from kagaku.science_tasks.readouts.readout import READOUTS, Readout
 from kagaku.science_tasks.term_counts import (
     HASHED,
@@ -76,14 +74,7 @@ class TermsReadout(Readout):
     def predict(self, blocks: Sequence[FeatureBlock]) -> Prediction:
         """Return probabilities; see `Readout.predict`."""
         rows = self._weighted(_counts_of(blocks))
-        tables = [
-            spread_classes(
-                softmax(rows @ one["weights"].T + one["intercepts"], axis=1),
-                one["seen"],
-                one["n_classes"],
-            )
-            for one in self.problems
-        ]
+        tables = [probabilities_of(rows, one) for one in self.problems]
         return Prediction(probabilities=join_problems(tables, self.kind))
 
     def _weighted(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -123,23 +114,12 @@ def _fit_problem(
     """Return one fitted problem as plain arrays, one row of weights per class seen."""
     seen, codes = np.unique(classes, return_inverse=True)
     if len(seen) < 2 or not rows.shape[1]:
-        return {
-            "seen": np.arange(n_classes),
-            "weights": np.zeros((n_classes, rows.shape[1]), dtype=np.float32),
-            "intercepts": np.log(prior(classes, n_classes)),
-            "n_classes": n_classes,
-        }
-    model = _logistic(best_strength(rows, codes, seed)).fit(rows, codes)
-    weights, intercepts = model.coef_, model.intercept_
-    if len(seen) == 2:
-        weights = np.concatenate([np.zeros_like(weights), weights])
-        intercepts = np.concatenate([np.zeros(1), intercepts])
-    return {
-        "seen": seen,
-        "weights": np.ascontiguousarray(weights, dtype=np.float32),
-        "intercepts": np.asarray(intercepts, dtype=np.float64),
-        "n_classes": n_classes,
-    }
+        problem = shares_alone(classes, n_classes, rows.shape[1])
+    else:
+        model = _logistic(best_strength(rows, codes, seed)).fit(rows, codes)
+        problem = as_problem(model, seen, n_classes)
+    # There are a hundred thousand terms: half the digits take half the room in a run.
+    return {**problem, "weights": np.ascontiguousarray(problem["weights"], dtype=np.float32)}
 
 
 def best_strength(rows: sparse.csr_matrix, codes: Int[np.ndarray, " text"], seed: int) -> float:
