@@ -8,6 +8,7 @@ import numpy as np
 
 from kagaku.data.records import Records
 from kagaku.science_tasks.choosing import candidate_rows, choosing, chosen_reason, finite, named
+from kagaku.science_tasks.cliff_scores import cliff_scores
 from kagaku.science_tasks.fitting import PropertyFit, TargetFit
 from kagaku.science_tasks.held_out_scores import coverage_of, latitudes_of, measured_part
 from kagaku.science_tasks.metrics import (
@@ -55,6 +56,7 @@ def evaluate(fit: PropertyFit, test_index: np.ndarray, *, seed: int = 0) -> Eval
     targets = {
         name: {
             **_evaluate_target(one, held_out, test_index, predictions[name], seed),
+            "cliffs": cliff_scores(one.target, fit.records, test_index, predictions[name]),
             "nested": nested_results(fit, one.target, seed),
         }
         for name, one in fit.targets.items()

@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from kagaku.data.schema import Target
 from kagaku.data.whole_files import write_whole
+from kagaku.reporting.cliffs import CliffSection, cliff_section
 from kagaku.reporting.panel import Panel
 from kagaku.reporting.panels import target_panels
 from kagaku.reporting.results import Results, read_results
@@ -83,6 +84,9 @@ class TargetSection:
 
     worst: Table
     """The worst predictions."""
+
+    cliffs: CliffSection | None
+    """Near twins whose values are far apart; None where none were looked for, or found."""
 
 
 def write_report(folder: Path | str) -> Path:
@@ -174,4 +178,5 @@ def _section(results: Results, target: Target, anchor: str) -> TargetSection:
         nested_scores=nested_scores_table(target, found),
         nested_folds=nested_folds_table(target, found),
         worst=worst_table(results, target),
+        cliffs=cliff_section(target, found),
     )
