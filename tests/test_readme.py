@@ -189,19 +189,21 @@ def test_the_file_tree_names_only_paths_that_exist() -> None:
     assert {ROOT / room for room in ROOMS} <= named | {path.parent for path in named}
 
 
+def anchors_of(page: Path) -> set[str]:
+    """Return the anchors of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", one).strip().lower().replace(" ", "-") for one in headings}
+
+
 def test_every_link_resolves() -> None:
-    text = README.read_text(encoding="utf-8")
-    anchors = {
-        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
-        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    }
-    targets = LINK.findall(text)
+    targets = LINK.findall(README.read_text(encoding="utf-8"))
     assert len(targets) > 5
     for target in targets:
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif not target.startswith("https://"):
-            assert (ROOT / target).is_file(), target
+        if not target.startswith("https://"):
+            name, _, anchor = target.partition("#")
+            page = ROOT / name if name else README
+            assert page.is_file(), target
+            assert not anchor or anchor in anchors_of(page), target
 
 
 def test_pictures_are_small_and_self_contained() -> None:
