@@ -155,7 +155,7 @@ class NetworkCandidate:
 
 @dataclass(frozen=True)
 class TermCandidate:
-    """Logistic regression on the terms of the records' texts."""
+    """Logistic or ridge regression on the terms of the records' texts."""
 
     texts: CountedLater
     """Of all records."""

@@ -1,4 +1,4 @@
-"""Logistic regression on all weighted terms of texts: the plain model of text classification."""
+"""Logistic or ridge regression on all weighted terms of texts: the plain models of text."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -20,6 +20,7 @@ from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.readouts.logistic import as_problem, probabilities_of, shares_alone
 from kagaku.science_tasks.readouts.readout import READOUTS, Readout
+from kagaku.science_tasks.readouts.term_ridge import TermRidge, fit_term_ridge
 from kagaku.science_tasks.term_counts import (
     HASHED,
     TermCounts,
@@ -42,14 +43,18 @@ FOLDS = 3
 
 @READOUTS.register("terms")
 class TermsReadout(Readout):
-    """Logistic regression on tf-idf terms, none condensed, for classes.
+    """Regression on tf-idf terms, none condensed: logistic for classes, ridge for numbers.
 
     Words with their pairs, and pieces of words, are brought to length 1 each. The penalty
-    minimises the log loss in three folds.
+    minimises the log loss in three folds, or the leave-one-out error.
     """
 
     name: ClassVar[str] = "terms"
-    kinds: ClassVar[frozenset[Kind]] = frozenset({"binary", "multiclass", "multilabel"})
+    kinds: ClassVar[frozenset[Kind]] = frozenset(
+        {"regression", "binary", "multiclass", "multilabel"}
+    )
+
+    ridge: TermRidge | None
 
     def fit(
         self,
@@ -66,14 +71,22 @@ class TermsReadout(Readout):
         self.terms = frequent_terms(counts, MOST_TERMS)
         self.idf = inverse_frequencies(counts[:, self.terms])
         rows = self._weighted(counts)
+        self.problems, self.ridge = [], None
+        if kind == "regression":
+            values = target.values.astype(np.float64)
+            self.ridge = fit_term_ridge(rows, values, target.censoring, seed)
+            return
         self.problems = [
             _fit_problem(rows[known], classes, count, seed)
             for known, classes, count in label_problems(target.values, kind, n_classes)
         ]
 
     def predict(self, blocks: Sequence[FeatureBlock]) -> Prediction:
-        """Return probabilities; see `Readout.predict`."""
+        """Return mean and spread, or probabilities; see `Readout.predict`."""
         rows = self._weighted(_counts_of(blocks))
+        if self.ridge is not None:
+            mean, spread = self.ridge.predict(rows)
+            return Prediction(mean=mean, spread=spread)
         tables = [probabilities_of(rows, one) for one in self.problems]
         return Prediction(probabilities=join_problems(tables, self.kind))
 
@@ -94,12 +107,15 @@ class TermsReadout(Readout):
             "terms": self.terms,
             "idf": self.idf,
             "problems": self.problems,
+            "ridge": None if self.ridge is None else self.ridge.state(),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` gave."""
         self.kind, self.terms, self.idf = state["kind"], state["terms"], state["idf"]
         self.problems = list(state["problems"])
+        ridge = state.get("ridge")
+        self.ridge = None if ridge is None else TermRidge(**ridge)
 
 
 def _counts_of(blocks: Sequence[FeatureBlock]) -> sparse.csr_matrix:

@@ -1,5 +1,6 @@
-"""Logistic regression on all terms of texts: what it learns, keeps, and where it is tried."""
+"""Regression on all terms of texts: what it learns, keeps, and where it is tried."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -7,13 +8,16 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
+from sklearn.linear_model import Ridge
 
 import kagaku
 from kagaku.data import Input, Records, Schema, Target
 from kagaku.data.records import TargetValues
 from kagaku.science_tasks.candidate_kinds import TermCandidate
 from kagaku.science_tasks.candidates import LARGEST_TABLE, readout_candidates, within_reach
-from kagaku.science_tasks.readouts import READOUTS, TermsReadout
+from kagaku.science_tasks.readouts import READOUTS, TermsReadout, term_ridge
+from kagaku.science_tasks.readouts.term_ridge import best_penalty
 from kagaku.science_tasks.readouts.terms import best_strength
 from kagaku.science_tasks.term_counts import (
     HASHED,
@@ -160,7 +164,7 @@ def test_terms_of_a_single_text_are_left_out_and_the_most_frequent_stay() -> Non
     assert words[words < HASHED].tolist() == [column["red"]]
 
 
-def test_it_is_tried_for_classes_of_texts_only_and_not_on_huge_tables() -> None:
+def test_it_is_tried_on_texts_only_and_not_on_huge_tables() -> None:
     def names(records: Records) -> list[str]:
         target = records.schema.targets[0]
         found = readout_candidates(records, target, [], learned_inputs=(), seed=0)
@@ -170,8 +174,11 @@ def test_it_is_tried_for_classes_of_texts_only_and_not_on_huge_tables() -> None:
         return [one.name for one in found]
 
     assert "terms on texts" in names(records_of(CODES, texts_of(CODES)))
-    assert "terms on texts" not in names(records_of(CODES, texts_of(CODES), "regression", 0))
-    assert TermsReadout.kinds == {"binary", "multiclass", "multilabel"}
+    assert "terms on texts" in names(records_of(CODES, texts_of(CODES), "regression", 0))
+    empty: dict[str, list[Any]] = {one: [None] * len(CODES) for one in ("note", "more")}
+    wordless = replace(records_of(CODES, texts_of(CODES)), inputs=empty)
+    assert "terms on texts" not in names(wordless)
+    assert TermsReadout.kinds == {"regression", "binary", "multiclass", "multilabel"}
 
 
 def test_a_run_that_chose_it_predicts_the_same_when_loaded(tmp_path: Path) -> None:
@@ -188,3 +195,66 @@ def test_a_run_that_chose_it_predicts_the_same_when_loaded(tmp_path: Path) -> No
     nothing = pd.DataFrame({"note": ["", " "]})
     given = loaded.predict(nothing, skip_bad_rows=True)
     assert given.filter(like="kind").isna().all(axis=None)
+
+
+NUMBERS = np.array([1.5, 7.0, 3.0])
+
+
+def numbers_of(codes: np.ndarray, texts: list[str | None], noise: float = 0.1) -> Records:
+    records = records_of(codes, texts, "regression", 0)
+    drawn = NUMBERS[codes] + np.random.default_rng(5).normal(0, noise, len(codes))
+    censoring = records.targets["y"].censoring
+    return replace(records, targets={"y": TargetValues(drawn, censoring)})
+
+
+def test_one_word_among_many_tells_a_number() -> None:
+    texts = texts_of(CODES)
+    model = fitted(numbers_of(CODES, texts), np.arange(60))
+    given = model.predict(np.arange(60, 90))
+    assert np.abs(given.mean - NUMBERS[CODES[60:]]).max() < 0.8
+    assert 0.1 < given.spread[0] < 0.5
+    blank = records_of(CODES, [None, *texts[1:]], "regression", 0)
+    unknown = model.readout.predict([term_counts(blank).subset(np.array([0]))]).mean
+    assert unknown[0] == pytest.approx(NUMBERS[CODES[:60]].mean(), abs=0.1)
+
+
+def test_leaving_each_text_out_in_closed_form_is_leaving_it_out() -> None:
+    records = numbers_of(CODES[:30], texts_of(CODES[:30]))
+    rows = sparse.csr_matrix(count_terms([str(one) for one in records.inputs["note"]]))
+    rows = rows[:, np.unique(rows.indices)].multiply(0.1).tocsr()
+    values = records.targets["y"].values
+    penalty, errors = best_penalty(rows, values - values.mean())
+    for left_out in (0, 7):
+        others = np.delete(np.arange(30), left_out)
+        model = Ridge(alpha=penalty, fit_intercept=False, solver="cholesky")
+        model.fit(rows[others].toarray(), (values - values.mean())[others])
+        missed = values[left_out] - values.mean() - model.predict(rows[left_out].toarray())[0]
+        assert errors[left_out] == pytest.approx(missed, rel=1e-3)
+
+
+@pytest.mark.parametrize("tuning_rows", [2_000, 25])
+def test_bounds_are_replaced_by_what_lies_beyond_them(
+    tuning_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(term_ridge, "TUNING_ROWS", tuning_rows)
+    records = numbers_of(CODES, texts_of(CODES))
+    values, censoring = records.targets["y"].values.copy(), np.zeros(len(CODES), dtype=np.int64)
+    bounded = np.flatnonzero(CODES == 1)[::2]  # of the largest, half are known to be above 4
+    values[bounded], censoring[bounded] = 4.0, 1
+    of_largest = np.flatnonzero(CODES == 1)
+    means = []
+    for marks in (censoring, np.zeros_like(censoring)):
+        bounds = replace(records, targets={"y": TargetValues(values, marks)})
+        means.append(fitted(bounds, np.arange(90)).predict(of_largest).mean.mean())
+    assert means[0] > means[1] + 0.2
+
+
+def test_a_stored_regression_answers_as_the_fitted_one() -> None:
+    records = numbers_of(CODES, texts_of(CODES))
+    model = fitted(records, np.arange(60))
+    again = READOUTS["terms"]()
+    again.load_state(model.readout.state())
+    block = term_counts(records)
+    first, second = (one.predict([block]) for one in (model.readout, again))
+    np.testing.assert_array_equal(second.mean, first.mean)
+    np.testing.assert_array_equal(second.spread, first.spread)
