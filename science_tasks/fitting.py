@@ -42,7 +42,14 @@ from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
 from kagaku.science_tasks.fit_settings import FitSettings, fold_of_record, folds_of
 from kagaku.science_tasks.full import FullModel, why_not_trainable
 from kagaku.science_tasks.nested import OuterFold, repeat_in_folds
-from kagaku.science_tasks.other_targets import FirstStages, stacked_candidates
+from kagaku.science_tasks.other_targets import (
+    NOBODY,
+    FirstStages,
+    related_targets,
+    shared_folds,
+    stacked_candidates,
+    why_not_stacked,
+)
 from kagaku.science_tasks.property import Features, Member, PropertyModel, TargetModel
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.resumable import (
@@ -254,7 +261,12 @@ def _fit_target(
 ) -> TargetFit:
     """Compare the candidates, fit the winner on all training records and calibrate it."""
     values = records.targets[target.name]
-    measured = train_index[values.present()[train_index]]
+    present = values.present()[train_index]
+    measured, lacking = train_index[present], train_index[~present]
+    # Records without this target may tell of others, if the same folds hold out what is like them.
+    folds = None
+    if len(lacking) and related_targets(target, records):
+        folds = shared_folds(measured, stages.folds)
     candidates: list[Candidate] = []
     skipped: dict[str, str] = {}
     if settings.method != "full":
@@ -267,10 +279,13 @@ def _fit_target(
             train_index=measured,
             texts=texts,
         )
-        found += stacked_candidates(target, stages, classical_readouts(target))
+        found += stacked_candidates(
+            target, stages, classical_readouts(target), lacking if folds else NOBODY
+        )
         n_labels = len(target.classes) if target.kind == "multilabel" else 1
         n_classes = len(target.classes) if target.kind == "multiclass" else 0
         candidates, skipped = within_reach(found, len(measured), n_labels, n_classes)
+        skipped |= why_not_stacked(target, stages)
     network = NetworkCandidate(trainer, target.name)
     if not why_not:
         candidates.append(network)
@@ -281,7 +296,10 @@ def _fit_target(
             ResumableCandidate(one, memory.folder, memory.fingerprint + target.name)
             for one in candidates
         ]
-    folds = folds_of(records, train_index if settings.method == "full" else measured, settings)
+    if settings.method == "full":
+        folds = folds_of(records, train_index, settings)
+    elif folds is None:
+        folds = folds_of(records, measured, settings)
     selection = select(
         candidates,
         values,

@@ -9,6 +9,7 @@ from jaxtyping import Int
 from kagaku.data.records import Records
 from kagaku.data.schema import Target
 from kagaku.science_tasks.candidate_kinds import FittedReadout
+from kagaku.science_tasks.candidate_scores import Fold
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.readouts.readout import Readout
@@ -16,6 +17,9 @@ from kagaku.science_tasks.readouts.stacked import FirstStage, StackedReadout, ce
 
 KINDS = frozenset({"regression", "binary"})
 """Kinds of target that can tell of each other here: what is predicted of them is one number."""
+
+READ = "classical features + other targets"
+"""What the second stage reads, as the result table says it."""
 
 FIRST_STAGE = "linear"
 """Registered name of the readout that predicts the other targets: it is fitted often."""
@@ -28,6 +32,13 @@ MOST_TARGETS = 8
 
 FEWEST_ROWS = 20
 """With fewer measured training records, another target is left out."""
+
+FEWEST_FOLDS, LARGEST_FOLD = 3, 0.5
+"""Folds of all records are taken for a target if its own records stand in so many of them at least,
+and no larger share in one: there must be enough to learn from without it."""
+
+NOBODY = np.zeros(0, dtype=np.int64)
+"""No records."""
 
 
 @dataclass
@@ -49,30 +60,49 @@ class FirstStages:
     seed: int
     """Fixes whatever is random."""
 
-    kept: dict[tuple[str, bytes], FirstStage | None] = field(default_factory=dict)
-    """By target and records."""
+    kept: dict[tuple[str, bytes, bytes], FirstStage | None] = field(default_factory=dict)
+    """By target, records and helpers."""
 
-    def of(self, target: Target, train_index: Int[np.ndarray, " _"]) -> FirstStage | None:
+    def of(
+        self,
+        target: Target,
+        train_index: Int[np.ndarray, " _"],
+        helpers: Int[np.ndarray, " _"] = NOBODY,
+    ) -> FirstStage | None:
         """Return the model of a target, fitted to those of some records that have its value.
 
         None if too few of them have it, or if all that have it stand in one fold.
+
+        Args:
+            target: What is predicted.
+            train_index: The records that it is asked about, and learns from.
+            helpers: Further records that it learns from, but those of folds in which there is none
+                of the others: these are held out, and what is like them is, too.
         """
-        key = (target.name, np.asarray(train_index, dtype=np.int64).tobytes())
+        train_index = np.asarray(train_index, dtype=np.int64)
+        usable = np.isin(self.folds[helpers], self.folds[train_index])
+        helpers = np.asarray(helpers, dtype=np.int64)[usable]
+        key = (target.name, train_index.tobytes(), helpers.tobytes())
         if key not in self.kept:
-            self.kept[key] = self._fit(target, train_index)
+            self.kept[key] = self._fit(target, train_index, helpers)
         return self.kept[key]
 
-    def _fit(self, target: Target, train_index: np.ndarray) -> FirstStage | None:
-        measured = self.records.targets[target.name].present()[train_index]
-        folds = self.folds[train_index]
-        if measured.sum() < FEWEST_ROWS or len(np.unique(folds[measured])) < 2:
+    def _fit(
+        self, target: Target, train_index: np.ndarray, helpers: np.ndarray
+    ) -> FirstStage | None:
+        present = self.records.targets[target.name].present()
+        asked = self.folds[train_index]
+        learnt = np.concatenate([train_index, helpers])
+        learnt = learnt[present[learnt]]
+        folds = self.folds[learnt]
+        if len(learnt) < FEWEST_ROWS or len(np.unique(folds)) < 2:
             return None
         predicted = np.empty(len(train_index), dtype=np.float64)
-        for fold in np.unique(folds):
-            inside = folds == fold
-            readout = self._readout(target, train_index[measured & ~inside])
+        for fold in np.unique(asked):
+            inside = asked == fold
+            readout = self._readout(target, learnt[folds != fold])
             predicted[inside] = self._predict(readout, train_index[inside])
-        return FirstStage(target.name, self._readout(target, train_index[measured]), predicted)
+        return FirstStage(target.name, self._readout(target, learnt), predicted)
 
     def _readout(self, target: Target, index: np.ndarray) -> Readout:
         readout = READOUTS[FIRST_STAGE]()
@@ -104,9 +134,12 @@ class StackedCandidate:
     stages: FirstStages
     """Predict these."""
 
+    helpers: Int[np.ndarray, " _"]
+    """Training records without a value of the target, which tell of the others."""
+
     def fit(self, train_index: np.ndarray) -> FittedReadout:
         """Return the readout fitted on the records at ``train_index``, in both stages."""
-        found = [self.stages.of(other, train_index) for other in self.others]
+        found = [self.stages.of(other, train_index, self.helpers) for other in self.others]
         readout = StackedReadout(self.inner, [one for one in found if one is not None])
         readout.fit(
             [block.subset(train_index) for block in self.stages.blocks],
@@ -119,7 +152,10 @@ class StackedCandidate:
 
 
 def stacked_candidates(
-    target: Target, stages: FirstStages, readouts: Sequence[str]
+    target: Target,
+    stages: FirstStages,
+    readouts: Sequence[str],
+    helpers: Int[np.ndarray, " _"] = NOBODY,
 ) -> list[StackedCandidate]:
     """Return the candidates that read predictions of the other targets; none for a lone target.
 
@@ -127,15 +163,53 @@ def stacked_candidates(
         target: What is predicted.
         stages: First stages, shared by all targets.
         readouts: Registered names of those that are tried for the target at all.
+        helpers: Training records without a value of the target, which may tell of the others.
     """
-    related = [one for one in stages.records.schema.targets if one.kind in KINDS]
-    others = tuple(one for one in related if one.name != target.name)
-    if target.kind not in KINDS or not others or len(related) > MOST_TARGETS or not stages.blocks:
+    others = related_targets(target, stages.records)
+    if not others or not stages.blocks or len(others) >= MOST_TARGETS:
         return []
     return [
-        StackedCandidate(
-            f"{name} on classical features + other targets", name, target, others, stages
-        )
+        StackedCandidate(f"{name} on {READ}", name, target, others, stages, helpers)
         for name in SECOND_STAGE
         if name in readouts
     ]
+
+
+def why_not_stacked(target: Target, stages: FirstStages) -> dict[str, str]:
+    """Return, by name, why no predictions of the other targets are read; empty if they are."""
+    n_targets = len(related_targets(target, stages.records)) + 1
+    if n_targets <= MOST_TARGETS or not stages.blocks:
+        return {}
+    return {
+        f"{SECOND_STAGE[0]} on {READ}": f"not tried: {n_targets} related targets are more than "
+        f"{MOST_TARGETS}"
+    }
+
+
+def related_targets(target: Target, records: Records) -> tuple[Target, ...]:
+    """Return the other targets that can tell of one."""
+    if target.kind not in KINDS:
+        return ()
+    return tuple(
+        one for one in records.schema.targets if one.kind in KINDS and one.name != target.name
+    )
+
+
+def shared_folds(
+    measured: Int[np.ndarray, " row"], folds: Int[np.ndarray, " record"]
+) -> list[Fold] | None:
+    """Return (train, test) pairs of a target's records by the folds of all records.
+
+    Then a record without the target stands in the same fold as what is like it, and can tell of
+    other targets without telling of what is held out. None where the target's records stand in too
+    few folds, or too many of them in one.
+
+    Args:
+        measured: The target's training records.
+        folds: By record, the fold; -1 of those that are no training records.
+    """
+    own = folds[measured]
+    numbers, sizes = np.unique(own, return_counts=True)
+    if len(numbers) < FEWEST_FOLDS or sizes.max() > LARGEST_FOLD * len(measured):
+        return None
+    return [(measured[own != one], measured[own == one]) for one in numbers]

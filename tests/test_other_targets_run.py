@@ -13,6 +13,7 @@ import pytest
 import kagaku
 from kagaku.science_tasks import fitting
 from kagaku.science_tasks.candidates import readout_candidates
+from kagaku.science_tasks.readouts.stacked import StackedReadout
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,35 @@ def test_held_out_predictions_are_those_that_the_loaded_run_gives(run: kagaku.Ru
     rows = held["row"].to_numpy() - 2
     np.testing.assert_array_equal(held["logS"], table["logS"].to_numpy()[rows])
     np.testing.assert_array_equal(held["soluble_p_yes"], table["soluble_p_yes"].to_numpy()[rows])
+
+
+def test_two_targets_of_which_no_row_has_both_still_teach_each_other(
+    tmp_path: Path, samples: Path, quickly: Callable[[], ExitStack]
+) -> None:
+    frame = pd.read_csv(samples / "molecules.csv").head(120)
+    frame["also logS [log10(mol/L)]"] = frame["logS [log10(mol/L)]"]
+    frame.loc[frame.index % 4 != 0, "logS [log10(mol/L)]"] = np.nan
+    frame.loc[frame.index % 4 == 0, "also logS [log10(mol/L)]"] = np.nan
+    frame.to_csv(tmp_path / "lab.csv", index=False)
+    stages: list[list[str]] = []
+
+    def noted(readout: Any, *given: Any, **named: Any) -> None:
+        stages.append([name for name, _ in readout._readouts])
+        fit(readout, *given, **named)
+
+    fit = StackedReadout.fit
+    with quickly(), patch.object(StackedReadout, "fit", noted):
+        run = kagaku.finetune(
+            tmp_path / "lab.csv",
+            ["logS", "also logS"],
+            tmp_path / "run",
+            method="readout",
+            quiet=True,
+        )
+    assert ["also logS"] in stages
+    assert ["logS"] in stages
+    tried = [one["name"] for one in run.metrics["targets"]["logS"]["candidates"]]
+    assert "linear on classical features + other targets" in tried
 
 
 def test_a_run_holds_no_pickle(run: kagaku.Run) -> None:

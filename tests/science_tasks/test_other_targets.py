@@ -11,9 +11,12 @@ from kagaku.data.records import TargetValues
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.other_targets import (
     MOST_TARGETS,
+    NOBODY,
     FirstStages,
     StackedCandidate,
+    shared_folds,
     stacked_candidates,
+    why_not_stacked,
 )
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.readouts import READOUTS
@@ -190,3 +193,85 @@ def mean_or_yes(given: Prediction) -> np.ndarray:
 
 def test_no_new_records_give_no_predictions() -> None:
     assert len(mean_of(candidate(records()).fit(np.arange(100)).predict(np.arange(0)))) == 0
+
+
+def sparse(rng: np.random.Generator) -> tuple[Records, np.ndarray, FeatureBlock]:
+    """Return a table in which each record has one of two related targets, and what both follow."""
+    values = rng.normal(size=(N, 20)).astype(np.float32)
+    signal = values[:, :8].sum(axis=1)
+    has_first = np.arange(N) % 3 == 0
+    some = records(
+        a=exact(np.where(has_first, signal + rng.normal(0, 3, N), np.nan)),
+        b=exact(np.where(has_first, np.nan, signal + rng.normal(0, 0.1, N))),
+        c=exact(np.full(N, np.nan)),
+    )
+    return some, signal, FeatureBlock("x:numbers", values, "rbf", np.ones(N, dtype=bool))
+
+
+def test_records_without_the_target_teach_what_the_others_are() -> None:
+    some, signal, block = sparse(np.random.default_rng(2))
+    measured = np.flatnonzero(some.targets["a"].present())
+    train, test = measured[:35], measured[35:]
+    lacking = np.setdiff1d(np.arange(N), measured)
+    errors = []
+    for helpers in (lacking, NOBODY):
+        shared = FirstStages(some, (block,), FOLDS, 0)
+        (one,) = stacked_candidates(TARGETS[0], shared, ("linear",), helpers)
+        missed = mean_of(one.fit(train).predict(test)) - signal[test]
+        errors.append(np.sqrt(np.square(missed).mean()))
+    assert errors[0] < 0.9 * errors[1]
+
+
+def test_helpers_of_a_fold_that_is_held_out_change_nothing() -> None:
+    some, _, block = sparse(np.random.default_rng(3))
+    measured = np.flatnonzero(some.targets["a"].present())
+    train = measured[FOLDS[measured] != 2]
+    lacking = np.setdiff1d(np.arange(N), measured)
+    given = []
+    for shift in (0.0, 1e3):
+        values = some.targets["b"].values.copy()
+        values[FOLDS == 2] += shift
+        shifted = replace(some, targets={**some.targets, "b": exact(values)})
+        shared = FirstStages(shifted, (block,), FOLDS, 0)
+        (one,) = stacked_candidates(TARGETS[0], shared, ("linear",), lacking)
+        given.append(mean_of(one.fit(train).predict(np.arange(N))))
+    np.testing.assert_array_equal(given[0], given[1])
+
+
+def test_helpers_are_predicted_by_nothing_that_saw_their_fold() -> None:
+    some, _, block = sparse(np.random.default_rng(4))
+    measured = np.flatnonzero(some.targets["a"].present())
+    lacking = np.setdiff1d(np.arange(N), measured)
+    given = []
+    for shift in (0.0, 1e3):
+        values = some.targets["b"].values.copy()
+        values[FOLDS == 1] += shift
+        shifted = replace(some, targets={**some.targets, "b": exact(values)})
+        found = FirstStages(shifted, (block,), FOLDS, 0).of(TARGETS[1], measured, lacking)
+        assert found is not None
+        assert len(found.out_of_fold) == len(measured)
+        given.append(found.out_of_fold)
+    same = FOLDS[measured] == 1
+    np.testing.assert_array_equal(given[0][same], given[1][same])
+    assert (np.abs(given[0] - given[1])[~same] > 1).all()
+
+
+def test_a_target_takes_the_folds_of_all_records_unless_they_are_few_or_uneven() -> None:
+    folds = np.array([0, 1, 2, 0, 1, 2, -1, -1])
+    found = shared_folds(np.array([0, 1, 2, 3, 4]), folds)
+    assert found is not None
+    assert [test.tolist() for _, test in found] == [[0, 3], [1, 4], [2]]
+    assert [train.tolist() for train, _ in found] == [[1, 2, 4], [0, 2, 3], [0, 1, 3, 4]]
+    assert shared_folds(np.array([0, 1, 3, 4]), folds) is None  # two folds
+    assert shared_folds(np.array([0, 1, 2, 3]), np.array([0, 0, 1, 2])) is not None
+    assert shared_folds(np.arange(5), np.array([0, 0, 0, 1, 2])) is None  # most in one
+
+
+def test_a_table_of_many_targets_says_why_they_do_not_help() -> None:
+    many = tuple(replace(TARGETS[0], name=f"t{i}") for i in range(MOST_TARGETS + 1))
+    crowd = stages(replace(records(), schema=Schema((), many)))
+    assert why_not_stacked(many[0], crowd) == {
+        "linear on classical features + other targets": "not tried: 9 related targets are more "
+        "than 8"
+    }
+    assert why_not_stacked(TARGETS[0], stages(records())) == {}
