@@ -227,7 +227,7 @@ def _scan_task(scan: Scan, title: str, published: Mapping[str, tuple[float, floa
             for measure, value in zip(("Pearson", "Spearman"), values, strict=True)
         ),
         traps=tuple(traps),
-        long=("auto",) if scan.wanted == "main" else (),
+        long=() if scan.wanted == "shifted" else ("auto",),
         group=ITEM,
     )
 
