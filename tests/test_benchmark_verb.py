@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ import kagaku
 from kagaku.bases import UNTRAINED
 from kagaku.benchmarks import verb
 from kagaku.benchmarks.comparing import compare
+from kagaku.benchmarks.scoreboard_figures import draw_scores
+from kagaku.benchmarks.tables import published_rows, sourced_rows
 from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.cases import table_case
@@ -62,6 +64,9 @@ TOY = Task(
     default=("constant", "plain", "linear-embeddings"),
     published=(
         Published("somebody", "RMSE", 0.4, "https://doi.org/10.1000/1", differs="other data"),
+        Published("a memory", "RMSE", 0.3, "https://doi.org/10.1000/2", checked=False),
+        Published("both", "RMSE", 0.2, "https://doi.org/10.1000/3", None, "other split", False),
+        Published("a table", "RMSE", 0.1, "https://doi.org/10.1000/4"),
     ),
     traps=("Chains are made up.",),
 )
@@ -123,6 +128,46 @@ def test_the_table_tells_scores_baselines_and_traps(
     assert "Errors are in log10(mol/L). Plain baselines: constant, plain." in told
     assert "Beware: Chains are made up." in told
     assert "only: 0.0% of the test items stand in its training part" in told
+
+
+def test_what_is_from_memory_is_told_apart_from_what_is_not_comparable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = verb.BenchmarkRequest(names=("toy",), methods=("constant",))
+    found = verb.benchmark(request, tmp_path / "bench", source=no_file)["toy"]
+    assert "from memory" in capsys.readouterr().err
+    assert [row[-1] for row in published_rows(found)] == [
+        "not comparable: other data",
+        "from memory, not checked",
+        "not comparable: other split; from memory, not checked",
+        "https://doi.org/10.1000/4",
+    ]
+    assert [row[-2:] for row in sourced_rows(found)] == [
+        ["https://doi.org/10.1000/1", "not comparable: other data"],
+        ["https://doi.org/10.1000/2", "from memory, not checked"],
+        ["https://doi.org/10.1000/3", "not comparable: other split; from memory, not checked"],
+        ["https://doi.org/10.1000/4", "-"],
+    ]
+    stored = json.loads((tmp_path / "bench" / "scores.json").read_text())["tasks"]["toy"]
+    assert [one["checked"] for one in stored["published"]] == [True, False, False, True]
+    assert [one["differs"] for one in stored["published"]] == [
+        "other data", "", "other split", "",
+    ]  # fmt: skip
+    page = (tmp_path / "bench" / "scoreboard.html").read_text()
+    assert "<td>https://doi.org/10.1000/2</td><td>from memory, not checked</td>" in page
+    assert "thin where given from memory" in page
+    axes = draw_scores(found, found["measures"][0]).axes[0]
+    drawn = [line for line in axes.lines if line.get_marker() in {"D", "d"}]
+    assert [(one.get_marker(), one.get_markerfacecolor() == "none") for one in drawn] == [
+        ("D", True), ("d", False), ("d", True), ("D", False),
+    ]  # fmt: skip
+
+
+def test_scores_that_were_kept_before_memory_was_told_are_still_shown() -> None:
+    old = asdict(TOY.published[0])
+    del old["checked"]
+    (row,) = published_rows({"published": [old]})
+    assert row[-1] == "not comparable: other data"
 
 
 def test_methods_that_take_long_are_left_out_told_and_run_when_wanted(

@@ -132,7 +132,12 @@ class Published:
     """Which of the task's splits it belongs to; None for the mean over all."""
 
     differs: str = ""
-    """What is not the same there (data, split), so that comparing is not fair; else empty."""
+    """What is not the same there (data, split), so that comparing is not fair; else empty. What is
+    uncertain about the figure itself does not belong here."""
+
+    checked: bool = True
+    """Whether the figure was compared with its source, or with a text that has it from there;
+    False: given from memory."""
 
 
 @dataclass(frozen=True)

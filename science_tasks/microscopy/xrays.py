@@ -25,9 +25,7 @@ ARCHIVE = "images/pneumoniamnist/pneumoniamnist.npz"
 
 MEDMNIST = "https://doi.org/10.1038/s41597-022-01721-8"
 
-WHOLE_TRAIN_PART = (
-    "recalled; learnt from the whole train part: 1,214 normals where this copy has 388"
-)
+WHOLE_TRAIN_PART = "learnt from the whole train part: 1,214 normals where this copy has 388"
 """Why published scores are no fair comparison."""
 
 COMPONENTS = 64
@@ -95,7 +93,7 @@ TASKS.register(
         baselines=("constant", "plain", "pixels"),
         default=("constant", "plain", "pixels", "linear-embeddings-shifted", "auto"),
         published=tuple(
-            Published(model, measure, value, MEDMNIST, differs=WHOLE_TRAIN_PART)
+            Published(model, measure, value, MEDMNIST, differs=WHOLE_TRAIN_PART, checked=False)
             for model, measure, value in (
                 ("ResNet-18 at 28 pixels", "ROC-AUC", 0.944),
                 ("ResNet-18 at 28 pixels", "accuracy", 0.854),

@@ -144,7 +144,6 @@ def _pearson(truth: np.ndarray, given: np.ndarray) -> float:
 
 
 _FLIP = "https://doi.org/10.1101/2021.11.09.467890"
-_RECALLED = "recalled from the paper's table, not read again"
 _GB1_SCORES = {
     "ridge on one-hot": (0.28, 0.59, 0.76, 0.34),
     "CNN": (0.17, 0.32, 0.83, 0.51),
@@ -170,7 +169,7 @@ TASKS.register(
         baselines=("constant", "plain", "ridge-onehot"),
         default=("constant", "ridge-onehot", "global-epistasis", "site-processes"),
         published=tuple(
-            Published(model, "Spearman", value, _FLIP, split, _RECALLED)
+            Published(model, "Spearman", value, _FLIP, split, checked=False)
             for model, values in _GB1_SCORES.items()
             for split, value in zip(GB1_SPLITS, values, strict=False)
         ),
@@ -201,6 +200,11 @@ def _scan_task(scan: Scan, title: str, published: Mapping[str, tuple[float, floa
         "Variants with a stop stand in it: X takes the stop's place in the sequence, and telling "
         "them apart is easy.",
     ]
+    if not published:
+        traps.append(
+            "The notebook of nn4dms that has scores of avGFP has none of this scan: no figure of "
+            "others stands beside these.",
+        )
     if scan.wanted == "few":
         traps.append(
             "nn4dms' own reduced training sets are not in the catalogue: these are drawn here, "

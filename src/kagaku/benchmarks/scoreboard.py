@@ -15,7 +15,7 @@ from kagaku.benchmarks.tables import (
     leak_sentences,
     mark,
     paired_rows,
-    published_rows,
+    sourced_rows,
 )
 from kagaku.data.whole_files import write_whole
 from kagaku.reporting.figures import to_svg
@@ -136,9 +136,9 @@ def _section(found: dict[str, Any]) -> TaskSection:
             words=frozenset({0, 1, 4}),
         ),
         published=Table(
-            ("model", "measure", "score", "where, and whether it is comparable"),
-            tuple(tuple(row) for row in published_rows(found)),
-            words=frozenset({0, 1, 3}),
+            ("model", "measure", "score", "where", "what to know before comparing"),
+            tuple(tuple(row) for row in sourced_rows(found)),
+            words=frozenset({0, 1, 3, 4}),
         ),
         figure=_figure(found, measures[0]) if measures else Markup(),
         leaks=tuple(leak_sentences(found)),

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from kagaku.benchmarks.tables import is_from_memory
 from kagaku.reporting.figures import BLUE, GREEN, INK, VERMILION, styled
 
 MOST_PUBLISHED = 8
@@ -16,7 +17,8 @@ def draw_scores(found: dict[str, Any], measure: dict[str, Any]) -> Figure:
     """Return the scores of one measure as dots with 95% intervals, one line per method.
 
     Plain baselines are vermilion, other methods blue, those shown for reference hollow; published
-    scores are green diamonds, hollow where data or split differ.
+    scores are green diamonds, hollow where data or split differ and thin where they were not
+    compared with their source.
 
     Args:
         found: What `task_scores` gave.
@@ -42,9 +44,9 @@ def draw_scores(found: dict[str, Any], measure: dict[str, Any]) -> Figure:
         face = "none" if method.get("is_for_reference") else colour
         axes.plot(score["mean"], place, "o", color=colour, markerfacecolor=face, markersize=6)
     for place, one in enumerate(published, start=len(scored)):
-        face = "none" if one["differs"] else GREEN
+        face, shape = "none" if one["differs"] else GREEN, "d" if is_from_memory(one) else "D"
         axes.plot(
-            one["value"], place, "D", markersize=6, markeredgecolor=GREEN, markerfacecolor=face
+            one["value"], place, shape, markersize=6, markeredgecolor=GREEN, markerfacecolor=face
         )
     axes.set_yticks(np.arange(len(labels)), [_short(one) for one in labels])
     axes.invert_yaxis()

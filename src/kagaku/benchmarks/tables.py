@@ -18,6 +18,9 @@ PAIRED_COLUMNS = ["method", "baseline", "difference", "95%", "method is"]
 MOST_PUBLISHED = 6
 """Published rows that are shown; all stand in the JSON and on the page."""
 
+FROM_MEMORY = "from memory, not checked"
+"""What is said of a published score that was not compared with its source."""
+
 
 def show_task(found: dict[str, Any], terminal: Terminal) -> None:
     """Print what was found about one task."""
@@ -173,13 +176,27 @@ def paired_rows(found: dict[str, Any]) -> list[list[str]]:
 
 
 def published_rows(found: dict[str, Any]) -> list[list[str]]:
-    """Return the table of published scores."""
+    """Return the table of published scores: model, measure, score, and either doubts or source."""
+    return [[*scored, "; ".join(doubts) or source] for scored, source, doubts in _published(found)]
+
+
+def sourced_rows(found: dict[str, Any]) -> list[list[str]]:
+    """Return the table of published scores with a column for the source and one for doubts."""
     return [
-        [
-            one["model"],
-            one["measure"] + (f", {one['split']}" if one["split"] else ""),
-            f"{one['value']:.3f}",
-            f"not comparable: {one['differs']}" if one["differs"] else one["source"],
-        ]
-        for one in found["published"]
+        [*scored, source, "; ".join(doubts) or "-"] for scored, source, doubts in _published(found)
     ]
+
+
+def _published(found: dict[str, Any]) -> Iterator[tuple[list[str], str, list[str]]]:
+    """Yield of each published score its cells, its source and what speaks against comparing."""
+    for one in found["published"]:
+        measure = one["measure"] + (f", {one['split']}" if one["split"] else "")
+        doubts = [f"not comparable: {one['differs']}"] if one["differs"] else []
+        if is_from_memory(one):
+            doubts.append(FROM_MEMORY)
+        yield [one["model"], measure, f"{one['value']:.3f}"], one["source"], doubts
+
+
+def is_from_memory(published: dict[str, Any]) -> bool:
+    """Return whether a published score was not compared with its source."""
+    return not published.get("checked", True)  # older files do not tell
