@@ -228,6 +228,7 @@ TASKS.register(
             "Anomalies are from the mean of the calendar month before 2005. Forecasts of the first "
             "months of 2005 start in 2004.",
             "Forecasts through spring are hard for all; a lead says little without its season.",
+            "Published skill of forecasts is of other years and other observations: none is given.",
         ),
     ),
     _index_task(

@@ -88,9 +88,10 @@ TASKS.register(
                 "YOLOv8n",
                 "mAP@0.5",
                 0.9043,
-                "https://synapsesocial.com/ar/papers/69b3ab2902a1e69014ccbd28",
-                differs="its split is not stated where this was read, and its weights were "
-                "pretrained on photographs",
+                # Read in the abstract, https://tomesphere.com/paper/PMC13023828.md.
+                "https://doi.org/10.3390/bioengineering13030321",
+                differs="the abstract does not state its split, and its weights were pretrained on "
+                "photographs",
             ),
         ),
         traps=(

@@ -1,6 +1,7 @@
 """Benchmarks: tasks, answers that are kept, paired comparisons and the leak audit."""
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -566,4 +567,15 @@ def test_every_registered_task_is_whole(name: str) -> None:
     assert task.question.endswith("?")
     assert task.files
     assert task.baselines
-    assert all(one.source for one in task.published)
+    measures = {one.name for one in task.measures}
+    for one in task.published:
+        assert one.source.startswith("https://")
+        assert one.measure in measures
+        # What is uncertain about a figure is `checked`, and does not make it incomparable.
+        assert not re.search("recall|memory|not checked|not read again", one.differs)
+
+
+def test_published_scores_cite_articles_and_no_copies_of_lists() -> None:
+    cited = {one.source for task in TASKS.values() for one in task.published}
+    assert not [one for one in cited if re.search("wizwand|paperswithcode2|synapsesocial", one)]
+    assert all(" " not in one for one in cited)
