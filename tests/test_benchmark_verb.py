@@ -22,7 +22,7 @@ from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.cases import table_case
 from kagaku.science_tasks.benchmark.families import Family
-from kagaku.science_tasks.benchmark.measures import regression
+from kagaku.science_tasks.benchmark.measures import Measure, regression
 from kagaku.science_tasks.benchmark.methods import Single, constant, plain
 from kagaku.science_tasks.benchmark.task import Case, Published, Rows, Task, Tasks
 from kagaku.terminal import Terminal
@@ -228,6 +228,52 @@ def test_answers_of_other_code_are_named(
         assert is_told == (code == "new")
 
 
+def test_the_page_says_which_rows_cannot_be_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def halves(source: Source) -> dict[str, Case]:
+        (whole,) = load(source).values()
+        return {"one": whole, "other": whole}
+
+    tasks = Tasks()
+    tasks.register(replace(TOY, load=halves, published=()))
+    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", tasks)
+    for code, method, splits in (("old", "plain", ("one",)), ("new", "constant", ())):
+        monkeypatch.setattr("kagaku.benchmarks.verb.code_fingerprint", lambda code=code: code)
+        request = verb.BenchmarkRequest(("toy",), (method,), splits, base=UNTRAINED)
+        found = verb.benchmark(request, tmp_path / "bench", terminal=Terminal(), source=no_file)
+    toy = found["toy"]
+    assert toy["best_baseline"] == "constant"
+    assert [(one["name"], one["n_splits"], one["of_splits"]) for one in toy["methods"]] == [
+        ("constant", 2, 2),
+        ("plain", 1, 2),
+    ]
+    told = " ".join("".join(capsys.readouterr()).split())
+    assert "plain (1 of 2 splits)" in told
+    page = (tmp_path / "bench" / "scoreboard.html").read_text(encoding="utf-8")
+    assert "plain (1 of 2 splits), baseline" in page
+    for text in (told, page):
+        assert "plain did not answer all splits that others did" in text
+        assert "given by 2 states of kagaku" in text
+    assert "nothing was compared with a plain baseline" in page
+    assert "reads the base" in page
+
+
+def test_a_measure_that_takes_another_package_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lacking = Measure("FCD", lambda _: float("nan"), needs="kagaku[generation]")
+    tasks = Tasks()
+    tasks.register(replace(TOY, measures=(lacking, *TOY.measures)))
+    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", tasks)
+    request = verb.BenchmarkRequest(("toy",), ("constant",), base=UNTRAINED)
+    found = verb.benchmark(request, tmp_path, terminal=Terminal(), source=no_file)
+    assert found["toy"]["best_baseline"] is None
+    told = " ".join("".join(capsys.readouterr()).split())
+    assert "FCD was not measured, and by nothing else are methods compared: install" in told
+    assert "pip install 'kagaku[generation]'" in told
+
+
 def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="the folder holds other files, which a benchmark would"):
@@ -319,7 +365,7 @@ import numpy as np
 import pandas as pd
 
 from kagaku.science_tasks.benchmark.cases import table_case
-from kagaku.science_tasks.benchmark.measures import regression
+from kagaku.science_tasks.benchmark.measures import Measure, regression
 from kagaku.science_tasks.benchmark.methods import property_methods
 from kagaku.science_tasks.benchmark.task import TASKS, Rows, Task
 

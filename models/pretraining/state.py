@@ -5,6 +5,7 @@ then renamed; only after that are older ones removed. So a kill at any moment le
 Tensors are stored whole, not in shards, so that another number of processes can go on from them.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -185,6 +186,15 @@ def restored_step(
         return 0
     load_state(state, network, [optimiser], None)
     return counters.step
+
+
+def weights_digest(network: nn.Module) -> str:
+    """Return a text that two networks share only if all their weights are the same."""
+    digest = hashlib.sha256()
+    for name, weights in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(weights.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def load_state(

@@ -34,7 +34,7 @@ from kagaku.models.pretraining.optimisers import (
     set_learning_rate,
 )
 from kagaku.models.pretraining.records import Part, PretrainingRecord
-from kagaku.models.pretraining.state import Counters, restored_step, save_state
+from kagaku.models.pretraining.state import Counters, restored_step, save_state, weights_digest
 
 Pair = tuple[str, str]
 """What is given, and what is wanted."""
@@ -137,7 +137,7 @@ class TranslationData:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides the run."""
+        """What decides the run, beside the weights that it begins with."""
         digest = hashlib.sha256("\n".join(map("\t".join, self.pairs)).encode()).hexdigest()
         return {
             "pairs": digest,
@@ -230,7 +230,7 @@ def train_translation(
     """Teach a network its pairs, in place.
 
     A stopped training goes on from its last state in ``folder`` and ends with the same weights as
-    one that was never stopped; a state of other data or settings is left aside.
+    one that was never stopped; a state of other data, settings or first weights is left aside.
 
     Args:
         network: Left in evaluation mode.
@@ -243,8 +243,9 @@ def train_translation(
         where none was left to do.
     """
     (optimiser,) = make_optimisers(network, data.config.optimiser)
+    identity = {**data.identity, "start": weights_digest(network)}
     # Through JSON as the stored one, where tuples are lists.
-    first = restored_step(folder, data.identity, network, optimiser)
+    first = restored_step(folder, identity, network, optimiser)
     device = network.generating.device
     is_mixed = data.config.is_bfloat16 and is_bfloat16_faster(device)
     losses: list[float] = []
@@ -263,7 +264,7 @@ def train_translation(
         optimiser.step()
         losses.append(float(loss.detach()))
         if folder is not None and time.monotonic() - saved >= data.config.save_seconds:
-            counters = Counters(step=step + 1, identity=data.identity)
+            counters = Counters(step=step + 1, identity=identity)
             save_state(folder, counters, network, [optimiser], None)
             saved = time.monotonic()
         if report is not None:

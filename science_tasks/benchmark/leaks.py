@@ -53,6 +53,9 @@ class Leaks:
     note: str = ""
     """Why the corpus was not compared, or not wholly."""
 
+    is_compared: bool = True
+    """Whether the training part was compared; if not, `within` has no matches and says nothing."""
+
     @property
     def any(self) -> Flags:
         """Which items match anything."""
@@ -60,10 +63,10 @@ class Leaks:
         return found if self.corpus_near is None else found | self.corpus_near
 
     def shares(self) -> dict[str, float | None]:
-        """Return the share of items that each comparison found."""
+        """Return the share of items that each comparison found; None where there was none."""
         return {
-            "within": float(self.within.mean()),
-            "within_near": float(self.within_near.mean()),
+            "within": float(self.within.mean()) if self.is_compared else None,
+            "within_near": float(self.within_near.mean()) if self.is_compared else None,
             "corpus": None if self.corpus is None else float(self.corpus.mean()),
             "corpus_near": None if self.corpus_near is None else float(self.corpus_near.mean()),
         }
@@ -78,6 +81,8 @@ def audit(case: Case, trained_on: TrainedOn | None, why_not: str = "") -> Leaks:
         why_not: Why there are none.
     """
     test, train = case.values("test"), case.values("train")
+    can_be_found = any(_is_comparable(one) for values in test.values() for one in values)
+    is_compared = can_be_found and set(test) <= set(train)
     asked = {column: _keys(_modality(column), values) for column, values in test.items()}
     within = _jointly(asked, train, case.n_test)
     within_near = within.copy()
@@ -91,10 +96,9 @@ def audit(case: Case, trained_on: TrainedOn | None, why_not: str = "") -> Leaks:
             learnt = _sketches(modality, _spread(train.get(column, ())))
             all_near &= _near_there(sketches[column], learnt)
         within_near |= all_near
-    if trained_on is None or not any(
-        _is_comparable(one) for values in test.values() for one in values
-    ):
-        return Leaks(within, within_near, note=why_not or NOT_COMPARABLE)
+    if trained_on is None or not can_be_found:
+        note = why_not if can_be_found else NOT_COMPARABLE
+        return Leaks(within, within_near, note=note, is_compared=is_compared)
     corpus = np.zeros(case.n_test, dtype=bool)
     close = np.zeros(case.n_test, dtype=bool)
     for column, keys in asked.items():
@@ -108,7 +112,7 @@ def audit(case: Case, trained_on: TrainedOn | None, why_not: str = "") -> Leaks:
             own = sketches.get(column)
             own = _sketches(modality, test[column]) if own is None else own
             close |= _near_there(own, trained_on.sketches.get(modality))
-    return Leaks(within, within_near, corpus, corpus | close)
+    return Leaks(within, within_near, corpus, corpus | close, is_compared=is_compared)
 
 
 def _is_comparable(value: Any) -> bool:

@@ -92,6 +92,9 @@ class Measure:
     is_of_set: bool = False
     """Whether it belongs to the answers as a whole, so that resampled items say nothing of it."""
 
+    needs: str = ""
+    """What has to be installed for it beside kagaku, as pip is told; empty for nothing."""
+
     def of(self, answers: pd.DataFrame) -> float:
         """Return the score of answers; NaN where there are none or their columns are lacking."""
         return float(self.compute(answers)) if self.can_score(answers) else float("nan")

@@ -10,7 +10,13 @@ from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.measuring import Stopwatch, Watch
-from kagaku.science_tasks.benchmark.results import Quick, Result, load_result, save_result
+from kagaku.science_tasks.benchmark.results import (
+    Quick,
+    Result,
+    load_facts,
+    load_result,
+    save_result,
+)
 from kagaku.science_tasks.benchmark.task import Case, Context, Task
 
 
@@ -126,7 +132,8 @@ def run_task(
         cases: Those of the task, where the caller needs them too; None loads them here.
 
     Raises:
-        InputError: A method or split is unknown, a file cannot be had, or a method cannot answer.
+        InputError: A method or split is unknown, a file cannot be had, a method cannot answer, or
+            the folder has answers of another base, or of a quick look beside the whole.
     """
     methods = plan.methods_of(task)
     cases = cases or Cases(task, source, plan.quick)
@@ -136,6 +143,7 @@ def run_task(
         for split in cases.names(plan.splits)
         for seed in plan.seeds
     ]
+    check_kept(task, plan, base, folder)
     for number, (method, split, seed) in enumerate(cells):
         tell = report and partial(
             _tell, report, (number, len(cells)), f"{task.name}: {method}, {split}, seed {seed}"
@@ -144,7 +152,7 @@ def run_task(
             tell()
         path = folder / task.name / method / f"{split}-seed{seed}.json"
         kept = load_result(path)
-        if kept is None or not _is_same(kept, plan, base):
+        if kept is None:
             case = cases.all()[split]
             try:
                 kept = _run_cell(task, case, (method, split, seed), base, plan, path, tell)
@@ -170,8 +178,35 @@ def _tell(
     report(*cells, f"{label}; {what}, {done:,} of {total:,}" if total else label)
 
 
-def _is_same(kept: Result, plan: Plan, base: BaseUse) -> bool:
-    return kept.quick == plan.quick and (kept.base is None or kept.base == base.fingerprint)
+def check_kept(task: Task, plan: Plan, base: BaseUse, folder: Path) -> None:
+    """Check that a folder's answers of a task can stand beside those of a plan.
+
+    Raises:
+        InputError: They are of another base, or of a quick look and the plan's are not. They may
+            have taken hours, so nothing is written over them.
+    """
+    for path in sorted((folder / task.name).glob("*/*.json")):
+        kept = load_facts(path)
+        if kept is None:
+            continue
+        if kept["quick"] != plan.quick:
+            sizes = [
+                "all of it" if one is None else "a quick look"
+                for one in (kept["quick"], plan.quick)
+            ]
+            raise InputError(
+                f"the folder has {sizes[0]} of {task.name}, which {sizes[1]} would replace",
+                fix="Choose another --output.",
+                where=str(folder),
+            )
+        if kept["base"] is not None and kept["base"] != base.fingerprint:
+            same = " with other weights" if kept["base_name"] == base.name else ""
+            raise InputError(
+                f"the folder has answers of the base {kept['base_name']}{same} to {task.name}, "
+                f"which those of {base.name} would replace",
+                fix="Choose another --output.",
+                where=str(path),
+            )
 
 
 def _run_cell(
@@ -184,7 +219,9 @@ def _run_cell(
     tell: Callable[[int, int, str], None] | None,
 ) -> Result:
     method, split, seed = cell
-    work = path.with_suffix(".work")
+    # What another state of the code has begun is not gone on with, but begun anew.
+    every = path.with_suffix(".work")
+    work = every / (plan.made_by[:16] or "any")
     base.is_used = False
     stopwatch = Stopwatch(path.with_suffix(".seconds"), f"{plan.made_by} {plan.quick}")
     with Watch(stopwatch) as watch:
@@ -210,6 +247,6 @@ def _run_cell(
         made_by=plan.made_by,
     )
     save_result(result, path)
-    shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(every, ignore_errors=True)
     stopwatch.forget()
     return result

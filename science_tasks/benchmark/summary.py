@@ -169,14 +169,20 @@ def _share_groups(splits: Mapping[str, pd.DataFrame], group: str) -> bool:
 
 
 def best_baseline(task: Task, results: Sequence[Result]) -> str | None:
-    """Return the plain baseline with the best mean score of the leading measure."""
+    """Return the plain baseline with the best mean score of the leading measure.
+
+    Means over other splits say nothing about each other, so only baselines count that have answered
+    the most splits.
+    """
     sign = 1 if task.leading.smaller_is_better else -1
     scored = []
     for method in task.baselines:
-        values = [task.leading.of(one) for one in runs_of(results, method).values()]
+        runs = runs_of(results, method)
+        values = [task.leading.of(one) for one in runs.values()]
         if values and not np.isnan(values).any():
-            scored.append((sign * float(np.mean(values)), method))
-    return min(scored)[1] if scored else None
+            n_splits = len({split for split, _ in runs})
+            scored.append((-n_splits, sign * float(np.mean(values)), method))
+    return min(scored)[-1] if scored else None
 
 
 def _interval(

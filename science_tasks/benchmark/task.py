@@ -1,6 +1,6 @@
 """What a scientific question is: frozen data, so that a reader sees the science and no plumbing."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -212,6 +212,17 @@ class Task:
     def usual(self, *, with_long: bool) -> tuple[str, ...]:
         """Return the methods that are run if none is named."""
         return tuple(one for one in self.default if with_long or one not in self.long)
+
+    def judged(self, ran: Collection[str]) -> str | None:
+        """Return the method that the verdict is about, of those that were run; None without one.
+
+        It does not depend on scores: ``"auto"``, else the last of the default ones, else the last
+        of all; plain baselines and what is for reference are never judged.
+        """
+        apart = {*self.baselines, *self.for_reference}
+        ordered = [*self.methods, *self.default, *(["auto"] if "auto" in self.default else [])]
+        found = [one for one in ordered if one in ran and one not in apart]
+        return found[-1] if found else None
 
     @property
     def leading(self) -> Measure:

@@ -185,7 +185,7 @@ def set_measure(
     )
 
 
-FCD = set_measure("FCD", "fcd", smaller_is_better=True)
+FCD = replace(set_measure("FCD", "fcd", smaller_is_better=True), needs="kagaku[generation]")
 """Fréchet ChemNet distance of the valid ones to the reference."""
 
 MEASURES: tuple[Measure, ...] = (

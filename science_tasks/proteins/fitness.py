@@ -181,6 +181,9 @@ TASKS.register(
             "range.",
             "`auto` compares its candidates on random folds, which are like the sampled split and "
             "like none of the others, so it is not run unless named.",
+            "`site-processes` ranks the test variants among each other, so its answers depend on "
+            "which are asked together: of its scores only Spearman's rank correlation means "
+            "anything. The rule by which it chooses was changed after test scores had been seen.",
         ),
         group=ITEM,
     )

@@ -106,6 +106,19 @@ def test_the_state_of_other_pairs_is_left_aside(tmp_path: Path) -> None:
     assert seen[0][0] == 1
 
 
+def test_the_state_of_other_first_weights_is_left_aside(tmp_path: Path) -> None:
+    data = TranslationData(MOLECULE, MOLECULE, PAIRS, config(save_seconds=0.0))
+    train_translation(new_network(), data, folder=tmp_path)
+    alone, other = new_network(), new_network()
+    for one in (alone, other):
+        with torch.no_grad():
+            next(iter(one.parameters())).add_(0.01)
+    train_translation(alone, data)
+    train_translation(other, data, folder=tmp_path)
+    for name, weights in other.state_dict().items():
+        torch.testing.assert_close(weights, alone.state_dict()[name], rtol=0, atol=0, msg=name)
+
+
 def test_an_epoch_has_every_pair_once_and_no_row_is_too_long() -> None:
     pairs = [("C" * (1 + number), "N" * (1 + number % 3)) for number in range(15)]
     data = TranslationData(MOLECULE, MOLECULE, pairs, config(n_rows=1, max_epochs=1.0))

@@ -34,6 +34,8 @@ from kagaku.science_tasks.benchmark.column_measures import (
 from kagaku.science_tasks.benchmark.leaks import audit
 from kagaku.science_tasks.benchmark.measures import (
     COVERAGE,
+    GIVEN,
+    TRUTH,
     Measure,
     binary,
     multiclass,
@@ -300,21 +302,94 @@ def test_what_a_method_reports_stands_behind_its_name(tmp_path: Path) -> None:
     ]
 
 
-def test_a_quick_look_is_kept_apart_from_the_whole(tmp_path: Path) -> None:
+def test_a_quick_look_and_the_whole_never_replace_each_other(tmp_path: Path) -> None:
     task = chain_task(constant=constant)
-    plan = Plan(quick=Quick(10, 5), splits=("first",))
-    (quick,) = run_task(task, no_files, untrained(), plan, tmp_path)
-    (whole,) = run_task(task, no_files, untrained(), Plan(splits=("first",)), tmp_path)
+    looked, all_of_it = Plan(quick=Quick(10, 5), splits=("first",)), Plan(splits=("first",))
+    (quick,) = run_task(task, no_files, untrained(), looked, tmp_path / "quick")
+    (whole,) = run_task(task, no_files, untrained(), all_of_it, tmp_path / "whole")
     assert (quick.n_train, quick.n_test, whole.n_train, whole.n_test) == (10, 5, 50, 10)
+    with pytest.raises(InputError, match="all of it of chains, which a quick look would repl") as e:
+        list(run_task(task, no_files, untrained(), looked, tmp_path / "whole"))
+    assert "Choose another --output" in str(e.value)
+    with pytest.raises(InputError, match="a quick look of chains, which all of it would replace"):
+        list(run_task(task, no_files, untrained(), all_of_it, tmp_path / "quick"))
+    (kept,) = run_task(task, no_files, untrained(), all_of_it, tmp_path / "whole")
+    assert kept.n_test == 10
 
 
-def test_answers_of_other_weights_are_not_taken_for_these(tmp_path: Path) -> None:
+def test_answers_of_other_weights_are_neither_taken_for_these_nor_replaced(tmp_path: Path) -> None:
     task = chain_task(learned=Single("linear", "embeddings"))
     plan = Plan(splits=("first",))
     (one,) = run_task(task, no_files, untrained(), plan, tmp_path)
-    (other,) = run_task(task, no_files, BaseUse(lambda: load_base("kagaku-tiny")), plan, tmp_path)
+    trained = BaseUse(lambda: load_base("kagaku-tiny"))
+    with pytest.raises(InputError, match="answers of the base untrained-tiny to chains, which th"):
+        list(run_task(task, no_files, trained, plan, tmp_path))
+    changed = untrained()
+    changed._fingerprint = "another"
+    with pytest.raises(InputError, match="of the base untrained-tiny with other weights to chains"):
+        list(run_task(task, no_files, changed, plan, tmp_path))
+    (other,) = run_task(task, no_files, trained, plan, tmp_path / "other")
     assert (one.base_name, other.base_name) == ("untrained-tiny", "kagaku-tiny")
     assert one.base != other.base
+
+
+def test_answers_of_no_base_stand_beside_those_of_any(tmp_path: Path) -> None:
+    task = chain_task(constant=constant)
+    plan = Plan(splits=("first",))
+    (one,) = run_task(task, no_files, untrained(), plan, tmp_path)
+    trained = BaseUse(lambda: load_base("kagaku-tiny"))
+    (again,) = run_task(task, no_files, trained, plan, tmp_path)
+    assert again.seconds == one.seconds
+
+
+def test_what_other_code_has_begun_is_begun_anew(tmp_path: Path) -> None:
+    seen: list[bool] = []
+
+    def stopped(case: PropertyCase, context: Context) -> pd.DataFrame:
+        assert context.work is not None
+        seen.append((context.work / "step").is_file())
+        context.work.mkdir(parents=True, exist_ok=True)
+        (context.work / "step").touch()
+        if len(seen) < 4:
+            raise KeyboardInterrupt
+        return constant(case, context)
+
+    task = chain_task(stopped=stopped)
+    for made_by in ("old", "old", "new"):
+        plan = Plan(splits=("first",), made_by=made_by)
+        with pytest.raises(KeyboardInterrupt):
+            list(run_task(task, no_files, untrained(), plan, tmp_path))
+    assert seen == [False, True, False]
+    list(run_task(task, no_files, untrained(), plan, tmp_path))
+    assert not list(tmp_path.rglob("*.work"))
+
+
+def test_a_baseline_that_answered_fewer_splits_is_not_the_best_one(tmp_path: Path) -> None:
+    def perfect(case: PropertyCase, context: Context) -> pd.DataFrame:
+        answers = constant(case, context)
+        return answers.assign(**{GIVEN: answers[TRUTH]})
+
+    task = replace(
+        chain_task(constant=constant, perfect=perfect), baselines=("constant", "perfect")
+    )
+    some = list(run_task(task, no_files, untrained(), Plan(("perfect",), ("first",)), tmp_path))
+    others = list(run_task(task, no_files, untrained(), Plan(("constant",)), tmp_path))
+    assert len({one.split for one in others}) > 1
+    assert best_baseline(task, [*some, *others]) == "constant"
+    every = list(run_task(task, no_files, untrained(), Plan(), tmp_path))
+    assert best_baseline(task, every) == "perfect"
+
+
+def test_which_method_is_judged_is_fixed_before_any_score() -> None:
+    task = chain_task(constant=constant, one=plain, auto=plain, two=plain, three=plain)
+    task = replace(task, default=("constant", "two", "auto", "one"), for_reference=("three",))
+    assert task.judged(task.methods) == "auto"
+    assert task.judged(["constant", "two", "one"]) == "one"
+    assert task.judged(["two", "three"]) == "two"
+    assert task.judged(["constant", "three"]) is None
+    usual = replace(task, default=("constant", "two"))
+    assert usual.judged(task.methods) == "two"
+    assert usual.judged(["auto", "one"]) == "auto"
 
 
 def test_the_plain_model_beats_the_constant_and_the_comparison_says_so(tmp_path: Path) -> None:
@@ -426,6 +501,30 @@ def test_a_mixture_is_known_only_if_all_its_molecules_are() -> None:
     assert audit(case, None).within.tolist() == [False, True]
 
 
+def test_a_question_without_a_training_part_has_no_share_of_it() -> None:
+    frame = pd.DataFrame({"smiles": ["CCO", "CCN"], "y": [1.0, 2.0]})
+    case = table_case(
+        frame,
+        ["smiles: molecule"],
+        "y [dimensionless]: regression",
+        Rows(np.array([0]), np.array([1])),
+    )
+    assert audit(case, None).shares()["within"] == 0.0
+
+    class ZeroShot:
+        n_train, n_test = 0, 2
+
+        def values(self, part: str) -> dict[str, list[str]]:
+            return {} if part == "train" else {"molecule": ["CCO", "CCN"]}
+
+        def cut(self, n_train: int, n_test: int, seed: int) -> "ZeroShot":
+            raise AssertionError(n_train, n_test, seed)
+
+    leaks = audit(ZeroShot(), TrainedOn({}, {}))
+    assert leaks.shares()["within"] is None
+    assert leaks.shares()["corpus"] == 0.0
+
+
 def test_near_duplicates_of_texts_are_found() -> None:
     words = np.array([f"word{i}" for i in range(400)])
     texts = [" ".join(RNG.choice(words, 60)) for _ in range(30)]
@@ -469,6 +568,8 @@ def test_fields_are_found_by_variable_place_and_time() -> None:
     timeless = audit(replace(case, times=None), TrainedOn({}, {}, (span,)))
     assert timeless.corpus is None
     assert timeless.note.startswith("Not compared: there is no input, or only numbers or fields")
+    assert timeless.shares()["within"] is None
+    assert timeless.shares()["within_near"] is None
 
 
 def test_pictures_are_compared_as_they_are_stored(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def _stored(leaks: Leaks) -> dict[str, Any]:
         "corpus": rows(leaks.corpus),
         "corpus_near": rows(leaks.corpus_near),
         "note": leaks.note,
+        "is_compared": leaks.is_compared,
     }
 
 
@@ -91,4 +92,5 @@ def _restored(stored: dict[str, Any]) -> Leaks:
         flags("corpus") if known else None,
         flags("corpus_near") if known else None,
         stored["note"],
+        stored["is_compared"],
     )

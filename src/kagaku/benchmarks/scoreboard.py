@@ -14,6 +14,7 @@ from kagaku.benchmarks.tables import (
     heading,
     leak_sentences,
     mark,
+    notes,
     paired_rows,
     sourced_rows,
 )
@@ -22,6 +23,9 @@ from kagaku.reporting.figures import to_svg
 from kagaku.reporting.tables import Table
 
 PAGE_FILE = "scoreboard.html"
+
+COSTS = "seconds", "MB of the process"
+"""Headings of what a method took: wall time, and memory at most, the data and kagaku included."""
 
 LEVELS = {"better": "good", "worse": "bad", "no different": "note"}
 """Colour of a verdict on the page."""
@@ -44,7 +48,10 @@ class TaskSection:
     """The verdict in a few words."""
 
     verdicts: tuple[str, ...]
-    """Each learned method against the best plain baseline."""
+    """Each method that is no plain baseline against the best that is one."""
+
+    notes: tuple[str, ...]
+    """What keeps the rows of the table from being compared."""
 
     scores: Table
     """Methods and measures."""
@@ -89,10 +96,13 @@ def write_scoreboard(stored: dict[str, Any], folder: Path) -> Path:
     return path
 
 
-def leading_method(found: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the method that a task's verdict is about: the last that is no plain baseline."""
-    learned = [one for one in found["methods"] if one["versus_baseline"] and not one["is_baseline"]]
-    return learned[-1] if learned else None
+def judged_method(found: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the method that a task's verdict is about; None if it was compared with nothing."""
+    compared = [one for one in found["methods"] if one["versus_baseline"]]
+    compared = [one for one in compared if not one["is_baseline"]]
+    if "judged" in found:  # older files do not tell
+        compared = [one for one in compared if one["name"] == found["judged"]]
+    return compared[-1] if compared else None
 
 
 def _section(found: dict[str, Any]) -> TaskSection:
@@ -101,24 +111,26 @@ def _section(found: dict[str, Any]) -> TaskSection:
         for one in found["measures"]
         if any(one["name"] in method["scores"] for method in found["methods"])
     ]
-    first = leading_method(found)
+    first = judged_method(found)
     verdict = None if first is None else first["versus_baseline"]["verdict"]
     return TaskSection(
         anchor=f"task-{found['task']}",
         found=found,
         level="note" if verdict is None else LEVELS[verdict],
         label=_label(found, verdict),
+        notes=tuple(notes(found)),
         verdicts=tuple(
             one["versus_baseline"]["sentence"]
             for one in found["methods"]
             if one["versus_baseline"] and not one["is_baseline"]
         ),
         scores=Table(
-            ("method", *(heading(one) for one in measures), "seconds", "MB"),
+            ("method", *(heading(one) for one in measures), "reads the base", *COSTS),
             tuple(
                 (
                     mark(method),
                     *(cell(method["scores"].get(one["name"])) for one in measures),
+                    method["base"] or "no",
                     f"{method['seconds']:.1f}",
                     f"{method['peak_megabytes']:.0f}",
                 )
@@ -129,6 +141,7 @@ def _section(found: dict[str, Any]) -> TaskSection:
                 for place, one in enumerate(found["methods"])
                 if not (one["is_baseline"] or one.get("is_for_reference"))
             ),
+            frozenset({0, len(measures) + 1}),
         ),
         paired=Table(
             tuple(PAIRED_COLUMNS),
@@ -149,7 +162,7 @@ def _label(found: dict[str, Any], verdict: str | None) -> str:
     if found["quick"] is not None:
         return "a quick look: these scores are comparable with nothing"
     if verdict is None:
-        return "no learned method was compared with a plain one"
+        return "nothing was compared with a plain baseline"
     return {
         "better": "better than the best plain baseline",
         "worse": "worse than the best plain baseline",
@@ -166,7 +179,7 @@ def _figure(found: dict[str, Any], measure: dict[str, Any]) -> Markup:
 def _overview(sections: list[TaskSection]) -> Table:
     rows = []
     for one in sections:
-        first, name = leading_method(one.found), one.found["best_baseline"]
+        first, name = judged_method(one.found), one.found["best_baseline"]
         leading = one.found["measures"][0]["name"]
         scores = {method["name"]: method["scores"] for method in one.found["methods"]}
         rows.append(
@@ -182,22 +195,23 @@ def _overview(sections: list[TaskSection]) -> Table:
             )
         )
     return Table(
-        ("domain", "task", "measure", "best plain baseline", "learned", "verdict"),
+        ("domain", "task", "measure", "best plain baseline", "judged", "verdict"),
         tuple(rows),
         words=frozenset(range(6)),
     )
 
 
 def _counts(sections: list[TaskSection]) -> str:
-    compared = [one for one in sections if leading_method(one.found) and not one.found["quick"]]
+    compared = [one for one in sections if judged_method(one.found) and not one.found["quick"]]
     better = sum(one.level == "good" for one in compared)
     worse = sum(one.level == "bad" for one in compared)
     if not compared:
-        return "No task was run whole with a learned method yet."
+        return "No task was run whole with a method that is no plain baseline yet."
     same = len(compared) - better - worse
     return (
-        f"Of {len(compared)} tasks, the learned method is better than the best plain baseline on "
-        f"{better}, worse on {worse}, and not clearly different on {same}."
+        f"Of {len(compared)} tasks, the judged method is better than the best plain baseline on "
+        f"{better}, worse on {worse}, and not clearly different on {same}. Which one is judged is "
+        "fixed beforehand: auto, else the last of the task's default methods."
     )
 
 

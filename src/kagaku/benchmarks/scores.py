@@ -54,6 +54,9 @@ def task_scores(
                     one.measure: _plain(asdict(one)) for one in summaries if one.method == name
                 },
                 "n_runs": len(own),
+                "n_splits": len({one.split for one in own}),
+                "of_splits": len(splits),
+                "made_by": sorted({one.made_by for one in own}),
                 "n_dropped": max(one.n_dropped for one in own),
                 "seconds": round(float(np.mean([one.seconds for one in own])), 2),
                 "peak_megabytes": max(one.peak_megabytes for one in own),
@@ -80,10 +83,12 @@ def task_scores(
                 "unit": one.unit,
                 "smaller_is_better": one.smaller_is_better,
                 "ideal": one.ideal,
+                "needs": one.needs,
             }
             for one in (*task.measures, COVERAGE)
         ],
         "best_baseline": baseline,
+        "judged": task.judged(list(dict.fromkeys(one.method for one in summaries))),
         "methods": methods,
         "published": [asdict(one) for one in published if one.split is None or one.split in splits],
         "leaks": {name: {**one.shares(), "note": one.note} for name, one in leaks.items()},

@@ -33,7 +33,7 @@ def show_task(found: dict[str, Any], terminal: Terminal) -> None:
         ["method", arrow(first), "95%", *(arrow(one) for one in others), "s", "MB"],
         [
             [
-                method["name"],
+                named(method),
                 mean(method["scores"].get(first["name"])),
                 interval(method["scores"].get(first["name"])),
                 *(mean(method["scores"].get(one["name"])) for one in others),
@@ -88,9 +88,16 @@ def heading(measure: dict[str, Any]) -> str:
 
 def mark(method: dict[str, Any]) -> str:
     """Return a method's name, with a word behind it for baselines and what is shown beside."""
+    name = named(method)
     if method.get("is_for_reference"):  # older files do not tell
-        return f"{method['name']}, for reference"
-    return f"{method['name']}, baseline" if method["is_baseline"] else str(method["name"])
+        return f"{name}, for reference"
+    return f"{name}, baseline" if method["is_baseline"] else name
+
+
+def named(method: dict[str, Any]) -> str:
+    """Return a method's name, and how many splits it answered if others answered more."""
+    n_splits, of = method.get("n_splits"), method.get("of_splits")  # older files do not tell
+    return str(method["name"]) + (f" ({n_splits} of {of} splits)" if n_splits != of else "")
 
 
 def mean(score: dict[str, Any] | None) -> str:
@@ -120,9 +127,39 @@ def sentences(found: dict[str, Any]) -> Iterator[str]:
         versus = method["versus_baseline"]
         if versus is not None and not method["is_baseline"]:
             yield versus["sentence"]
+    yield from notes(found)
     yield from leak_sentences(found)
     for trap in found["traps"]:
         yield f"Beware: {trap}"
+
+
+def notes(found: dict[str, Any]) -> Iterator[str]:
+    """Yield what keeps rows of a table from being compared, or columns from being there."""
+    lacking = [
+        one["name"] for one in found["methods"] if one.get("n_splits") != one.get("of_splits")
+    ]
+    if lacking:
+        yield (
+            f"{', '.join(lacking)} did not answer all splits that others did: a mean over other "
+            "splits is not to be compared with theirs; paired differences are over shared ones."
+        )
+    scored = {name for method in found["methods"] for name in method["scores"]}
+    leading = found["measures"][0]["name"]
+    for one in found["measures"]:
+        if one.get("needs") and one["name"] not in scored:
+            compared = (
+                ", and by nothing else are methods compared" if one["name"] == leading else ""
+            )
+            yield (
+                f"{one['name']} was not measured{compared}: install it with "
+                f"pip install '{one['needs']}', and answer in another folder."
+            )
+    codes = {code for one in found["methods"] for code in one.get("made_by", ())}
+    if len(codes) > 1:
+        yield (
+            f"These answers were given by {len(codes)} states of kagaku's code, which may answer "
+            "otherwise."
+        )
 
 
 def leak_sentences(found: dict[str, Any]) -> Iterator[str]:
@@ -149,9 +186,11 @@ def leak_sentences(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _leak_words(leak: dict[str, Any]) -> str:
-    parts = [f"{leak['within']:.1%} of the test items stand in its training part"]
-    if leak["within_near"] > leak["within"]:
-        parts.append(f"{leak['within_near']:.1%} with near-duplicates")
+    parts = ["not compared with a training part"]
+    if leak["within"] is not None:
+        parts = [f"{leak['within']:.1%} of the test items stand in its training part"]
+        if leak["within_near"] > leak["within"]:
+            parts.append(f"{leak['within_near']:.1%} with near-duplicates")
     if leak["corpus"] is not None:
         parts.append(f"{leak['corpus']:.1%} were in the base's pretraining corpus")
         if leak["corpus_near"] > leak["corpus"]:
