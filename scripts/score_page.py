@@ -1,0 +1,147 @@
+"""Write docs/scores.tsv and docs/scores.md: what finished benchmarks found.
+
+    python scripts/score_page.py [FOLDER...]
+
+Each folder was written by ``kagaku benchmark`` without ``--quick``; its tasks replace those of the
+same names in the table, all methods of a task together. Without a folder the page is made anew.
+"""
+
+import argparse
+from pathlib import Path
+
+from kagaku.benchmarks.score_rows import ScoreRow, merged, read_rows, rows_of_folder, write_rows
+from kagaku.data.catalogue import DOMAINS
+from kagaku.science_tasks.benchmark.families import FAMILIES
+from kagaku.science_tasks.benchmark.task import Published, Task
+from kagaku.science_tasks.tasks import TASKS
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+HEAD = """# Scores
+
+Made by `scripts/score_page.py` from folders that `kagaku benchmark` wrote; the numbers are in
+[scores.tsv](scores.tsv). Whole official test parts. Brackets hold the 95% interval over resampled
+test items; differences are from the best plain baseline of the task, on the same items in pairs.
+*Held* is the share of test items within their intervals or sets, which promise 90%. Bold is the
+method that the verdict is about, which is fixed before any score; of published scores the best one
+that belongs to all that was asked stands here, and [the scoreboard](benchmarks.md) has the others,
+with what differs there. What is said of single figures, and what was aimed at, stands in
+[results](results.md).
+"""
+
+
+def page(rows: list[ScoreRow]) -> str:
+    """Return the whole page."""
+    known: dict[str, Task] = dict(TASKS) | {one.whole.name: one.whole for one in FAMILIES.values()}
+    parts = [HEAD, f"\n{_counts(rows, known)}\n"]
+    for domain in DOMAINS:
+        names = [name for name, task in known.items() if task.domain == domain]
+        lines = [
+            line
+            for name in names
+            if any(one.task == name for one in rows)
+            for line in _of_task(known[name], [one for one in rows if one.task == name])
+        ]
+        if lines:
+            heading = "| task | method | score | less the best baseline's | held | published |"
+            parts.append(
+                f"\n## {domain.capitalize()}\n\n{heading}\n|---|---|---|---|---|---|\n"
+                + "\n".join(lines)
+                + "\n"
+            )
+    return "".join(parts)
+
+
+def _counts(rows: list[ScoreRow], known: dict[str, Task]) -> str:
+    judged = [one for one in rows if one.role == "judged" and one.verdict]
+    number = {
+        word: sum(one.verdict == word for one in judged)
+        for word in ("better", "worse", "no different")
+    }
+    measured = {one.task for one in rows} & set(TASKS)
+    return (
+        f"{len(measured)} of {len(TASKS)} tasks were measured. On {len(judged)} of "
+        f"{len(known)}, families included, a method that is no plain baseline is judged: it is "
+        f"better than the best plain baseline on {number['better']}, worse on {number['worse']}, "
+        f"and no different on {number['no different']}."
+    )
+
+
+def _of_task(task: Task, rows: list[ScoreRow]) -> list[str]:
+    """Return the lines of one task: the best baseline, then all that are none."""
+    best = next((one.other for one in rows if one.other), None)
+    shown = [one for one in rows if one.role != "baseline" or one.method == best]
+    shown = shown or rows[-1:]
+    unit = "" if task.leading.unit in (None, "dimensionless") else f", {task.leading.unit}"
+    most = max(one.n_splits for one in rows)
+    counts = f"{most} splits" if most > 1 else ""
+    if max(one.n_seeds for one in rows) > 1:
+        counts += f"{', ' if counts else ''}{max(one.n_seeds for one in rows)} seeds"
+    first = f"`{task.name}`, {task.leading.name}{unit}" + (f"; {counts}" if counts else "")
+    others = "; ".join(f"{one.model} {_number(one.value)}" for one in _published(task, most))
+    lines = []
+    for place, one in enumerate(shown):
+        name = f"**`{one.method}`**" if one.role == "judged" else f"`{one.method}`"
+        if one.role in ("baseline", "reference"):
+            name += f", {one.role}"
+        if one.n_splits < most:
+            name += f", {one.n_splits} of {most} splits"
+        held = "" if one.coverage is None else f"{one.coverage:.1%}"
+        lines.append(
+            f"| {first if place == 0 else ''} | {name} | {_score(one)} | {_difference(one)} "
+            f"| {held} | {others if place == 0 else ''} |"
+        )
+    return lines
+
+
+def _published(task: Task, n_splits: int) -> list[Published]:
+    """Return the best published score that belongs to the whole task, of each kind of trust."""
+    sign = 1 if task.leading.smaller_is_better else -1
+    fitting = [
+        one
+        for one in task.published
+        if one.measure == task.leading.name and (one.split is None or n_splits == 1)
+    ]
+    return sorted(fitting, key=lambda one: sign * one.value)[:1]
+
+
+def _score(one: ScoreRow) -> str:
+    if one.score is None:
+        return "-"
+    if one.low is None or one.high is None:
+        return _number(one.score)
+    return f"{_number(one.score)} ({_number(one.low)} to {_number(one.high)})"
+
+
+def _difference(one: ScoreRow) -> str:
+    if one.difference is None or one.role == "baseline":
+        return ""
+    if one.difference_low is None or one.difference_high is None:
+        return f"{one.difference:+.3g}"
+    between = f"{one.difference_low:+.3g} to {one.difference_high:+.3g}"
+    return f"{one.verdict}: {one.difference:+.3g} ({between})"
+
+
+def _number(value: float) -> str:
+    size = abs(value)
+    return f"{value:.3f}" if size < 10 else f"{value:.2f}" if size < 100 else f"{value:,.0f}"
+
+
+def main() -> None:
+    """Update the table and the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--docs", type=Path, default=DOCS, help="where table and page stand")
+    arguments = parser.parse_args()
+    table = arguments.docs / "scores.tsv"
+    rows = read_rows(table) if table.is_file() else []
+    for folder in arguments.folders:
+        rows = merged(rows, rows_of_folder(folder))
+    write_rows(rows, table)
+    rows = read_rows(table)  # with as many digits as later pages will find
+    (arguments.docs / "scores.md").write_text(page(rows), encoding="utf-8")
+    print(f"{len(rows)} rows of {len({one.task for one in rows})} tasks in {table}")
+
+
+if __name__ == "__main__":
+    main()
