@@ -21,10 +21,13 @@ KINDS = frozenset({"regression", "binary"})
 READ = "classical features + other targets"
 """What the second stage reads, as the result table says it."""
 
-FIRST_STAGE = "linear"
-"""Registered name of the readout that predicts the other targets: it is fitted often."""
+FIRST_STAGE = ("linear", "trees")
+"""Registered names of the readouts that predict the other targets: each is fitted often."""
 
-SECOND_STAGE = ("linear", "gp")
+MOST_ROWS = 2_500
+"""Rows times other targets above which the first of them predicts alone."""
+
+SECOND_STAGE = ("linear", "gp", "trees")
 """Readouts that are tried on its predictions."""
 
 MOST_TARGETS = 8
@@ -60,7 +63,7 @@ class FirstStages:
     seed: int
     """Fixes whatever is random."""
 
-    kept: dict[tuple[str, bytes, bytes], FirstStage | None] = field(default_factory=dict)
+    kept: dict[tuple[str, bytes, bytes], list[FirstStage]] = field(default_factory=dict)
     """By target, records and helpers."""
 
     def of(
@@ -68,10 +71,10 @@ class FirstStages:
         target: Target,
         train_index: Int[np.ndarray, " _"],
         helpers: Int[np.ndarray, " _"] = NOBODY,
-    ) -> FirstStage | None:
-        """Return the model of a target, fitted to those of some records that have its value.
+    ) -> list[FirstStage]:
+        """Return the models of a target, fitted to those of some records that have its value.
 
-        None if too few of them have it, or if all that have it stand in one fold.
+        There are none if too few of them have it, or if all that have it stand in one fold.
 
         Args:
             target: What is predicted.
@@ -89,23 +92,27 @@ class FirstStages:
 
     def _fit(
         self, target: Target, train_index: np.ndarray, helpers: np.ndarray
-    ) -> FirstStage | None:
+    ) -> list[FirstStage]:
         present = self.records.targets[target.name].present()
         asked = self.folds[train_index]
         learnt = np.concatenate([train_index, helpers])
         learnt = learnt[present[learnt]]
         folds = self.folds[learnt]
         if len(learnt) < FEWEST_ROWS or len(np.unique(folds)) < 2:
-            return None
-        predicted = np.empty(len(train_index), dtype=np.float64)
-        for fold in np.unique(asked):
-            inside = asked == fold
-            readout = self._readout(target, learnt[folds != fold])
-            predicted[inside] = self._predict(readout, train_index[inside])
-        return FirstStage(target.name, self._readout(target, learnt), predicted)
+            return []
+        n_others = len(self.records.schema.targets) - 1
+        found = []
+        for name in FIRST_STAGE if len(learnt) * n_others <= MOST_ROWS else FIRST_STAGE[:1]:
+            predicted = np.empty(len(train_index), dtype=np.float64)
+            for fold in np.unique(asked):
+                inside = asked == fold
+                readout = self._readout(name, target, learnt[folds != fold])
+                predicted[inside] = self._predict(readout, train_index[inside])
+            found.append(FirstStage(target.name, self._readout(name, target, learnt), predicted))
+        return found
 
-    def _readout(self, target: Target, index: np.ndarray) -> Readout:
-        readout = READOUTS[FIRST_STAGE]()
+    def _readout(self, name: str, target: Target, index: np.ndarray) -> Readout:
+        readout = READOUTS[name]()
         values = self.records.targets[target.name].subset(index)
         blocks = [block.subset(index) for block in self.blocks]
         readout.fit(blocks, values, target.kind, len(target.classes), seed=self.seed)
@@ -140,7 +147,7 @@ class StackedCandidate:
     def fit(self, train_index: np.ndarray) -> FittedReadout:
         """Return the readout fitted on the records at ``train_index``, in both stages."""
         found = [self.stages.of(other, train_index, self.helpers) for other in self.others]
-        readout = StackedReadout(self.inner, [one for one in found if one is not None])
+        readout = StackedReadout(self.inner, [one for several in found for one in several])
         readout.fit(
             [block.subset(train_index) for block in self.stages.blocks],
             self.stages.records.targets[self.target.name].subset(train_index),

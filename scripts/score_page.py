@@ -24,9 +24,9 @@ Made by `scripts/score_page.py` from folders that `kagaku benchmark` wrote; the 
 test items; differences are from the best plain baseline of the task, on the same items in pairs.
 *Held* is the share of test items within their intervals or sets, which promise 90%. Bold is the
 method that the verdict is about, which is fixed before any score; of published scores the best one
-that belongs to all that was asked stands here, and [the scoreboard](benchmarks.md) has the others,
-with what differs there. What is said of single figures, and what was aimed at, stands in
-[results](results.md).
+that belongs to all that was asked stands here (* where data or split differ), and the scoreboard of
+a run has the others, with their sources and what differs there ([benchmarks](benchmarks.md)). What
+is said of single figures, and what was aimed at, stands in [results](results.md).
 """
 
 
@@ -78,7 +78,11 @@ def _of_task(task: Task, rows: list[ScoreRow]) -> list[str]:
     if max(one.n_seeds for one in rows) > 1:
         counts += f"{', ' if counts else ''}{max(one.n_seeds for one in rows)} seeds"
     first = f"`{task.name}`, {task.leading.name}{unit}" + (f"; {counts}" if counts else "")
-    others = "; ".join(f"{one.model} {_number(one.value)}" for one in _published(task, most))
+    others = "; ".join(
+        f"{one.model} {_number(one.value)}{'*' if one.differs else ''}"
+        + ("" if one.checked else ", from memory")
+        for one in _published(task, most)
+    )
     lines = []
     for place, one in enumerate(shown):
         name = f"**`{one.method}`**" if one.role == "judged" else f"`{one.method}`"
