@@ -118,7 +118,7 @@ def _task(
         measures=regression(("R2", "RMSE", "MAE", "Spearman"), "percent"),
         methods=METHODS,
         baselines=BASELINES,
-        default=(*BASELINES, "auto"),
+        default=(*BASELINES, "linear-embeddings", "auto"),
         published=published,
         traps=traps,
         long=("auto",),

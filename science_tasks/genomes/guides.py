@@ -175,7 +175,7 @@ TASKS.register(
         measures=regression(("Spearman", "MAE", "RMSE"), "dimensionless"),
         methods=METHODS,
         baselines=BASELINES,
-        default=(*BASELINES, "auto"),
+        default=(*BASELINES, "linear-embeddings", "auto"),
         traps=(
             "The file's column 'predictions' comes from a model that was fitted on all of these "
             "guides: it is no feature, and no fair comparison.",

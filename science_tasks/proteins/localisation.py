@@ -74,7 +74,7 @@ TASKS.register(
         measures=multiclass(("accuracy", "MCC", "macro F1", "log loss")),
         methods=_METHODS,
         baselines=("constant", "plain", "composition", "trees"),
-        default=("constant", "plain", "composition", "trees", "auto"),
+        default=("constant", "plain", "composition", "trees", "linear-embeddings", "auto"),
         published=tuple(
             Published(
                 model,

@@ -87,7 +87,8 @@ def _minutes(seconds: Iterable[Sequence[float]]) -> float:
 
 
 def _machine_note(machine: dict[str, Any]) -> str:
-    parts = [f"{machine['cores']} cores"] if "cores" in machine else []
+    n_cores = machine.get("cores")
+    parts = [] if n_cores is None else [f"{n_cores} core" + ("" if n_cores == 1 else "s")]
     parts += [str(machine.get("cpu") or "unknown processor"), *machine.get("gpus", ())]
     return " ".join(", ".join(parts).split())
 
