@@ -21,8 +21,11 @@ FEWEST_MOLECULES = 20
 SHOWN_PAIRS = 6
 """The steepest pairs are told in full."""
 
-_LOGARITHM = re.compile(r"(log|p(K[a-z]?|[A-Z]{1,3}\d\d|MIC|A2)(?![a-z]))", re.ASCII)
-"""How names of dimensionless logarithms begin: logP, pIC50, pKi, pMIC."""
+_LOGARITHM = re.compile(
+    r"(log(10|P|D(7(\.\d)?)?|S|K|BB|Kow|Pow|IC50|EC50|Papp)|p(K[a-z]?|[A-Z]{1,3}\d\d|MIC|A2))(?![A-Za-z0-9])",
+    re.ASCII,
+)
+"""How names of dimensionless decadic logarithms begin: logP, log10 activity, pIC50, pKi, pMIC."""
 
 
 def step_of(target: Target, values: np.ndarray) -> tuple[float, str]:
@@ -66,14 +69,14 @@ def cliff_scores(
         return None
     pairs = cliff_pairs([molecules[one] for one in kept], numbers, step)
     on_cliff = np.zeros(len(records), dtype=bool)
-    on_cliff[kept] = pairs.on_cliff(len(kept))
+    on_cliff[kept] = pairs.on_cliff
     is_scored = np.isin(test_index, kept)
     return {
         "step": step,
         "step_reason": why,
         "n_molecules": len(kept),
         "n_on": int(on_cliff.sum()),
-        "n_pairs": len(pairs),
+        "n_pairs": pairs.n_pairs,
         "on": _side(values, test_index, given, is_scored & on_cliff[test_index]),
         "off": _side(values, test_index, given, is_scored & ~on_cliff[test_index]),
         "steepest": _steepest(pairs, kept, records, inputs[0].name, numbers, test_index),
@@ -133,5 +136,5 @@ def _steepest(
             "difference": float(pairs.difference[one]),
             "molecules": [molecule(int(pairs.first[one])), molecule(int(pairs.second[one]))],
         }
-        for one in range(min(SHOWN_PAIRS, len(pairs)))
+        for one in range(min(SHOWN_PAIRS, len(pairs.first)))
     ]

@@ -45,7 +45,6 @@ from kagaku.science_tasks.nested import OuterFold, repeat_in_folds
 from kagaku.science_tasks.other_targets import (
     NOBODY,
     FirstStages,
-    related_targets,
     shared_folds,
     stacked_candidates,
     why_not_stacked,
@@ -265,7 +264,7 @@ def _fit_target(
     measured, lacking = train_index[present], train_index[~present]
     # Records without this target may tell of others, if the same folds hold out what is like them.
     folds = None
-    if len(lacking) and related_targets(target, records):
+    if len(lacking) and stacked_candidates(target, stages, classical_readouts(target)):
         folds = shared_folds(measured, stages.folds)
     candidates: list[Candidate] = []
     skipped: dict[str, str] = {}

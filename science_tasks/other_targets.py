@@ -24,8 +24,13 @@ READ = "classical features + other targets"
 FIRST_STAGE = ("linear", "trees")
 """Registered names of the readouts that predict the other targets: each is fitted often."""
 
-MOST_ROWS = 2_500
-"""Rows times other targets above which the first of them predicts alone."""
+MOST_WORK = 5_000
+"""Training rows of another target, times the square of the number of other targets, above which the
+first of them predicts it alone: how often each is fitted grows with that square."""
+
+MOST_LEARNT = 5_000
+"""Records that a first stage learns from at most, if helpers make them more; of these, evenly
+spaced ones serve."""
 
 SECOND_STAGE = ("linear", "gp", "trees")
 """Readouts that are tried on its predictions."""
@@ -83,8 +88,8 @@ class FirstStages:
                 of the others: these are held out, and what is like them is, too.
         """
         train_index = np.asarray(train_index, dtype=np.int64)
-        usable = np.isin(self.folds[helpers], self.folds[train_index])
-        helpers = np.asarray(helpers, dtype=np.int64)[usable]
+        helpers = spaced(helpers, MOST_LEARNT - len(train_index))
+        helpers = helpers[np.isin(self.folds[helpers], self.folds[train_index])]
         key = (target.name, train_index.tobytes(), helpers.tobytes())
         if key not in self.kept:
             self.kept[key] = self._fit(target, train_index, helpers)
@@ -100,9 +105,8 @@ class FirstStages:
         folds = self.folds[learnt]
         if len(learnt) < FEWEST_ROWS or len(np.unique(folds)) < 2:
             return []
-        n_others = len(self.records.schema.targets) - 1
         found = []
-        for name in FIRST_STAGE if len(learnt) * n_others <= MOST_ROWS else FIRST_STAGE[:1]:
+        for name in self._first_stage(target):
             predicted = np.empty(len(train_index), dtype=np.float64)
             for fold in np.unique(asked):
                 inside = asked == fold
@@ -110,6 +114,13 @@ class FirstStages:
                 predicted[inside] = self._predict(readout, train_index[inside])
             found.append(FirstStage(target.name, self._readout(name, target, learnt), predicted))
         return found
+
+    def _first_stage(self, target: Target) -> tuple[str, ...]:
+        """Return the readouts that predict a target: in all folds the same ones."""
+        present = self.records.targets[target.name].present() & (self.folds >= 0)
+        n_others = len(related_targets(target, self.records))
+        is_little = int(present.sum()) * n_others**2 <= MOST_WORK
+        return FIRST_STAGE if is_little else FIRST_STAGE[:1]
 
     def _readout(self, name: str, target: Target, index: np.ndarray) -> Readout:
         readout = READOUTS[name]()
@@ -200,6 +211,14 @@ def related_targets(target: Target, records: Records) -> tuple[Target, ...]:
     return tuple(
         one for one in records.schema.targets if one.kind in KINDS and one.name != target.name
     )
+
+
+def spaced(records: Int[np.ndarray, " record"], most: int) -> Int[np.ndarray, " some"]:
+    """Return so many of the records at most, evenly spaced."""
+    records = np.asarray(records, dtype=np.int64)
+    if len(records) <= most:
+        return records
+    return records[np.linspace(0, len(records) - 1, max(most, 0)).round().astype(np.int64)]
 
 
 def shared_folds(

@@ -73,7 +73,8 @@ def _of_task(task: Task, rows: list[ScoreRow]) -> list[str]:
     shown = [one for one in rows if one.role != "baseline" or one.method == best]
     shown = shown or rows[-1:]
     unit = "" if task.leading.unit in (None, "dimensionless") else f", {task.leading.unit}"
-    most = max(one.n_splits for one in rows)
+    splits = max((one.splits.split(",") for one in rows), key=len)
+    most = len(splits)
     counts = f"{most} splits" if most > 1 else ""
     if max(one.n_seeds for one in rows) > 1:
         counts += f"{', ' if counts else ''}{max(one.n_seeds for one in rows)} seeds"
@@ -81,15 +82,15 @@ def _of_task(task: Task, rows: list[ScoreRow]) -> list[str]:
     others = "; ".join(
         f"{one.model} {_number(one.value)}{'*' if one.differs else ''}"
         + ("" if one.checked else ", from memory")
-        for one in _published(task, most)
+        for one in _published(task, splits)
     )
     lines = []
     for place, one in enumerate(shown):
         name = f"**`{one.method}`**" if one.role == "judged" else f"`{one.method}`"
         if one.role in ("baseline", "reference"):
             name += f", {one.role}"
-        if one.n_splits < most:
-            name += f", {one.n_splits} of {most} splits"
+        if (n_splits := len(one.splits.split(","))) < most:
+            name += f", {n_splits} of {most} splits"
         held = "" if one.coverage is None else f"{one.coverage:.1%}"
         lines.append(
             f"| {first if place == 0 else ''} | {name} | {_score(one)} | {_difference(one)} "
@@ -98,13 +99,13 @@ def _of_task(task: Task, rows: list[ScoreRow]) -> list[str]:
     return lines
 
 
-def _published(task: Task, n_splits: int) -> list[Published]:
-    """Return the best published score that belongs to the whole task, of each kind of trust."""
+def _published(task: Task, splits: list[str]) -> list[Published]:
+    """Return the best published score that belongs to all splits that were answered, if any."""
     sign = 1 if task.leading.smaller_is_better else -1
     fitting = [
         one
         for one in task.published
-        if one.measure == task.leading.name and (one.split is None or n_splits == 1)
+        if one.measure == task.leading.name and (one.split is None or [one.split] == splits)
     ]
     return sorted(fitting, key=lambda one: sign * one.value)[:1]
 

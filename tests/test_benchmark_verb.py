@@ -244,9 +244,9 @@ def test_the_page_says_which_rows_cannot_be_compared(
         found = verb.benchmark(request, tmp_path / "bench", terminal=Terminal(), source=no_file)
     toy = found["toy"]
     assert toy["best_baseline"] == "constant"
-    assert [(one["name"], one["n_splits"], one["of_splits"]) for one in toy["methods"]] == [
-        ("constant", 2, 2),
-        ("plain", 1, 2),
+    assert [(one["name"], one["splits"]) for one in toy["methods"]] == [
+        ("constant", ["one", "other"]),
+        ("plain", ["one"]),
     ]
     told = " ".join("".join(capsys.readouterr()).split())
     assert "plain (1 of 2 splits)" in told
@@ -257,6 +257,17 @@ def test_the_page_says_which_rows_cannot_be_compared(
         assert "given by 2 states of kagaku" in text
     assert "nothing was compared with a plain baseline" in page
     assert "reads the base" in page
+
+
+def test_a_folder_of_another_kind_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    run(tmp_path / "bench", methods=("constant",))
+
+    def unread(key: str) -> bytes:
+        raise AssertionError(key)
+
+    request = verb.BenchmarkRequest(("toy",), ("plain",), base=UNTRAINED, is_quick=True)
+    with pytest.raises(InputError, match="has all of it of toy, and a quick look cannot stand"):
+        verb.benchmark(request, tmp_path / "bench", terminal=Terminal(quiet=True), source=unread)
 
 
 def test_a_measure_that_takes_another_package_says_how_to_install_it(

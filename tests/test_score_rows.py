@@ -34,8 +34,7 @@ def method(name: str, mean: float, **how: Any) -> dict[str, Any]:
         "is_for_reference": False,
         "scores": {"RMSE": score(mean, 0.1)},
         "n_runs": 6,
-        "n_splits": 3,
-        "of_splits": 3,
+        "splits": ["a", "b", "c"],
         "made_by": ["0123456789", "abcdefghij"],
         "base": None,
         "versus_baseline": None,
@@ -62,7 +61,7 @@ FOUND: dict[str, Any] = {
             versus_baseline=VERSUS,
             scores={"RMSE": score(0.5, 0.1), "coverage": score(0.91)},
         ),
-        method("linear-embeddings", 0.8, n_splits=1, n_runs=2, versus_baseline=VERSUS),
+        method("linear-embeddings", 0.8, splits=["a"], n_runs=2, versus_baseline=VERSUS),
         method("all-knowing", 0.1, is_for_reference=True),
         method("unscored", 0.1, scores={}),
     ],
@@ -86,14 +85,18 @@ def test_rows_tell_roles_intervals_and_what_was_better(tmp_path: Path) -> None:
         ("all-knowing", "reference"),
     ]
     auto = rows[2]
-    assert (auto.task, auto.base, auto.n_splits, auto.n_seeds) == ("esol", "kagaku-tiny", 3, 2)
+    assert (auto.task, auto.base, auto.splits, auto.n_seeds) == ("esol", "kagaku-tiny", "a,b,c", 2)
     assert (auto.score, auto.coverage) == (0.5, 0.91)
     assert (auto.low, auto.high) == pytest.approx((0.4, 0.6))
     assert (auto.other, auto.difference, auto.verdict) == ("plain", -0.2, "better")
     assert auto.code == "01234567,abcdefgh"
-    assert (rows[3].n_splits, rows[3].n_seeds) == (1, 2)
+    assert (rows[3].splits, rows[3].n_seeds) == ("a", 2)
     with pytest.raises(InputError, match="holds no benchmark"):
         rows_of_folder(tmp_path)
+    old = {name: value for name, value in FOUND.items() if name != "judged"}
+    with pytest.raises(InputError, match="the scores of esol are of an older version") as caught:
+        rows_of_folder(folder_of(tmp_path / "old", esol=old))
+    assert "kept answers are scored anew" in str(caught.value)
 
 
 def test_a_table_is_read_as_it_was_written_and_others_are_refused(tmp_path: Path) -> None:
@@ -105,6 +108,10 @@ def test_a_table_is_read_as_it_was_written_and_others_are_refused(tmp_path: Path
     assert again[2] == replace(rows[2], low=0.4, high=0.6)
     (tmp_path / "other.tsv").write_text("task\tmethod\n")
     with pytest.raises(InputError, match="no table of scores"):
+        read_rows(tmp_path / "other.tsv")
+    text = (tmp_path / "scores.tsv").read_text().replace("0.91", "much")
+    (tmp_path / "other.tsv").write_text(text)
+    with pytest.raises(InputError, match=r"holds what is no number .*'much'"):
         read_rows(tmp_path / "other.tsv")
 
 

@@ -230,7 +230,7 @@ def train_translation(
     """Teach a network its pairs, in place.
 
     A stopped training goes on from its last state in ``folder`` and ends with the same weights as
-    one that was never stopped; a state of other data, settings or first weights is left aside.
+    one that was never stopped; a state of other data, settings or first weights is removed.
 
     Args:
         network: Left in evaluation mode.

@@ -82,7 +82,7 @@ def audit(case: Case, trained_on: TrainedOn | None, why_not: str = "") -> Leaks:
     """
     test, train = case.values("test"), case.values("train")
     can_be_found = any(_is_comparable(one) for values in test.values() for one in values)
-    is_compared = can_be_found and set(test) <= set(train)
+    is_compared = can_be_found and all(len(train.get(column, ())) for column in test)
     asked = {column: _keys(_modality(column), values) for column, values in test.items()}
     within = _jointly(asked, train, case.n_test)
     within_near = within.copy()

@@ -195,7 +195,7 @@ def check_kept(task: Task, plan: Plan, base: BaseUse, folder: Path) -> None:
                 for one in (kept["quick"], plan.quick)
             ]
             raise InputError(
-                f"the folder has {sizes[0]} of {task.name}, which {sizes[1]} would replace",
+                f"the folder has {sizes[0]} of {task.name}, and {sizes[1]} cannot stand beside it",
                 fix="Choose another --output.",
                 where=str(folder),
             )
@@ -203,7 +203,7 @@ def check_kept(task: Task, plan: Plan, base: BaseUse, folder: Path) -> None:
             same = " with other weights" if kept["base_name"] == base.name else ""
             raise InputError(
                 f"the folder has answers of the base {kept['base_name']}{same} to {task.name}, "
-                f"which those of {base.name} would replace",
+                f"and those of {base.name} cannot stand beside them",
                 fix="Choose another --output.",
                 where=str(path),
             )

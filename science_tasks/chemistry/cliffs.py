@@ -38,9 +38,13 @@ _N_BITS = 1024
 _CHUNK = 512
 
 
+MOST_KEPT = 1_000
+"""Of more pairs the steepest are kept; all are counted."""
+
+
 @dataclass(frozen=True)
 class CliffPairs:
-    """The pairs of molecules that stand on both sides of a cliff, the steepest first."""
+    """Pairs of molecules that stand on both sides of a cliff, the steepest first."""
 
     first: Int[np.ndarray, " pair"]
     """Index of the molecule that comes first."""
@@ -54,21 +58,17 @@ class CliffPairs:
     view: tuple[View, ...]
     """By what they are nearly the same."""
 
-    def __len__(self) -> int:
-        return len(self.first)
+    n_pairs: int
+    """How many pairs there are, those that are not kept included."""
 
-    def on_cliff(self, n_molecules: int) -> Bool[np.ndarray, " molecule"]:
-        """Return which of the molecules stand on a cliff."""
-        found = np.zeros(n_molecules, dtype=bool)
-        found[self.first] = True
-        found[self.second] = True
-        return found
+    on_cliff: Bool[np.ndarray, " molecule"]
+    """Which molecules stand in any of them."""
 
 
 def cliff_pairs(
     molecules: Sequence[str], values: Float[np.ndarray, " molecule"], step: float = TENFOLD
 ) -> CliffPairs:
-    """Return every pair of molecules that is nearly the same and whose values are far apart.
+    """Return the pairs of molecules that are nearly the same and whose values are far apart.
 
     Args:
         molecules: SMILES that RDKit reads, canonical ones, so that spellings can be compared.
@@ -96,35 +96,59 @@ def cliff_pairs(
     atoms, skeletons = _groups(spelt)
     # A hair more, so that 6.2 and 5.2, which are no more than 1 apart, are not by their rounding.
     limit = step * (1 + 1e-9)
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    on_cliff, n_pairs = np.zeros(len(spelt), dtype=bool), 0
+    kept = np.zeros((0, 3), dtype=np.int64)
     for start in range(0, len(spelt), _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, len(spelt)))
+        view = _views(rows, spelt, atoms, skeletons)
         steep = np.abs(values[rows, None] - values[None, :]) > limit
         steep[rows[:, None] >= np.arange(len(spelt))[None, :]] = False
-        view = np.full(steep.shape, len(VIEWS), dtype=np.int8)
-        alike = cdist(
-            [spelt[row] for row in rows],
-            spelt,
-            scorer=Levenshtein.normalized_similarity,
-            score_cutoff=LEAST_LIKENESS,
-            dtype=np.float64,
-        )
-        # From the view that counts least to the one that counts most.
-        view[alike >= LEAST_LIKENESS] = 3
-        view[_tanimoto(skeletons[rows], skeletons) >= LEAST_LIKENESS] = 2
-        view[_tanimoto(atoms[rows], atoms) >= LEAST_LIKENESS] = 1
-        view[alike == 1] = 0
         one, other = np.nonzero(steep & (view < len(VIEWS)))
-        found.append((rows[one], other, view[one, other]))
-    first, second, view = (np.concatenate(part) for part in zip(*found, strict=True))
-    difference = np.abs(values[first] - values[second]).astype(np.float64)
-    order = np.lexsort((second, first, -difference))
+        on_cliff[rows[one]] = True
+        on_cliff[other] = True
+        n_pairs += len(one)
+        found = np.stack([rows[one], other, view[one, other]], axis=1).astype(np.int64)
+        kept = _steepest(np.concatenate([kept, found]), values)
     return CliffPairs(
-        first=first[order].astype(np.int64),
-        second=second[order].astype(np.int64),
-        difference=difference[order],
-        view=tuple(VIEWS[one] for one in view[order]),
+        first=kept[:, 0],
+        second=kept[:, 1],
+        difference=np.abs(values[kept[:, 0]] - values[kept[:, 1]]).astype(np.float64),
+        view=tuple(VIEWS[one] for one in kept[:, 2]),
+        n_pairs=n_pairs,
+        on_cliff=on_cliff,
     )
+
+
+def _steepest(
+    pairs: Int[np.ndarray, "pair 3"], values: Float[np.ndarray, " molecule"]
+) -> Int[np.ndarray, "kept 3"]:
+    """Return the steepest of some pairs, and their views, the steepest first."""
+    difference = np.abs(values[pairs[:, 0]] - values[pairs[:, 1]])
+    order = np.lexsort((pairs[:, 1], pairs[:, 0], -difference))
+    return pairs[order[:MOST_KEPT]]
+
+
+def _views(
+    rows: Int[np.ndarray, " row"],
+    spelt: list[str],
+    atoms: Float[np.ndarray, "molecule bit"],
+    skeletons: Float[np.ndarray, "molecule bit"],
+) -> Int[np.ndarray, "row molecule"]:
+    """Return the index of the first view by which molecules are alike; too high where none is."""
+    view = np.full((len(rows), len(spelt)), len(VIEWS), dtype=np.int8)
+    alike = cdist(
+        [spelt[row] for row in rows],
+        spelt,
+        scorer=Levenshtein.normalized_similarity,
+        score_cutoff=LEAST_LIKENESS,
+        dtype=np.float64,
+    )
+    # From the view that counts least to the one that counts most.
+    view[alike >= LEAST_LIKENESS] = 3
+    view[_tanimoto(skeletons[rows], skeletons) >= LEAST_LIKENESS] = 2
+    view[_tanimoto(atoms[rows], atoms) >= LEAST_LIKENESS] = 1
+    view[alike == 1] = 0
+    return view
 
 
 @cache

@@ -116,5 +116,5 @@ def _fit(rows: sparse.csr_matrix, values: np.ndarray, seed: int) -> TermRidge:
 
 def _rms(errors: np.ndarray, values: np.ndarray) -> float:
     """Return the root mean square of errors, never nothing beside the values."""
-    least = 1e-9 * max(1.0, float(np.abs(values).max()))
+    least = 1e-9 * (float(np.abs(values).max()) or 1.0)
     return max(float(np.sqrt(np.square(errors).mean())), least)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +17,12 @@ from kagaku.science_tasks.other_targets import (
     FirstStages,
     StackedCandidate,
     shared_folds,
+    spaced,
     stacked_candidates,
     why_not_stacked,
 )
 from kagaku.science_tasks.prediction import Prediction
-from kagaku.science_tasks.readouts import READOUTS
+from kagaku.science_tasks.readouts import READOUTS, LinearReadout
 from kagaku.science_tasks.readouts.stacked import StackedReadout
 from kagaku.science_tasks.storage import load_state, save_state
 
@@ -137,9 +139,29 @@ def test_gaps_of_another_target_are_predicted_and_too_few_values_leave_it_out() 
 
 
 def test_many_rows_are_predicted_by_a_linear_model_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(other_targets, "MOST_ROWS", N * 3 - 1)
-    (found,) = stages(records()).of(TARGETS[1], np.arange(N))
-    assert isinstance(found.readout, READOUTS["linear"])
+    # Numbers and yes-or-no of TARGETS are three, so that each has two others.
+    assert len(stages(records()).of(TARGETS[1], np.arange(N))) == 2
+    monkeypatch.setattr(other_targets, "MOST_WORK", N * 4 - 1)
+    for some in (np.arange(N), np.arange(N // 2)):  # in a fold as in the end
+        (found,) = stages(records()).of(TARGETS[1], some)
+        assert isinstance(found.readout, READOUTS["linear"])
+
+
+def test_of_many_helpers_some_that_are_spread_evenly_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert spaced(np.arange(10, 20), 4).tolist() == [10, 13, 16, 19]
+    assert spaced(np.arange(3), 4).tolist() == [0, 1, 2]
+    assert spaced(np.arange(3), -2).tolist() == []
+    learnt = []
+    fit = LinearReadout.fit
+
+    def noted(self: LinearReadout, blocks: Any, *rest: Any, **how: Any) -> None:
+        learnt.append(len(blocks[0].present))
+        fit(self, blocks, *rest, **how)
+
+    monkeypatch.setattr(LinearReadout, "fit", noted)
+    monkeypatch.setattr(other_targets, "MOST_LEARNT", 90)
+    stages(records()).of(TARGETS[1], np.arange(60), np.arange(60, N))
+    assert max(learnt) == 90
 
 
 def test_values_in_one_fold_only_leave_the_target_out() -> None:

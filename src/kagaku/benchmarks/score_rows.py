@@ -28,8 +28,8 @@ class ScoreRow:
     base: str
     """Name of the weights that it read; empty if it read none."""
 
-    n_splits: int
-    """Official splits that were answered."""
+    splits: str
+    """Official splits that were answered, with commas between."""
 
     n_seeds: int
     """Seeds of each."""
@@ -70,7 +70,7 @@ class ScoreRow:
 
 COLUMNS = tuple(one.name for one in fields(ScoreRow))
 
-_WHOLE = {"n_splits", "n_seeds"}
+_WHOLE = {"n_seeds"}
 _NUMBERS = {"score", "low", "high", "coverage", "difference", "difference_low", "difference_high"}
 
 
@@ -81,7 +81,7 @@ def rows_of_folder(folder: Path) -> list[ScoreRow]:
         folder: What ``kagaku benchmark`` wrote.
 
     Raises:
-        InputError: The folder holds no benchmark.
+        InputError: The folder holds no benchmark, or one of an older version.
     """
     path = folder / SCORES_FILE
     if not path.is_file():
@@ -90,12 +90,15 @@ def rows_of_folder(folder: Path) -> list[ScoreRow]:
             fix=f"Name a folder that kagaku benchmark wrote, with its {SCORES_FILE}.",
         )
     tasks = json.loads(path.read_text(encoding="utf-8"))["tasks"].values()
+    whole = [found for found in tasks if found["quick"] is None]
+    if old := [found["task"] for found in whole if "judged" not in found]:
+        raise InputError(
+            f"the scores of {', '.join(old)} are of an older version",
+            fix="Run kagaku benchmark on the folder again: kept answers are scored anew.",
+            where=str(path),
+        )
     return [
-        _row(found, method)
-        for found in tasks
-        if found["quick"] is None
-        for method in found["methods"]
-        if method["scores"]
+        _row(found, method) for found in whole for method in found["methods"] if method["scores"]
     ]
 
 
@@ -106,15 +109,15 @@ def _row(found: dict[str, Any], method: dict[str, Any]) -> ScoreRow:
     role = "baseline" if method["is_baseline"] else ""
     if method.get("is_for_reference"):
         role = "reference"
-    elif method["name"] == found.get("judged"):
+    elif method["name"] == found["judged"]:
         role = "judged"
-    n_splits = method.get("n_splits", len(found["splits"]))
+    n_splits = len(method["splits"])
     return ScoreRow(
         task=found["task"],
         method=method["name"],
         role=role,
         base=method["base"] or "",
-        n_splits=n_splits,
+        splits=",".join(method["splits"]),
         n_seeds=max(1, method["n_runs"] // max(1, n_splits)),
         measure=measure,
         score=score.get("mean"),
@@ -126,7 +129,7 @@ def _row(found: dict[str, Any], method: dict[str, Any]) -> ScoreRow:
         difference_low=versus.get("low"),
         difference_high=versus.get("high"),
         verdict=versus.get("verdict", ""),
-        code=",".join(one[:8] for one in method.get("made_by", ())),
+        code=",".join(one[:8] for one in method["made_by"]),
     )
 
 
@@ -144,7 +147,14 @@ def read_rows(path: Path) -> list[ScoreRow]:
             fix=f"Its columns are {', '.join(COLUMNS)}, with tabs between them.",
             where=str(path),
         )
-    return [ScoreRow(**dict(map(_value, COLUMNS, row))) for row in rows]
+    try:
+        return [ScoreRow(**dict(map(_value, COLUMNS, row))) for row in rows]
+    except ValueError as error:
+        raise InputError(
+            f"the table holds what is no number ({error})",
+            fix="Make it anew: python scripts/score_page.py FOLDER...",
+            where=str(path),
+        ) from None
 
 
 def _value(name: str, cell: str) -> tuple[str, Any]:

@@ -128,7 +128,7 @@ def _section(found: dict[str, Any]) -> TaskSection:
             ("method", *(heading(one) for one in measures), "reads the base", *COSTS),
             tuple(
                 (
-                    mark(method),
+                    mark(method, found),
                     *(cell(method["scores"].get(one["name"])) for one in measures),
                     method["base"] or "no",
                     f"{method['seconds']:.1f}",

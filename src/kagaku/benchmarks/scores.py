@@ -54,8 +54,7 @@ def task_scores(
                     one.measure: _plain(asdict(one)) for one in summaries if one.method == name
                 },
                 "n_runs": len(own),
-                "n_splits": len({one.split for one in own}),
-                "of_splits": len(splits),
+                "splits": list(dict.fromkeys(one.split for one in own)),
                 "made_by": sorted({one.made_by for one in own}),
                 "n_dropped": max(one.n_dropped for one in own),
                 "seconds": round(float(np.mean([one.seconds for one in own])), 2),

@@ -33,7 +33,7 @@ def show_task(found: dict[str, Any], terminal: Terminal) -> None:
         ["method", arrow(first), "95%", *(arrow(one) for one in others), "s", "MB"],
         [
             [
-                named(method),
+                named(method, found),
                 mean(method["scores"].get(first["name"])),
                 interval(method["scores"].get(first["name"])),
                 *(mean(method["scores"].get(one["name"])) for one in others),
@@ -86,18 +86,25 @@ def heading(measure: dict[str, Any]) -> str:
     return f"{arrow(measure)} [{measure['unit']}]"
 
 
-def mark(method: dict[str, Any]) -> str:
+def mark(method: dict[str, Any], found: dict[str, Any]) -> str:
     """Return a method's name, with a word behind it for baselines and what is shown beside."""
-    name = named(method)
+    name = named(method, found)
     if method.get("is_for_reference"):  # older files do not tell
         return f"{name}, for reference"
     return f"{name}, baseline" if method["is_baseline"] else name
 
 
-def named(method: dict[str, Any]) -> str:
+def named(method: dict[str, Any], found: dict[str, Any]) -> str:
     """Return a method's name, and how many splits it answered if others answered more."""
-    n_splits, of = method.get("n_splits"), method.get("of_splits")  # older files do not tell
-    return str(method["name"]) + (f" ({n_splits} of {of} splits)" if n_splits != of else "")
+    if not lacks_splits(method, found):
+        return str(method["name"])
+    return f"{method['name']} ({len(method['splits'])} of {len(found['splits'])} splits)"
+
+
+def lacks_splits(method: dict[str, Any], found: dict[str, Any]) -> bool:
+    """Return whether other methods answered splits that this one did not."""
+    splits = method.get("splits", found["splits"])  # older files do not tell
+    return len(splits) < len(found["splits"])
 
 
 def mean(score: dict[str, Any] | None) -> str:
@@ -135,9 +142,7 @@ def sentences(found: dict[str, Any]) -> Iterator[str]:
 
 def notes(found: dict[str, Any]) -> Iterator[str]:
     """Yield what keeps rows of a table from being compared, or columns from being there."""
-    lacking = [
-        one["name"] for one in found["methods"] if one.get("n_splits") != one.get("of_splits")
-    ]
+    lacking = [one["name"] for one in found["methods"] if lacks_splits(one, found)]
     if lacking:
         yield (
             f"{', '.join(lacking)} did not answer all splits that others did: a mean over other "
@@ -154,7 +159,7 @@ def notes(found: dict[str, Any]) -> Iterator[str]:
                 f"{one['name']} was not measured{compared}: install it with "
                 f"pip install '{one['needs']}', and answer in another folder."
             )
-    codes = {code for one in found["methods"] for code in one.get("made_by", ())}
+    codes = {code for one in found["methods"] for code in one.get("made_by", ()) if code}
     if len(codes) > 1:
         yield (
             f"These answers were given by {len(codes)} states of kagaku's code, which may answer "

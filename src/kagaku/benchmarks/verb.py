@@ -24,7 +24,7 @@ from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.families import FAMILIES, Family
 from kagaku.science_tasks.benchmark.leaks import Leaks
 from kagaku.science_tasks.benchmark.results import Quick, Result, load_results
-from kagaku.science_tasks.benchmark.running import Cases, Plan, run_task
+from kagaku.science_tasks.benchmark.running import Cases, Plan, check_kept, run_task
 from kagaku.science_tasks.benchmark.task import Task, no_heads
 from kagaku.science_tasks.tasks import TASKS
 from kagaku.terminal import Terminal
@@ -92,6 +92,8 @@ def benchmark(
         else lambda: load_pretrained(weights_folder(request.base)),
     )
     plan = replace(plan, made_by=code_fingerprint())
+    for task in tasks:
+        check_kept(task, plan, base, output)
     trained_on, why_not = fingerprints(request.base)
     output.mkdir(parents=True, exist_ok=True)
     if not (output / SCORES_FILE).exists():

@@ -67,7 +67,7 @@ def _sentences(target: Target, cliffs: Mapping[str, Any]) -> tuple[str, ...]:
     n_molecules, n_on = int(cliffs["n_molecules"]), int(cliffs["n_on"])
     step = f"more than {cliffs['step']:.3g} {unit_label(target)}".rstrip()
     sentences = [
-        f"{n_on:,} of {count(n_molecules, 'molecule')} ({percent(n_on / n_molecules)}) have a near "
+        f"{n_on:,} of {count(n_molecules, 'row')} ({percent(n_on / n_molecules)}) have a near "
         f"twin whose value differs by {step} ({cliffs['step_reason']}); "
         f"{count(int(cliffs['n_pairs']), 'such pair')} in all, training and held-out rows together."
     ]
