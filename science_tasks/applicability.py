@@ -9,6 +9,7 @@ from sklearn.metrics import pairwise_distances
 
 from kagaku.errors import InputError
 from kagaku.science_tasks.features import FeatureBlock
+from kagaku.science_tasks.spaced import spaced
 from kagaku.science_tasks.stored_blocks import blocks_from_state, blocks_to_state
 
 NEIGHBOURS = 3
@@ -67,11 +68,11 @@ class Applicability:
                 "there are no training features to measure distances to",
                 fix="Give at least one training record with an input that is not empty.",
             )
-        chosen = _spaced(len(blocks[0].present), MAX_REFERENCES)
+        chosen = spaced(len(blocks[0].present), MAX_REFERENCES)
         domain = cls()
         domain._blocks = [block.subset(chosen) for block in blocks]
         domain._units = [_typical_distance(block) for block in domain._blocks]
-        left_out = _spaced(len(chosen), MAX_LEFT_OUT)
+        left_out = spaced(len(chosen), MAX_LEFT_OUT)
         codes = np.arange(len(blocks[0].present)) if groups is None else groups
         distances = domain._nearest(
             [block.subset(left_out) for block in domain._blocks],
@@ -201,7 +202,7 @@ def _distances(new: FeatureBlock, known: FeatureBlock, unit: float) -> np.ndarra
 def _typical_distance(block: FeatureBlock) -> float:
     """Return the median distance between training records that have the input; 1 if it is 0."""
     present = np.flatnonzero(block.present)
-    sample = block.values[present[_spaced(len(present), 1_000)]]
+    sample = block.values[present[spaced(len(present), 1_000)]]
     if block.kernel == "tanimoto" or len(sample) < 2:
         return 1.0
     distances = pairwise_distances(sample.astype(np.float64))
@@ -218,10 +219,3 @@ def _by_input(blocks: Sequence[FeatureBlock]) -> Iterator[list[int]]:
     inputs = [block.name.rpartition(":")[0] for block in blocks]
     for name in dict.fromkeys(inputs):
         yield [index for index, other in enumerate(inputs) if other == name]
-
-
-def _spaced(n: int, most: int) -> np.ndarray:
-    """Return all indices below ``n``, or ``most`` of them evenly spaced."""
-    if n <= most:
-        return np.arange(n)
-    return np.linspace(0, n - 1, most).round().astype(np.int64)

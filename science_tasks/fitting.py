@@ -23,6 +23,7 @@ from kagaku.science_tasks.candidate_kinds import (
     NetworkCandidate,
     NetworkTrainer,
 )
+from kagaku.science_tasks.candidate_scores import Fold
 from kagaku.science_tasks.candidates import (
     NETWORK_ROWS,
     classical_readouts,
@@ -260,12 +261,8 @@ def _fit_target(
 ) -> TargetFit:
     """Compare the candidates, fit the winner on all training records and calibrate it."""
     values = records.targets[target.name]
-    present = values.present()[train_index]
-    measured, lacking = train_index[present], train_index[~present]
-    # Records without this target may tell of others, if the same folds hold out what is like them.
-    folds = None
-    if len(lacking) and stacked_candidates(target, stages, classical_readouts(target)):
-        folds = shared_folds(measured, stages.folds)
+    measured = train_index[values.present()[train_index]]
+    folds, helpers = _folds_and_helpers(target, train_index, measured, stages, settings)
     candidates: list[Candidate] = []
     skipped: dict[str, str] = {}
     if settings.method != "full":
@@ -278,9 +275,7 @@ def _fit_target(
             train_index=measured,
             texts=texts,
         )
-        found += stacked_candidates(
-            target, stages, classical_readouts(target), lacking if folds else NOBODY
-        )
+        found += stacked_candidates(target, stages, classical_readouts(target), helpers)
         n_labels = len(target.classes) if target.kind == "multilabel" else 1
         n_classes = len(target.classes) if target.kind == "multiclass" else 0
         candidates, skipped = within_reach(found, len(measured), n_labels, n_classes)
@@ -295,10 +290,6 @@ def _fit_target(
             ResumableCandidate(one, memory.folder, memory.fingerprint + target.name)
             for one in candidates
         ]
-    if settings.method == "full":
-        folds = folds_of(records, train_index, settings)
-    elif folds is None:
-        folds = folds_of(records, measured, settings)
     selection = select(
         candidates,
         values,
@@ -328,6 +319,27 @@ def _fit_target(
         {one.name: one.fit(measured) for one in baselines},
         skipped,
     )
+
+
+def _folds_and_helpers(
+    target: Target,
+    train_index: np.ndarray,
+    measured: np.ndarray,
+    stages: FirstStages,
+    settings: FitSettings,
+) -> tuple[list[Fold], np.ndarray]:
+    """Return the folds of a target's comparison, and records without it that may tell of others.
+
+    These may only if the same folds hold out what is like them.
+    """
+    if settings.method == "full":
+        return folds_of(stages.records, train_index, settings), NOBODY
+    lacking = train_index[~np.isin(train_index, measured)]
+    if len(lacking) and stacked_candidates(target, stages, classical_readouts(target)):
+        shared = shared_folds(measured, stages.folds)
+        if shared is not None:
+            return shared, lacking
+    return folds_of(stages.records, measured, settings), NOBODY
 
 
 def _members(winner: FittedBlend) -> tuple[list[Member], FullModel | None]:

@@ -14,6 +14,7 @@ from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.readouts.readout import Readout
 from kagaku.science_tasks.readouts.stacked import FirstStage, StackedReadout, centre_of
+from kagaku.science_tasks.spaced import spaced
 
 KINDS = frozenset({"regression", "binary"})
 """Kinds of target that can tell of each other here: what is predicted of them is one number."""
@@ -88,7 +89,8 @@ class FirstStages:
                 of the others: these are held out, and what is like them is, too.
         """
         train_index = np.asarray(train_index, dtype=np.int64)
-        helpers = spaced(helpers, MOST_LEARNT - len(train_index))
+        helpers = np.asarray(helpers, dtype=np.int64)
+        helpers = helpers[spaced(len(helpers), MOST_LEARNT - len(train_index))]
         helpers = helpers[np.isin(self.folds[helpers], self.folds[train_index])]
         key = (target.name, train_index.tobytes(), helpers.tobytes())
         if key not in self.kept:
@@ -211,14 +213,6 @@ def related_targets(target: Target, records: Records) -> tuple[Target, ...]:
     return tuple(
         one for one in records.schema.targets if one.kind in KINDS and one.name != target.name
     )
-
-
-def spaced(records: Int[np.ndarray, " record"], most: int) -> Int[np.ndarray, " some"]:
-    """Return so many of the records at most, evenly spaced."""
-    records = np.asarray(records, dtype=np.int64)
-    if len(records) <= most:
-        return records
-    return records[np.linspace(0, len(records) - 1, max(most, 0)).round().astype(np.int64)]
 
 
 def shared_folds(

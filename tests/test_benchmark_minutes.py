@@ -12,7 +12,6 @@ import pytest
 from kagaku.bases import DEFAULT
 from kagaku.benchmarks import verb
 from kagaku.benchmarks.minutes import (
-    SCORES_FILE,
     TABLE,
     Minutes,
     minutes_of_folder,
@@ -20,6 +19,7 @@ from kagaku.benchmarks.minutes import (
     read_minutes,
     write_minutes,
 )
+from kagaku.benchmarks.stored import SCORES_FILE
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.results import Quick, Result, save_result
 from kagaku.science_tasks.tasks import TASKS

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from kagaku.benchmarks.minutes import SCORES_FILE
 from kagaku.benchmarks.score_rows import (
     merged,
     read_rows,
     rows_of_folder,
     write_rows,
 )
+from kagaku.benchmarks.stored import SCORES_FILE
 from kagaku.errors import InputError
 
 ROOT = Path(__file__).parents[1]

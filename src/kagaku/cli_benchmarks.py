@@ -85,7 +85,7 @@ def benchmark(
 ) -> None:
     """Answer official questions with every method, and leave a scoreboard; or measure speed."""
     from kagaku.benchmarks import verb
-    from kagaku.benchmarks.minutes import SCORES_FILE
+    from kagaku.benchmarks.stored import SCORES_FILE
 
     of_speed = {
         "--only": only,

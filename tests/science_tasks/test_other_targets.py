@@ -17,13 +17,13 @@ from kagaku.science_tasks.other_targets import (
     FirstStages,
     StackedCandidate,
     shared_folds,
-    spaced,
     stacked_candidates,
     why_not_stacked,
 )
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.readouts import READOUTS, LinearReadout
 from kagaku.science_tasks.readouts.stacked import StackedReadout
+from kagaku.science_tasks.spaced import spaced
 from kagaku.science_tasks.storage import load_state, save_state
 
 N = 150
@@ -148,9 +148,9 @@ def test_many_rows_are_predicted_by_a_linear_model_alone(monkeypatch: pytest.Mon
 
 
 def test_of_many_helpers_some_that_are_spread_evenly_serve(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert spaced(np.arange(10, 20), 4).tolist() == [10, 13, 16, 19]
-    assert spaced(np.arange(3), 4).tolist() == [0, 1, 2]
-    assert spaced(np.arange(3), -2).tolist() == []
+    assert spaced(10, 4).tolist() == [0, 3, 6, 9]
+    assert spaced(3, 4).tolist() == [0, 1, 2]
+    assert spaced(3, -2).tolist() == []
     learnt = []
     fit = LinearReadout.fit
 

@@ -1,6 +1,5 @@
 """How long benchmark methods take: from finished folders, and from a table made of such folders."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -8,12 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from kagaku.data.whole_files import write_whole
-from kagaku.errors import InputError
+from kagaku.benchmarks.stored import read_cells, stored_scores, write_cells
 from kagaku.science_tasks.benchmark.results import Quick, load_facts
-
-SCORES_FILE = "scores.json"
-"""What the folder of a benchmark says, for programs; the page is made from it."""
 
 TABLE = Path(str(files("kagaku.science_tasks.benchmark") / "minutes.tsv"))
 """The shipped table; ``scripts/benchmark_minutes.py`` writes it."""
@@ -57,13 +52,7 @@ def minutes_of_folder(folder: Path, quick: Quick | None = None) -> list[Minutes]
     Raises:
         InputError: The folder holds no benchmark.
     """
-    path = folder / SCORES_FILE
-    if not path.is_file():
-        raise InputError(
-            f"{folder} holds no benchmark",
-            fix=f"Name a folder that kagaku benchmark wrote, with its {SCORES_FILE}.",
-        )
-    scores: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    scores = stored_scores(folder)
     seconds: dict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(dict)
     for one in sorted(folder.glob("*/*/*.json")):
         facts = load_facts(one)
@@ -99,25 +88,16 @@ def read_minutes(path: Path = TABLE) -> list[Minutes]:
     Raises:
         InputError: The file is none.
     """
-    heading, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
-    rows = [line.split("\t") for line in lines]
-    if tuple(heading.split("\t")) != COLUMNS or any(len(one) != len(COLUMNS) for one in rows):
-        raise InputError(
-            "the file is no table of minutes",
-            fix=f"Its columns are {', '.join(COLUMNS)}, with tabs between them.",
-            where=str(path),
-        )
     return [
         Minutes(task, method, base, int(n_splits), float(minutes), machine)
-        for task, method, base, n_splits, minutes, machine in rows
+        for task, method, base, n_splits, minutes, machine in read_cells(path, COLUMNS, "minutes")
     ]
 
 
 def write_minutes(rows: Iterable[Minutes], path: Path = TABLE) -> None:
     """Write a table of minutes, in order of task, method and base."""
-    lines = ["\t".join(COLUMNS)]
-    lines += ["\t".join(str(cell) for cell in astuple(one)) for one in sorted(rows, key=_key)]
-    write_whole("\n".join(lines) + "\n", path)
+    cells = (list(map(str, astuple(one))) for one in sorted(rows, key=_key))
+    write_cells(cells, COLUMNS, path)
 
 
 def newest(old: Iterable[Minutes], new: Iterable[Minutes]) -> list[Minutes]:

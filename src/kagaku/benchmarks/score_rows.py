@@ -1,13 +1,11 @@
 """Scores of finished benchmarks as rows of a table that can be kept, merged and read again."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from kagaku.benchmarks.minutes import SCORES_FILE
-from kagaku.data.whole_files import write_whole
+from kagaku.benchmarks.stored import SCORES_FILE, read_cells, stored_scores, write_cells
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.measures import COVERAGE
 
@@ -83,19 +81,13 @@ def rows_of_folder(folder: Path) -> list[ScoreRow]:
     Raises:
         InputError: The folder holds no benchmark, or one of an older version.
     """
-    path = folder / SCORES_FILE
-    if not path.is_file():
-        raise InputError(
-            f"{folder} holds no benchmark",
-            fix=f"Name a folder that kagaku benchmark wrote, with its {SCORES_FILE}.",
-        )
-    tasks = json.loads(path.read_text(encoding="utf-8"))["tasks"].values()
+    tasks = stored_scores(folder)["tasks"].values()
     whole = [found for found in tasks if found["quick"] is None]
     if old := [found["task"] for found in whole if "judged" not in found]:
         raise InputError(
             f"the scores of {', '.join(old)} are of an older version",
             fix="Run kagaku benchmark on the folder again: kept answers are scored anew.",
-            where=str(path),
+            where=str(folder / SCORES_FILE),
         )
     return [
         _row(found, method) for found in whole for method in found["methods"] if method["scores"]
@@ -139,14 +131,7 @@ def read_rows(path: Path) -> list[ScoreRow]:
     Raises:
         InputError: The file is none.
     """
-    heading, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
-    rows = [line.split("\t") for line in lines]
-    if tuple(heading.split("\t")) != COLUMNS or any(len(one) != len(COLUMNS) for one in rows):
-        raise InputError(
-            "the file is no table of scores",
-            fix=f"Its columns are {', '.join(COLUMNS)}, with tabs between them.",
-            where=str(path),
-        )
+    rows = read_cells(path, COLUMNS, "scores")
     try:
         return [ScoreRow(**dict(map(_value, COLUMNS, row))) for row in rows]
     except ValueError as error:
@@ -167,9 +152,7 @@ def _value(name: str, cell: str) -> tuple[str, Any]:
 
 def write_rows(rows: Iterable[ScoreRow], path: Path) -> None:
     """Write a table of scores, five digits of each number."""
-    lines = ["\t".join(COLUMNS)]
-    lines += ["\t".join(map(_cell, astuple(one))) for one in rows]
-    write_whole("\n".join(lines) + "\n", path)
+    write_cells((list(map(_cell, astuple(one))) for one in rows), COLUMNS, path)
 
 
 def _cell(value: object) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 
 from kagaku.bases import DEFAULT, open_base, weights_folder
 from kagaku.benchmarks.leaks import fingerprints, kept_leaks
-from kagaku.benchmarks.minutes import SCORES_FILE, Minutes, known_minutes
+from kagaku.benchmarks.minutes import Minutes, known_minutes
 from kagaku.benchmarks.scoreboard import write_scoreboard
 from kagaku.benchmarks.scores import task_scores
+from kagaku.benchmarks.stored import SCORES_FILE
 from kagaku.benchmarks.tables import show_task
 from kagaku.data.catalogue import DOMAINS, Source
 from kagaku.data.whole_files import write_json
