@@ -266,7 +266,7 @@ def test_a_folder_of_another_kind_is_refused_before_anything_is_read(tmp_path: P
         raise AssertionError(key)
 
     request = verb.BenchmarkRequest(("toy",), ("plain",), base=UNTRAINED, is_quick=True)
-    with pytest.raises(InputError, match="has all of it of toy, and a quick look cannot stand"):
+    with pytest.raises(InputError, match="has all of it of toy, and a quick look of 200 items"):
         verb.benchmark(request, tmp_path / "bench", terminal=Terminal(quiet=True), source=unread)
 
 

@@ -190,12 +190,9 @@ def check_kept(task: Task, plan: Plan, base: BaseUse, folder: Path) -> None:
         if kept is None:
             continue
         if kept["quick"] != plan.quick:
-            sizes = [
-                "all of it" if one is None else "a quick look"
-                for one in (kept["quick"], plan.quick)
-            ]
+            there, asked = (_extent(one) for one in (kept["quick"], plan.quick))
             raise InputError(
-                f"the folder has {sizes[0]} of {task.name}, and {sizes[1]} cannot stand beside it",
+                f"the folder has {there} of {task.name}, and {asked} cannot stand beside it",
                 fix="Choose another --output.",
                 where=str(folder),
             )
@@ -207,6 +204,12 @@ def check_kept(task: Task, plan: Plan, base: BaseUse, folder: Path) -> None:
                 fix="Choose another --output.",
                 where=str(path),
             )
+
+
+def _extent(quick: Quick | None) -> str:
+    if quick is None:
+        return "all of it"
+    return f"a quick look of {quick.n_train:,} items to learn from and {quick.n_test:,} to answer"
 
 
 def _run_cell(

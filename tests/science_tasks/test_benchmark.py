@@ -309,12 +309,15 @@ def test_a_quick_look_and_the_whole_never_replace_each_other(tmp_path: Path) -> 
     (whole,) = run_task(task, no_files, untrained(), all_of_it, tmp_path / "whole")
     assert (quick.n_train, quick.n_test, whole.n_train, whole.n_test) == (10, 5, 50, 10)
     with pytest.raises(
-        InputError, match="has all of it of chains, and a quick look cannot st"
+        InputError, match="has all of it of chains, and a quick look of 10 items to learn from"
     ) as e:
         list(run_task(task, no_files, untrained(), looked, tmp_path / "whole"))
     assert "Choose another --output" in str(e.value)
-    with pytest.raises(InputError, match="has a quick look of chains, and all of it cannot stan"):
+    with pytest.raises(InputError, match="5 to answer of chains, and all of it cannot stand"):
         list(run_task(task, no_files, untrained(), all_of_it, tmp_path / "quick"))
+    other = Plan(quick=Quick(20, 5), splits=("first",))
+    with pytest.raises(InputError, match=r"of 10 items .* and a quick look of 20 items"):
+        list(run_task(task, no_files, untrained(), other, tmp_path / "quick"))
     (kept,) = run_task(task, no_files, untrained(), all_of_it, tmp_path / "whole")
     assert kept.n_test == 10
 

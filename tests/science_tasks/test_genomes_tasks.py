@@ -341,8 +341,8 @@ def test_every_question_about_genomes_is_answered_on_real_data(task: Task, tmp_p
     methods = tuple(one for one in task.default if one != "auto" or task.name != "ienhancer")
     scores = {
         one.method: task.leading.of(one.answers)
-        for part, plan in _parts(task, methods)
-        for one in run_task(part, source, base, plan, tmp_path)
+        for number, (part, plan) in enumerate(_parts(task, methods))
+        for one in run_task(part, source, base, plan, tmp_path / str(number))
     }
     assert set(scores) == set(methods)
     finite = {name: one for name, one in scores.items() if np.isfinite(one)}
