@@ -44,10 +44,6 @@ COST_EXPONENTS: Mapping[str, int] = {"svm": 2, "gp": 3, "log-gp": 3, "terms": 1}
 FIELD_READOUTS = ("linear", "gp")
 TOKEN_READOUTS = ("linear", "trees")
 
-NETWORK_ROWS = 2_000
-"""Below this many training records, an untrained network is not worth its time: `auto` leaves
-full fine-tuning out and says so."""
-
 
 def readout_candidates(
     records: Records,

@@ -1,6 +1,5 @@
 """Learned features: frozen embeddings of each input, ready to stand beside the classical ones."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,13 +7,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from kagaku.data.grouping import group_of_keys
 from kagaku.data.records import Records
 from kagaku.data.schema import Schema
-from kagaku.modalities import Modality, RecordTokens
+from kagaku.modalities import Modality
 from kagaku.modalities.checking import tokenize_records
-from kagaku.models.embedding import embed_columns
 from kagaku.models.public import PublicEncoder
+from kagaku.science_tasks.embedding_memory import EmbeddingMemory
 from kagaku.science_tasks.features import FeatureBlock, input_of
 from kagaku.science_tasks.public_embeddings import FrozenEncoder, embed_public
 
@@ -38,6 +36,9 @@ class EmbeddingFeatures:
     deviations: dict[str, Float[np.ndarray, " dim"]]
     """By input, standard deviation over training records."""
 
+    memory: EmbeddingMemory | None = None
+    """Keeps what the encoder said of records; shared with other features of the same encoder."""
+
     @classmethod
     def fit(
         cls,
@@ -46,10 +47,11 @@ class EmbeddingFeatures:
         records: Records,
         train_index: np.ndarray,
         *,
+        memory: EmbeddingMemory | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> tuple["EmbeddingFeatures", list[FeatureBlock]]:
         """Return the features, standardised on the training records, and every record's blocks."""
-        features = cls(encoder, modalities, {}, {})
+        features = cls(encoder, modalities, {}, {}, memory)
         raw, present = features._embed(records, progress)
         for column, known in enumerate(records.schema.inputs):
             trained = train_index[present[train_index, column]]
@@ -82,12 +84,8 @@ class EmbeddingFeatures:
             return embed_public(self.encoder, records, progress=progress)
         tokens = tokenize_records(records, self.modalities)
         # Half of the lineages of a virus share their spike: equal records are embedded once.
-        same = group_of_keys([_content(one) for one in tokens])
-        _, firsts = np.unique(same, return_index=True)
-        distinct = [tokens[one] for one in firsts]
-        n_inputs = len(records.schema.inputs)
-        raw, present = embed_columns(self.encoder, distinct, n_inputs, progress=progress)
-        return raw[same], present[same]
+        memory = self.memory or EmbeddingMemory(most_bytes=0)
+        return memory.embed(self.encoder, tokens, len(records.schema.inputs), progress)
 
     def _blocks(self, records: Records, raw: np.ndarray, present: np.ndarray) -> list[FeatureBlock]:
         blocks = []
@@ -101,16 +99,6 @@ class EmbeddingFeatures:
                 FeatureBlock(f"{known.name}:embedding", values.astype(np.float32), "rbf", there)
             )
         return blocks
-
-
-def _content(record: RecordTokens) -> bytes:
-    """Return a digest that two records share only if they have the same tokens."""
-    digest = hashlib.blake2b(digest_size=16)
-    for column, (modality, tokens) in record.items():
-        digest.update(f"{column} {modality} {len(tokens)} ".encode())
-        for one in (tokens.ids, tokens.values, tokens.positions):
-            digest.update(one.tobytes())
-    return digest.digest()
 
 
 def learned_inputs(encoder: FrozenEncoder, schema: Schema) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """Classical features of whole records: one fitted featurizer per input column."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kagaku.data.records import Records
@@ -78,10 +78,25 @@ def feature_blocks(
                 where=records.source,
             )
         try:
-            blocks += featurizer.transform(name, records.inputs[name])
+            blocks += _transformed(featurizer, name, records.inputs[name])
         except InputError as error:
             raise error.at(_place(records, columns.get(name, name), error)) from error
     return blocks
+
+
+def _transformed(
+    featurizer: Featurizer[Any], name: str, values: Sequence[Any]
+) -> list[FeatureBlock]:
+    """Return the blocks of one input; texts that stand in many records are read once.
+
+    A table of reactions has a hundred times as many flasks as bottles.
+    """
+    if not all(value is None or isinstance(value, str) for value in values):
+        return featurizer.transform(name, values)
+    places: dict[str | None, int] = {}
+    rows = [places.setdefault(value, len(places)) for value in values]
+    blocks = featurizer.transform(name, list(places))
+    return blocks if len(places) == len(rows) else [block.subset(rows) for block in blocks]
 
 
 def featurizer_states(featurizers: Mapping[str, Featurizer[Any]]) -> dict[str, dict[str, Any]]:

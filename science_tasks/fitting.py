@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kagaku.data.records import Records
-from kagaku.data.schema import Schema, Target
-from kagaku.errors import InputError
+from kagaku.data.schema import Target
 from kagaku.modalities.checking import fit_modalities
 from kagaku.models import extended
 from kagaku.models.public import PublicEncoder
@@ -25,13 +24,13 @@ from kagaku.science_tasks.candidate_kinds import (
 )
 from kagaku.science_tasks.candidate_scores import Fold
 from kagaku.science_tasks.candidates import (
-    NETWORK_ROWS,
     classical_readouts,
     readout_candidates,
     row_weights,
     within_reach,
 )
 from kagaku.science_tasks.conformal import Calibration
+from kagaku.science_tasks.embedding_memory import EmbeddingMemory
 from kagaku.science_tasks.embeddings import (
     EmbeddingFeatures,
     domain_blocks,
@@ -41,8 +40,9 @@ from kagaku.science_tasks.embeddings import (
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
 from kagaku.science_tasks.fit_settings import FitSettings, fold_of_record, folds_of
-from kagaku.science_tasks.full import FullModel, why_not_trainable
+from kagaku.science_tasks.full import FullModel
 from kagaku.science_tasks.nested import OuterFold, repeat_in_folds
+from kagaku.science_tasks.network_reach import check_method, why_no_network
 from kagaku.science_tasks.other_targets import (
     NOBODY,
     FirstStages,
@@ -62,14 +62,6 @@ from kagaku.science_tasks.selection import Candidate, Fitted, FittedBlend, Selec
 from kagaku.science_tasks.term_counts import CountedLater
 
 ProgressCallback = Callable[[int, int, str], None]
-
-NETWORK_SECONDS = 60.0
-"""`auto` leaves full fine-tuning out if it would take longer than this, and says how long. An
-answer within minutes is worth more to most than the last percent; a user's limit replaces this."""
-
-TRAINING_COST = 3.5
-"""Time of a training step over that of a frozen embedding of the same records: a backward pass
-costs two forward ones, and the optimiser and the validation some more."""
 
 
 @dataclass
@@ -122,6 +114,7 @@ def fit_property(
     *,
     encoder: FrozenEncoder,
     settings: FitSettings,
+    memory: EmbeddingMemory | None = None,
     work: Path | None = None,
     progress: ProgressCallback | None = None,
 ) -> PropertyFit:
@@ -135,6 +128,7 @@ def fit_property(
         train_index: The training records.
         encoder: Makes the embeddings; not changed. Modalities that it cannot read are added.
         settings: How to fit.
+        memory: Embeddings that earlier fits with the same encoder asked for.
         work: A folder where finished steps are kept, so that a stopped fit goes on.
         progress: Called with (done, total, what).
 
@@ -153,7 +147,12 @@ def fit_property(
     if settings.method != "full" or len(featurizers) < len(records.schema.inputs):
         begun = time.monotonic()
         embeddings, learned = EmbeddingFeatures.fit(
-            encoder, modalities, records, train_index, progress=_labelled(progress)
+            encoder,
+            modalities,
+            records,
+            train_index,
+            memory=memory,
+            progress=_labelled(progress),
         )
         blocks += learned
         seconds = time.monotonic() - begun
@@ -166,15 +165,15 @@ def fit_property(
     stages = FirstStages(records, classical, of_all, settings.seed)
     texts = CountedLater(records)
     trainer = NetworkTrainer(encoder, modalities, records, settings.network, work, progress)
-    why_not = _why_no_network(encoder, records, len(train_index), seconds, settings)
-    memory = None
+    why_not = why_no_network(encoder, records, len(train_index), seconds, settings)
+    kept = None
     if work is not None:
         identity = (
             records_fingerprint(records),
             encoder_fingerprint(encoder),
             str(replace(settings, nested=False)),
         )
-        memory = _Memory(work, " ".join(identity))
+        kept = _Kept(work, " ".join(identity))
     fits = {
         target.name: _fit_target(
             target,
@@ -186,7 +185,7 @@ def fit_property(
             trainer,
             why_not,
             settings,
-            memory,
+            kept,
             progress,
         )
         for target in records.schema.targets
@@ -204,7 +203,7 @@ def fit_property(
     )
     fit = PropertyFit(model, records, fits)
     if settings.nested:
-        fit.nested = _nested(records, train_index, encoder, settings, memory, progress)
+        fit.nested = _nested(records, train_index, encoder, settings, kept, progress)
     return fit
 
 
@@ -213,7 +212,7 @@ def _nested(
     train_index: np.ndarray,
     encoder: FrozenEncoder,
     settings: FitSettings,
-    memory: "_Memory | None",
+    kept: "_Kept | None",
     progress: ProgressCallback | None,
 ) -> list[OuterFold]:
     """Return the training records, fold by fold, predicted by a fit on the other folds."""
@@ -232,14 +231,14 @@ def _nested(
         fit,
         records,
         folds_of(records, train_index, once),
-        work=None if memory is None else memory.folder,
-        fingerprint="" if memory is None else memory.fingerprint,
+        work=None if kept is None else kept.folder,
+        fingerprint="" if kept is None else kept.fingerprint,
         progress=progress,
     )
 
 
 @dataclass(frozen=True)
-class _Memory:
+class _Kept:
     """Where finished folds are kept, and what they belong to."""
 
     folder: Path
@@ -256,7 +255,7 @@ def _fit_target(
     trainer: NetworkTrainer,
     why_not: str,
     settings: FitSettings,
-    memory: _Memory | None,
+    kept: _Kept | None,
     progress: ProgressCallback | None,
 ) -> TargetFit:
     """Compare the candidates, fit the winner on all training records and calibrate it."""
@@ -285,9 +284,9 @@ def _fit_target(
         candidates.append(network)
     elif settings.method == "auto":
         skipped[network.name] = why_not
-    if memory is not None:
+    if kept is not None:
         candidates = [
-            ResumableCandidate(one, memory.folder, memory.fingerprint + target.name)
+            ResumableCandidate(one, kept.folder, kept.fingerprint + target.name)
             for one in candidates
         ]
     selection = select(
@@ -357,52 +356,6 @@ def _members(winner: FittedBlend) -> tuple[list[Member], FullModel | None]:
             names = tuple(block.name for block in fitted.blocks)
             members.append(Member(fitted.readout, names, temperature))
     return members, network
-
-
-def check_method(encoder: FrozenEncoder, method: str, records: Records) -> None:
-    """Check that an encoder can be used as a method asks for, before any work.
-
-    Raises:
-        InputError: A public encoder shall be fine-tuned in full that cannot be on such a table.
-    """
-    if method == "full" and (why_not := why_not_trainable(encoder, records)):
-        raise InputError(why_not, fix="Choose --method readout or auto.")
-
-
-def _why_no_network(
-    encoder: FrozenEncoder, records: Records, n_train: int, seconds: float, settings: FitSettings
-) -> str:
-    """Return why full fine-tuning is not tried; empty if it is."""
-    schema = records.schema
-    if why_not := why_not_trainable(encoder, records):
-        return f"not tried: {why_not}"
-    if settings.method == "full":
-        return ""
-    if settings.method == "readout":
-        return "only readouts were asked for"
-    if (
-        not isinstance(encoder, PublicEncoder)
-        and not learned_inputs(encoder, schema)
-        and n_train < NETWORK_ROWS
-    ):
-        kinds = f" of {_kinds(schema)}" if encoder.config.is_pretrained else ""
-        return (
-            f"not tried: {encoder.config.name} has learnt nothing{kinds} yet, and {n_train} "
-            "records are too few to teach it; ask for it with --method full"
-        )
-    trainings = settings.folds + 1
-    expected = seconds * TRAINING_COST * settings.network.epochs * trainings
-    limit = NETWORK_SECONDS if settings.max_seconds is None else settings.max_seconds
-    if expected > limit:
-        return (
-            f"not tried: about {expected / 60:.0f} minutes; ask for it with --method full, which "
-            f"takes about {expected / trainings / 60:.0f}"
-        )
-    return ""
-
-
-def _kinds(schema: Schema) -> str:
-    return " or ".join(sorted({one.modality for one in schema.inputs}))
 
 
 def _labelled(progress: ProgressCallback | None) -> Callable[[int, int], None] | None:

@@ -16,8 +16,8 @@ import kagaku
 from kagaku.bases import load_base
 from kagaku.data import Input, Records, Schema
 from kagaku.errors import InputError
-from kagaku.science_tasks import fitting
 from kagaku.science_tasks.fit_settings import FitSettings
+from kagaku.science_tasks.network_reach import why_no_network
 
 Make = Callable[[str], Any]
 Quickly = Callable[[], ExitStack]
@@ -147,9 +147,9 @@ def test_an_encoder_that_has_learnt_nothing_is_not_trained_on_few_records() -> N
     schema = Schema((Input("smiles", "smiles", "molecule"),))
     records = Records(schema, {"smiles": []}, {}, np.arange(0), "table.csv")
     untrained = load_base("untrained-tiny")
-    why = fitting._why_no_network(untrained, records, 500, 0.001, FitSettings())
+    why = why_no_network(untrained, records, 500, 0.001, FitSettings())
     assert "untrained-tiny has learnt nothing yet, and 500 records are too few to teach it" in why
-    assert not fitting._why_no_network(load_base(None), records, 500, 0.001, FitSettings())
+    assert not why_no_network(load_base(None), records, 500, 0.001, FitSettings())
 
 
 def test_bounds_and_gaps_are_counted_and_each_target_keeps_its_own_rows(made: Make) -> None:

@@ -123,6 +123,7 @@ class Chosen:
             case.rows.learnt(),
             encoder=context.encoder(),
             settings=settings,
+            memory=context.embeddings,
             work=context.work,
             progress=context.report,
         )
@@ -150,8 +151,14 @@ def embedding_blocks(
     """Return the frozen embeddings of all records, standardised on those to learn from."""
     learnt = case.rows.learnt()
     modalities = fit_modalities(case.records.subset(learnt))
-    report = context.reporter("embedding")
-    return EmbeddingFeatures.fit(encoder, modalities, case.records, learnt, progress=report)[1]
+    return EmbeddingFeatures.fit(
+        encoder,
+        modalities,
+        case.records,
+        learnt,
+        memory=context.embeddings,
+        progress=context.reporter("embedding"),
+    )[1]
 
 
 def _answered(case: PropertyCase, candidate: Candidate) -> pd.DataFrame:

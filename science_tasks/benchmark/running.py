@@ -18,6 +18,7 @@ from kagaku.science_tasks.benchmark.results import (
     save_result,
 )
 from kagaku.science_tasks.benchmark.task import Case, Context, Task
+from kagaku.science_tasks.embedding_memory import EmbeddingMemory
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,10 @@ def run_task(
         for seed in plan.seeds
     ]
     check_kept(task, plan, base, folder)
+    memory, last = EmbeddingMemory(), ""
     for number, (method, split, seed) in enumerate(cells):
+        if method != last:  # each embeds for itself, so that its seconds are its own
+            memory, last = EmbeddingMemory(), method
         tell = report and partial(
             _tell, report, (number, len(cells)), f"{task.name}: {method}, {split}, seed {seed}"
         )
@@ -155,7 +159,8 @@ def run_task(
         if kept is None:
             case = cases.all()[split]
             try:
-                kept = _run_cell(task, case, (method, split, seed), base, plan, path, tell)
+                cell = (method, split, seed)
+                kept = _run_cell(task, case, cell, base, plan, path, tell, memory)
             except InputError as error:
                 if skipped is None:
                     raise
@@ -220,6 +225,7 @@ def _run_cell(
     plan: Plan,
     path: Path,
     tell: Callable[[int, int, str], None] | None,
+    memory: EmbeddingMemory,
 ) -> Result:
     method, split, seed = cell
     # What another state of the code has begun is not gone on with, but begun anew.
@@ -228,7 +234,7 @@ def _run_cell(
     base.is_used = False
     stopwatch = Stopwatch(path.with_suffix(".seconds"), f"{plan.made_by} {plan.quick}")
     with Watch(stopwatch) as watch:
-        context = Context(base, seed, work, tell, base.pretrained)
+        context = Context(base, seed, work, tell, base.pretrained, memory)
         answers = task.method(method)(case, context)
     seconds = stopwatch.seconds
     assert len(answers) == case.n_test, f"{task.name}, {method}: an answer per item"

@@ -16,6 +16,7 @@ from kagaku.models.pretraining.stored import Pretrained
 from kagaku.models.public import PublicEncoder
 from kagaku.registry import did_you_mean
 from kagaku.science_tasks.benchmark.measures import COVERAGE, Measure
+from kagaku.science_tasks.embedding_memory import EmbeddingMemory
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
 
 
@@ -81,6 +82,9 @@ class Context:
     Raises:
         InputError: The base has none.
     """
+
+    embeddings: EmbeddingMemory | None = None
+    """Keeps what the base said of records, for the other splits and seeds of the same method."""
 
     def reporter(self, what: str) -> Callable[[int, int], None] | None:
         """Return what reports (done, total) of one kind of work; None where nobody listens."""

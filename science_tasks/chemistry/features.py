@@ -1,9 +1,11 @@
 """What chemists compute from a molecule: fingerprint counts and descriptors."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Float
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdFingerprintGenerator
 
@@ -14,6 +16,9 @@ from kagaku.science_tasks.standardise import RobustScale
 
 N_BITS = 2048
 """Length of the folded fingerprint."""
+
+REMEMBERED = 16_384
+"""Molecules whose descriptors are kept, about 2 kB each."""
 
 # Radius 2 is ECFP4. Counts, not bits: how often a group occurs matters for bulk properties.
 # Source: Rogers and Hahn (2010), https://doi.org/10.1021/ci100050t
@@ -58,11 +63,11 @@ class MoleculeFeatures(Featurizer[str]):
         Raises:
             InputError: A value is not a molecule.
         """
-        molecules = _molecules(values)
+        described = _described(values)
         self._scale = None
-        if molecules:
+        if len(described):
             self._scale = RobustScale()
-            self._scale.fit(np.stack([descriptors(molecule) for molecule in molecules]))
+            self._scale.fit(described)
 
     def transform(self, name: str, values: Sequence[str | None]) -> list[FeatureBlock]:
         """Return the blocks; none if no training record had a molecule.
@@ -73,11 +78,8 @@ class MoleculeFeatures(Featurizer[str]):
         if self._scale is None:
             return []
         present = np.array([value is not None for value in values], dtype=bool)
+        described = spread_rows(self._scale(_described(values)), present)
         molecules = _molecules(values)
-        numbers = np.zeros((len(molecules), len(DESCRIPTORS)))
-        for row, molecule in enumerate(molecules):
-            numbers[row] = descriptors(molecule)
-        described = spread_rows(self._scale(numbers), present)
         return [
             _counted(name, "ecfp", molecules, present),
             FeatureBlock(f"{name}:descriptors", described, "rbf", present),
@@ -126,6 +128,19 @@ def _counted(name: str, kind: str, molecules: Sequence[Any], present: np.ndarray
         present,
         for_kernels=kind in _FOR_KERNELS,
     )
+
+
+def _described(values: Sequence[str | None]) -> Float[np.ndarray, "molecule descriptor"]:
+    """Return the descriptors of the values that are present, in order."""
+    rows = [_descriptors(value) for value in values if value is not None]
+    return np.stack(rows) if rows else np.zeros((0, len(DESCRIPTORS)))
+
+
+# A table is read to fit the scale and again to be scaled, and one molecule may stand in many rows.
+@lru_cache(maxsize=REMEMBERED)
+def _descriptors(smiles: str) -> Float[np.ndarray, " descriptor"]:
+    (molecule,) = _molecules([smiles])
+    return descriptors(molecule)
 
 
 def _molecules(values: Sequence[str | None]) -> list[Any]:

@@ -76,7 +76,12 @@ def embedded(
     records = records_of(case, inputs, (CLIMATOLOGY,), learnt)
     known = fit_modalities(records.subset(learnt))
     _, blocks = EmbeddingFeatures.fit(
-        encoder, known, records, learnt, progress=context.reporter("embedding")
+        encoder,
+        known,
+        records,
+        learnt,
+        memory=context.embeddings,
+        progress=context.reporter("embedding"),
     )
     found = []
     for block in blocks:
@@ -150,7 +155,9 @@ class FieldProcess:
         blocks = feature_blocks(records, fit_featurizers(records.subset(learnt)))
         if self.has_embeddings:
             known = fit_modalities(records.subset(learnt))
-            blocks += EmbeddingFeatures.fit(context.encoder(), known, records, learnt)[1]
+            blocks += EmbeddingFeatures.fit(
+                context.encoder(), known, records, learnt, memory=context.embeddings
+            )[1]
         readout = FieldReadout(
             READOUTS[self.readout].name, case.weights[:, 0] / case.weights[:, 0].mean()
         )

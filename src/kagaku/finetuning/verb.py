@@ -63,7 +63,8 @@ from kagaku.run import (
 )
 from kagaku.science_tasks.evaluation import Evaluation, evaluate
 from kagaku.science_tasks.fit_settings import FitSettings, check_rows
-from kagaku.science_tasks.fitting import check_method, fit_property
+from kagaku.science_tasks.fitting import fit_property
+from kagaku.science_tasks.network_reach import check_method
 from kagaku.science_tasks.public_embeddings import FrozenEncoder, check_readable, name_of
 from kagaku.terminal import Terminal
 
