@@ -270,6 +270,30 @@ def test_a_folder_of_another_kind_is_refused_before_anything_is_read(tmp_path: P
         verb.benchmark(request, tmp_path / "bench", terminal=Terminal(quiet=True), source=unread)
 
 
+def test_a_stopped_benchmark_shows_what_it_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(source: Source) -> Mapping[str, Case]:
+        del source
+        raise KeyboardInterrupt
+
+    tasks = Tasks()
+    tasks.register(TOY)
+    tasks.register(replace(TOY, name="never-run", load=stopped))
+    monkeypatch.setattr(verb, "TASKS", tasks)
+    request = verb.BenchmarkRequest(("toy", "never-run"), ("constant",), base=UNTRAINED)
+    with pytest.raises(KeyboardInterrupt):
+        verb.benchmark(request, tmp_path, terminal=Terminal(quiet=True), source=no_file)
+    page = (tmp_path / "scoreboard.html").read_text(encoding="utf-8")
+    assert "How well does a" in page
+    assert "never-run" not in page
+    # What stops in the first task has nothing to show.
+    request = verb.BenchmarkRequest(("never-run",), ("constant",), base=UNTRAINED)
+    with pytest.raises(KeyboardInterrupt):
+        verb.benchmark(request, tmp_path / "none", terminal=Terminal(quiet=True), source=no_file)
+    assert not (tmp_path / "none" / "scoreboard.html").exists()
+
+
 def test_a_measure_that_takes_another_package_says_how_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,7 @@ if they were seen without. Both shares stand beside each score, and the score wi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,13 @@ from kagaku.science_tasks.benchmark.task import Case
 MOST_SIGNED = 20_000
 """Values of a part that are compared for near matches at most; of a larger part, so many that are
 spread evenly over it. A signature costs half a millisecond."""
+
+REMEMBERED = 50_000
+"""Values whose keys and sketches are kept: reactions, pairs and the splits of one table ask for the
+same ones many times."""
+
+LONGEST_REMEMBERED = 1_000
+"""Letters of a value above which they are not kept."""
 
 NOT_COMPARABLE = (
     "Not compared: there is no input, or only numbers or fields without a real time, which cannot "
@@ -133,7 +141,18 @@ def _modality(column: str) -> str:
 
 def _keys(modality: str, values: Sequence[Any]) -> list[int]:
     """Return the key of each value; 0 where it is missing."""
-    return [0 if one is None else kin_key(modality, _content(one)) for one in values]
+    return [0 if one is None else _key(modality, one) for one in values]
+
+
+def _key(modality: str, value: Any) -> int:
+    if isinstance(value, str) and len(value) <= LONGEST_REMEMBERED:
+        return _short_key(modality, value)
+    return kin_key(modality, _content(value))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _short_key(modality: str, value: str) -> int:
+    return kin_key(modality, value)
 
 
 def _content(value: Any) -> Any:
@@ -165,10 +184,18 @@ def _spread(values: Sequence[Any]) -> Sequence[Any]:
 def _sketches(modality: str, values: Sequence[Any]) -> np.ndarray:
     """Return the sketch of each value; 0 where it is missing."""
     found = np.zeros(len(values), dtype=np.uint64)
-    there = [place for place, one in enumerate(values) if one is not None]
-    if there:
-        found[there] = sketch(np.stack([signature(modality, values[place]) for place in there]))
+    for place, one in enumerate(values):
+        if one is not None:
+            is_short = len(one) <= LONGEST_REMEMBERED
+            found[place] = _short_sketch(modality, one) if is_short else _sketch(modality, one)
     return found
+
+
+def _sketch(modality: str, value: str) -> int:
+    return int(sketch(signature(modality, value)[None])[0])
+
+
+_short_sketch = lru_cache(maxsize=REMEMBERED)(_sketch)
 
 
 def _near_there(sketches: np.ndarray, others: np.ndarray | None) -> Flags:

@@ -1,9 +1,10 @@
 """The contract that the classical features of every modality keep."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from kagaku.data.records import Field, Quantity, Records
 from kagaku.data.schema import Input, Schema
 from kagaku.errors import InputError
 from kagaku.modalities import MODALITIES
+from kagaku.science_tasks.chemistry.features import MoleculeFeatures
 from kagaku.science_tasks.features import FEATURIZERS, FeatureBlock
 from kagaku.science_tasks.featurizing import (
     feature_blocks,
@@ -286,6 +288,36 @@ def test_each_input_column_has_its_own_fitted_featurizer(
     save_state(featurizer_states(featurizers), tmp_path / "features.safetensors")
     restored = restore_featurizers(train.schema, load_state(tmp_path / "features.safetensors"))
     _assert_same(blocks, feature_blocks(mixed(slice(None)), restored))
+
+
+def test_what_stands_in_many_records_is_read_once(mixed: Callable[[slice], Records]) -> None:
+    train, asked = mixed(slice(0, 5)), mixed(slice(None))
+    rows = np.array([5, 0, 0, 1, 0, 4, 4, 2, 3, 1])
+    repeated, featurizers = asked.subset(rows), fit_featurizers(train)
+    seen: dict[str, int] = {}
+    transform = MoleculeFeatures.transform
+
+    def counting(
+        features: MoleculeFeatures, name: str, values: Sequence[str | None]
+    ) -> list[FeatureBlock]:
+        seen[name] = len(values)
+        return transform(features, name, values)
+
+    with patch.object(MoleculeFeatures, "transform", counting):
+        found = feature_blocks(repeated, featurizers)
+    distinct = {name: len({str(one) for one in repeated.inputs[name]}) for name in seen}
+    assert (seen["smiles"], seen["solvent"]) == (distinct["smiles"], distinct["solvent"])
+    assert distinct["smiles"] < len(rows)
+    _assert_same(found, [one.subset(rows) for one in feature_blocks(asked, featurizers)])
+
+
+def test_descriptors_of_repeated_molecules_weigh_as_often_as_they_stand() -> None:
+    features = MoleculeFeatures()
+    features.fit(["CCO", "CCO", "CCO", "c1ccccc1C(=O)O"])
+    (_, described, *_) = features.transform("smiles", ["CCO", "c1ccccc1C(=O)O"])
+    # The median of a scale is that of the records, three of which are ethanol.
+    np.testing.assert_allclose(described.values[0], 0.0, atol=1e-6)
+    assert np.abs(described.values[1]).max() > 0
 
 
 def test_states_of_other_inputs_are_refused(mixed: Callable[[slice], Records]) -> None:

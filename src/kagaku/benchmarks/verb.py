@@ -95,10 +95,32 @@ def benchmark(
     plan = replace(plan, made_by=code_fingerprint())
     for task in tasks:
         check_kept(task, plan, base, output)
-    trained_on, why_not = fingerprints(request.base)
+    trained_on = fingerprints(request.base)
     output.mkdir(parents=True, exist_ok=True)
     if not (output / SCORES_FILE).exists():
         write_json({"tasks": {}}, output / SCORES_FILE)
+    try:
+        _run(tasks, plan, source, base, output, request, terminal, trained_on)
+    finally:  # also of what a stopped benchmark has finished
+        stored: dict[str, Any] = json.loads((output / SCORES_FILE).read_text(encoding="utf-8"))
+        if stored["tasks"]:
+            page = write_scoreboard(stored, output)
+            terminal.say("The scoreboard:")
+            terminal.command(str(page))
+    return dict(stored["tasks"])
+
+
+def _run(
+    tasks: Sequence[Task],
+    plan: Plan,
+    source: Source,
+    base: BaseUse,
+    output: Path,
+    request: BenchmarkRequest,
+    terminal: Terminal,
+    trained_on: tuple[Any, str],
+) -> None:
+    """Run the tasks one after the other, and keep and show the scores of each at once."""
     audited: dict[str, dict[str, Leaks]] = {}
     skipped = None if request.methods else terminal.say
     for task in tasks:
@@ -107,7 +129,7 @@ def benchmark(
             for _ in run_task(task, source, base, plan, output, progress, skipped, cases):
                 pass
             progress(0, 1, f"{task.name}: looking for leaks")
-            leaks = kept_leaks(cases, plan, output, trained_on, why_not)
+            leaks = kept_leaks(cases, plan, output, *trained_on)
         audited[task.name] = leaks
         results = _results(task, plan, leaks, output, base)
         _tell_of_other_code(task, results, plan, terminal)
@@ -119,11 +141,6 @@ def benchmark(
             found = _family_scores(family, plan, audited, output, base)
             _keep(found, output)
             show_task(found, terminal)
-    stored: dict[str, Any] = json.loads((output / SCORES_FILE).read_text(encoding="utf-8"))
-    page = write_scoreboard(stored, output)
-    terminal.say("The scoreboard:")
-    terminal.command(str(page))
-    return dict(stored["tasks"])
 
 
 def _results(
