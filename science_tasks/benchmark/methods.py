@@ -12,6 +12,7 @@ from kagaku.science_tasks.baselines import baseline_candidates
 from kagaku.science_tasks.benchmark.answers import answers_of
 from kagaku.science_tasks.benchmark.cases import PropertyCase
 from kagaku.science_tasks.benchmark.task import Context, Method
+from kagaku.science_tasks.blending import blend
 from kagaku.science_tasks.candidate_kinds import ReadoutCandidate
 from kagaku.science_tasks.embeddings import EmbeddingFeatures
 from kagaku.science_tasks.features import FeatureBlock
@@ -81,23 +82,44 @@ class Single:
 
     def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
         """Answer a case."""
-        blocks: list[FeatureBlock] = []
-        if self.features != "embeddings":
-            blocks += classical_blocks(case)
+        blocks = _read(case, context, self.features)
         if self.block is not None:
             blocks = [one for one in blocks if one.name.endswith(f":{self.block}")]
-        if self.features != "classical":
-            blocks += embedding_blocks(case, context.encoder(), context)
-        values = case.records.targets[case.target.name]
-        candidate = ReadoutCandidate(
-            self.readout,
-            READOUTS[self.readout],
-            tuple(blocks),
-            values,
-            case.target,
-            context.seed,
-        )
-        return _answered(case, candidate)
+        return _answered(case, _on(self.readout, blocks, case, context))
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of several readouts on the same features: nothing is chosen, each is fitted once.
+
+    It stands in for `auto`, which fits every candidate several times, where that takes too long.
+    """
+
+    readouts: tuple[str, ...]
+    """Registered names."""
+
+    features: Features = "classical"
+    """What they read."""
+
+    def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
+        """Answer a case."""
+        blocks = _read(case, context, self.features)
+        return _answered(case, *(_on(one, blocks, case, context) for one in self.readouts))
+
+
+def _read(case: PropertyCase, context: Context, features: Features) -> list[FeatureBlock]:
+    blocks = [] if features == "embeddings" else classical_blocks(case)
+    if features != "classical":
+        blocks += embedding_blocks(case, context.encoder(), context)
+    return blocks
+
+
+def _on(
+    readout: str, blocks: Sequence[FeatureBlock], case: PropertyCase, context: Context
+) -> Candidate:
+    values = case.records.targets[case.target.name]
+    make = READOUTS[readout]
+    return ReadoutCandidate(readout, make, tuple(blocks), values, case.target, context.seed)
 
 
 @dataclass(frozen=True)
@@ -161,11 +183,12 @@ def embedding_blocks(
     )[1]
 
 
-def _answered(case: PropertyCase, candidate: Candidate) -> pd.DataFrame:
+def _answered(case: PropertyCase, *candidates: Candidate) -> pd.DataFrame:
     values = case.records.targets[case.target.name]
     learnt = case.rows.learnt()
     measured = learnt[values.present()[learnt]]
-    return answers_of(case, candidate.fit(measured).predict(case.rows.test))
+    given = [one.fit(measured).predict(case.rows.test) for one in candidates]
+    return answers_of(case, blend(given))
 
 
 def property_methods(**more: Method) -> dict[str, Method]:

@@ -13,7 +13,7 @@ from kagaku.data.catalogue import Source
 from kagaku.science_tasks.benchmark.answers import answers_of
 from kagaku.science_tasks.benchmark.cases import ITEM, PropertyCase, table_case
 from kagaku.science_tasks.benchmark.measures import regression
-from kagaku.science_tasks.benchmark.methods import Single, property_methods
+from kagaku.science_tasks.benchmark.methods import Mean, Single, property_methods
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Published, Rows, Task
 from kagaku.science_tasks.prediction import Prediction
 
@@ -97,7 +97,11 @@ def one_hot_forest(case: PropertyCase, context: Context) -> pd.DataFrame:
     return answers_of(case, Prediction(mean=mean))
 
 
-METHODS = property_methods(one_hot_forest=one_hot_forest, svm_ecfp=Single("svm", block="ecfp"))
+METHODS = property_methods(
+    one_hot_forest=one_hot_forest,
+    svm_ecfp=Single("svm", block="ecfp"),
+    trees_and_forest=Mean(("trees", "forest")),
+)
 BASELINES = ("constant", "plain", "one-hot-forest")
 
 
@@ -118,7 +122,7 @@ def _task(
         measures=regression(("R2", "RMSE", "MAE", "Spearman"), "percent"),
         methods=METHODS,
         baselines=BASELINES,
-        default=(*BASELINES, "linear-embeddings", "auto"),
+        default=(*BASELINES, "linear-embeddings", "trees-and-forest", "auto"),
         published=published,
         traps=traps,
         long=("auto",),

@@ -13,7 +13,7 @@ from kagaku.science_tasks.benchmark.answers import answers_of
 from kagaku.science_tasks.benchmark.cases import PropertyCase, table_case
 from kagaku.science_tasks.benchmark.files import frame
 from kagaku.science_tasks.benchmark.measures import regression
-from kagaku.science_tasks.benchmark.methods import Single, property_methods
+from kagaku.science_tasks.benchmark.methods import Mean, Single, property_methods
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Context, Rows, Task
 from kagaku.science_tasks.genomes.composition import base_shares, melting_temperature
 from kagaku.science_tasks.prediction import Prediction
@@ -161,6 +161,7 @@ METHODS = property_methods(
     ridge_onehot=Single("linear", block="onehot"),
     ridge_steps=Single("linear", block="steps"),
     rule_set_2=RuleSet(),
+    linear_trees_forest=Mean(("linear", "trees", "forest")),
 )
 BASELINES = ("constant", "plain", "ridge-onehot", "ridge-steps", "rule-set-2")
 
@@ -175,7 +176,7 @@ TASKS.register(
         measures=regression(("Spearman", "MAE", "RMSE"), "dimensionless"),
         methods=METHODS,
         baselines=BASELINES,
-        default=(*BASELINES, "linear-embeddings", "auto"),
+        default=(*BASELINES, "linear-embeddings", "linear-trees-forest", "auto"),
         traps=(
             "The file's column 'predictions' comes from a model that was fitted on all of these "
             "guides: it is no feature, and no fair comparison.",

@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -22,6 +24,8 @@ from kagaku.data.corpora.signatures import signature
 from kagaku.data.corpora.trained_on import Collector, Span, TrainedOn
 from kagaku.data.schema import Target
 from kagaku.errors import InputError
+from kagaku.models.embedding import embed_columns
+from kagaku.science_tasks import embedding_memory
 from kagaku.science_tasks.benchmark import measuring
 from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.cases import PropertyCase, labels_case, table_case, values_case
@@ -43,7 +47,7 @@ from kagaku.science_tasks.benchmark.measures import (
     regression,
 )
 from kagaku.science_tasks.benchmark.measuring import Stopwatch, Watch
-from kagaku.science_tasks.benchmark.methods import Single, constant, plain
+from kagaku.science_tasks.benchmark.methods import Mean, Single, constant, plain
 from kagaku.science_tasks.benchmark.results import Quick, load_results
 from kagaku.science_tasks.benchmark.running import Cases, Plan, run_task
 from kagaku.science_tasks.benchmark.summary import (
@@ -338,6 +342,36 @@ def test_answers_of_other_weights_are_neither_taken_for_these_nor_replaced(tmp_p
     (other,) = run_task(task, no_files, trained, plan, tmp_path / "other")
     assert (one.base_name, other.base_name) == ("untrained-tiny", "kagaku-tiny")
     assert one.base != other.base
+
+
+def test_a_mean_answers_with_the_mean_of_its_readouts(tmp_path: Path) -> None:
+    task = chain_task(
+        linear=Single("linear"), trees=Single("trees"), both=Mean(("linear", "trees"))
+    )
+    results = run_task(task, no_files, untrained(), Plan(splits=("first",)), tmp_path)
+    given = {one.method: one.answers["given"] for one in results}
+    np.testing.assert_allclose(given["both"], (given["linear"] + given["trees"]) / 2)
+    assert not np.allclose(given["linear"], given["trees"])
+
+
+def test_splits_and_seeds_of_a_method_embed_a_record_once(tmp_path: Path) -> None:
+    counts = list[int]()
+
+    def counted(*given: Any, **named: Any) -> Any:
+        counts.append(len(given[1]))
+        return embed_columns(*given, **named)
+
+    task = chain_task(
+        learned=Single("linear", "embeddings"), again=Single("linear", "classical + embeddings")
+    )
+    with patch.object(embedding_memory, "embed_columns", counted):
+        results = list(run_task(task, no_files, untrained(), Plan(seeds=(0, 1)), tmp_path))
+    n_splits = len(load_chains(no_files))
+    assert len(results) == 2 * n_splits * 2
+    assert n_splits > 1
+    # Both methods embed for themselves, all records with the first split, and never again.
+    assert len(counts) == 2
+    assert counts[0] == counts[1] <= len(set(alcohols()["smiles"]))
 
 
 def test_answers_of_no_base_stand_beside_those_of_any(tmp_path: Path) -> None:
