@@ -1,6 +1,7 @@
 """Embeddings of records that were embedded before: splits of one benchmark share most of theirs."""
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,6 +16,9 @@ from kagaku.science_tasks.resumable import encoder_fingerprint
 MOST_BYTES = 1_000_000_000
 """What is remembered at most; further records are embedded each time."""
 
+RECORD_BYTES = 400
+"""What a record takes beside its vectors, about."""
+
 
 class EmbeddingMemory:
     """Embeds each distinct record of one encoder once.
@@ -28,7 +32,9 @@ class EmbeddingMemory:
         self.most_bytes = most_bytes
         self._encoder = ""
         self._n_bytes = 0
-        self._kept: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+        self._kept: dict[bytes, tuple[np.ndarray, np.ndarray, float]] = {}
+        self.seconds_saved = 0.0
+        """How long what was remembered took when it was embedded, over all calls."""
 
     def embed(
         self,
@@ -45,7 +51,7 @@ class EmbeddingMemory:
             n_inputs: Number of inputs in the schema.
             progress: Called with (records done, records to do) while any has to be embedded.
         """
-        self._of(encoder)
+        self._forget_others(encoder)
         same = group_of_keys([_content(one, n_inputs) for one in records])
         _, firsts = np.unique(same, return_index=True)
         keys = [_content(records[one], n_inputs) for one in firsts]
@@ -54,17 +60,24 @@ class EmbeddingMemory:
         present = np.zeros((len(keys), n_inputs), dtype=bool)
         for place, key in enumerate(keys):
             if key in self._kept:
-                raw[place], present[place] = self._kept[key]
+                raw[place], present[place], seconds = self._kept[key]
+                self.seconds_saved += seconds
         if new:
+            begun = time.monotonic()
             asked = [records[firsts[place]] for place in new]
             raw[new], present[new] = embed_columns(encoder, asked, n_inputs, progress=progress)
-        for place in new:
-            if self._n_bytes + raw[place].nbytes <= self.most_bytes:
-                self._kept[keys[place]] = raw[place].copy(), present[place].copy()
-                self._n_bytes += raw[place].nbytes
+            seconds = (time.monotonic() - begun) / len(new)
+            for place in new:
+                self._keep(keys[place], raw[place], present[place], seconds)
         return raw[same], present[same]
 
-    def _of(self, encoder: Encoder) -> None:
+    def _keep(self, key: bytes, raw: np.ndarray, present: np.ndarray, seconds: float) -> None:
+        n_bytes = raw.nbytes + RECORD_BYTES
+        if self._n_bytes + n_bytes <= self.most_bytes:
+            self._kept[key] = raw.copy(), present.copy(), seconds
+            self._n_bytes += n_bytes
+
+    def _forget_others(self, encoder: Encoder) -> None:
         """Forget what another encoder said."""
         if self.most_bytes and self._encoder != (mark := encoder_fingerprint(encoder)):
             self._encoder, self._n_bytes = mark, 0

@@ -89,14 +89,16 @@ def _transformed(
 ) -> list[FeatureBlock]:
     """Return the blocks of one input; texts that stand in many records are read once.
 
-    A table of reactions has a hundred times as many flasks as bottles.
+    A table of reactions has a hundred times as many flasks as bottles. Where most differ there is
+    little to gain, and the rows of the blocks would have to be copied.
     """
     if not all(value is None or isinstance(value, str) for value in values):
         return featurizer.transform(name, values)
     places: dict[str | None, int] = {}
     rows = [places.setdefault(value, len(places)) for value in values]
-    blocks = featurizer.transform(name, list(places))
-    return blocks if len(places) == len(rows) else [block.subset(rows) for block in blocks]
+    if 2 * len(places) > len(rows):
+        return featurizer.transform(name, values)
+    return [block.subset(rows) for block in featurizer.transform(name, list(places))]
 
 
 def featurizer_states(featurizers: Mapping[str, Featurizer[Any]]) -> dict[str, dict[str, Any]]:

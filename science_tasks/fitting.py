@@ -145,7 +145,7 @@ def fit_property(
     blocks = feature_blocks(records, featurizers)
     embeddings, seconds = None, 0.0
     if settings.method != "full" or len(featurizers) < len(records.schema.inputs):
-        begun = time.monotonic()
+        begun, saved = time.monotonic(), _saved(memory)
         embeddings, learned = EmbeddingFeatures.fit(
             encoder,
             modalities,
@@ -155,7 +155,8 @@ def fit_property(
             progress=_labelled(progress),
         )
         blocks += learned
-        seconds = time.monotonic() - begun
+        # As if all were embedded now: what is tried must not depend on what is remembered.
+        seconds = time.monotonic() - begun + _saved(memory) - saved
     measured = domain_blocks(blocks)
     folds = fold_of_record(records, train_index, settings)
     applicability = Applicability.fit([block.subset(train_index) for block in measured], folds)
@@ -356,6 +357,10 @@ def _members(winner: FittedBlend) -> tuple[list[Member], FullModel | None]:
             names = tuple(block.name for block in fitted.blocks)
             members.append(Member(fitted.readout, names, temperature))
     return members, network
+
+
+def _saved(memory: EmbeddingMemory | None) -> float:
+    return 0.0 if memory is None else memory.seconds_saved
 
 
 def _labelled(progress: ProgressCallback | None) -> Callable[[int, int], None] | None:

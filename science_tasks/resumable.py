@@ -76,7 +76,7 @@ def encoder_fingerprint(encoder: FrozenEncoder) -> str:
     digest = hashlib.sha256(json.dumps(encoder.config.to_json()).encode())
     for name, weights in encoder.state_dict().items():
         digest.update(name.encode())
-        digest.update(weights.contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(weights.cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -287,6 +288,12 @@ def test_a_stopped_benchmark_shows_what_it_finished(
     page = (tmp_path / "scoreboard.html").read_text(encoding="utf-8")
     assert "How well does a" in page
     assert "never-run" not in page
+    # What goes wrong with the page does not hide what stopped the run.
+    with (
+        patch.object(verb, "write_scoreboard", side_effect=KeyError("measures")),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        verb.benchmark(request, tmp_path, terminal=Terminal(quiet=True), source=no_file)
     # What stops in the first task has nothing to show.
     request = verb.BenchmarkRequest(("never-run",), ("constant",), base=UNTRAINED)
     with pytest.raises(KeyboardInterrupt):

@@ -82,10 +82,10 @@ class Single:
 
     def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
         """Answer a case."""
-        blocks = _read(case, context, self.features)
+        blocks = _blocks_for(case, context, self.features)
         if self.block is not None:
             blocks = [one for one in blocks if one.name.endswith(f":{self.block}")]
-        return _answered(case, _on(self.readout, blocks, case, context))
+        return _answered(case, _candidate(self.readout, blocks, case, context))
 
 
 @dataclass(frozen=True)
@@ -103,18 +103,18 @@ class Mean:
 
     def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
         """Answer a case."""
-        blocks = _read(case, context, self.features)
-        return _answered(case, *(_on(one, blocks, case, context) for one in self.readouts))
+        blocks = _blocks_for(case, context, self.features)
+        return _answered(case, *(_candidate(one, blocks, case, context) for one in self.readouts))
 
 
-def _read(case: PropertyCase, context: Context, features: Features) -> list[FeatureBlock]:
+def _blocks_for(case: PropertyCase, context: Context, features: Features) -> list[FeatureBlock]:
     blocks = [] if features == "embeddings" else classical_blocks(case)
     if features != "classical":
         blocks += embedding_blocks(case, context.encoder(), context)
     return blocks
 
 
-def _on(
+def _candidate(
     readout: str, blocks: Sequence[FeatureBlock], case: PropertyCase, context: Context
 ) -> Candidate:
     values = case.records.targets[case.target.name]
@@ -145,7 +145,7 @@ class Chosen:
             case.rows.learnt(),
             encoder=context.encoder(),
             settings=settings,
-            memory=context.embeddings,
+            memory=context.memory,
             work=context.work,
             progress=context.report,
         )
@@ -178,7 +178,7 @@ def embedding_blocks(
         modalities,
         case.records,
         learnt,
-        memory=context.embeddings,
+        memory=context.memory,
         progress=context.reporter("embedding"),
     )[1]
 

@@ -134,7 +134,7 @@ def run_task(
 
     Raises:
         InputError: A method or split is unknown, a file cannot be had, a method cannot answer, or
-            the folder has answers of another base, or of a quick look beside the whole.
+            the folder has answers of another base, or of another quick look than the plan's.
     """
     methods = plan.methods_of(task)
     cases = cases or Cases(task, source, plan.quick)
@@ -145,9 +145,11 @@ def run_task(
         for seed in plan.seeds
     ]
     check_kept(task, plan, base, folder)
-    memory, last = EmbeddingMemory(), ""
+    memory, last = EmbeddingMemory(), methods[0]
     for number, (method, split, seed) in enumerate(cells):
-        if method != last:  # each embeds for itself, so that its seconds are its own
+        # Each method embeds for itself, most of it with its first split, so that its seconds over
+        # all splits are its own.
+        if method != last:
             memory, last = EmbeddingMemory(), method
         tell = report and partial(
             _tell, report, (number, len(cells)), f"{task.name}: {method}, {split}, seed {seed}"
@@ -187,8 +189,8 @@ def check_kept(task: Task, plan: Plan, base: BaseUse, folder: Path) -> None:
     """Check that a folder's answers of a task can stand beside those of a plan.
 
     Raises:
-        InputError: They are of another base, or of a quick look and the plan's are not. They may
-            have taken hours, so nothing is written over them.
+        InputError: They are of another base, or of another quick look than the plan's, or one of
+            both is of the whole. They may have taken hours, so nothing is written over them.
     """
     for path in sorted((folder / task.name).glob("*/*.json")):
         kept = load_facts(path)

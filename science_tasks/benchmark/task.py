@@ -83,8 +83,8 @@ class Context:
         InputError: The base has none.
     """
 
-    embeddings: EmbeddingMemory | None = None
-    """Keeps what the base said of records, for the other splits and seeds of the same method."""
+    memory: EmbeddingMemory | None = None
+    """Keeps what a base of the suite said of records, for other splits and seeds of a method."""
 
     def reporter(self, what: str) -> Callable[[int, int], None] | None:
         """Return what reports (done, total) of one kind of work; None where nobody listens."""

@@ -18,7 +18,7 @@ N_BITS = 2048
 """Length of the folded fingerprint."""
 
 REMEMBERED = 16_384
-"""Molecules whose descriptors are kept, about 2 kB each."""
+"""Molecules whose descriptors are kept, about 1 kB each."""
 
 # Radius 2 is ECFP4. Counts, not bits: how often a group occurs matters for bulk properties.
 # Source: Rogers and Hahn (2010), https://doi.org/10.1021/ci100050t
@@ -132,15 +132,17 @@ def _counted(name: str, kind: str, molecules: Sequence[Any], present: np.ndarray
 
 def _described(values: Sequence[str | None]) -> Float[np.ndarray, "molecule descriptor"]:
     """Return the descriptors of the values that are present, in order."""
-    rows = [_descriptors(value) for value in values if value is not None]
+    with rdBase.BlockLogs():
+        rows = [_descriptors(value) for value in values if value is not None]
     return np.stack(rows) if rows else np.zeros((0, len(DESCRIPTORS)))
 
 
 # A table is read to fit the scale and again to be scaled, and one molecule may stand in many rows.
 @lru_cache(maxsize=REMEMBERED)
 def _descriptors(smiles: str) -> Float[np.ndarray, " descriptor"]:
-    (molecule,) = _molecules([smiles])
-    return descriptors(molecule)
+    found = descriptors(_molecule(smiles))
+    found.setflags(write=False)
+    return found
 
 
 def _molecules(values: Sequence[str | None]) -> list[Any]:

@@ -80,7 +80,7 @@ def embedded(
         known,
         records,
         learnt,
-        memory=context.embeddings,
+        memory=context.memory,
         progress=context.reporter("embedding"),
     )
     found = []
@@ -156,7 +156,7 @@ class FieldProcess:
         if self.has_embeddings:
             known = fit_modalities(records.subset(learnt))
             blocks += EmbeddingFeatures.fit(
-                context.encoder(), known, records, learnt, memory=context.embeddings
+                context.encoder(), known, records, learnt, memory=context.memory
             )[1]
         readout = FieldReadout(
             READOUTS[self.readout].name, case.weights[:, 0] / case.weights[:, 0].mean()

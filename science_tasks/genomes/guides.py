@@ -161,7 +161,7 @@ METHODS = property_methods(
     ridge_onehot=Single("linear", block="onehot"),
     ridge_steps=Single("linear", block="steps"),
     rule_set_2=RuleSet(),
-    linear_trees=Mean(("linear", "trees")),
+    linear_and_trees=Mean(("linear", "trees")),
 )
 BASELINES = ("constant", "plain", "ridge-onehot", "ridge-steps", "rule-set-2")
 
@@ -176,7 +176,7 @@ TASKS.register(
         measures=regression(("Spearman", "MAE", "RMSE"), "dimensionless"),
         methods=METHODS,
         baselines=BASELINES,
-        default=(*BASELINES, "linear-embeddings", "linear-trees", "auto"),
+        default=(*BASELINES, "linear-embeddings", "linear-and-trees", "auto"),
         traps=(
             "The file's column 'predictions' comes from a model that was fitted on all of these "
             "guides: it is no feature, and no fair comparison.",

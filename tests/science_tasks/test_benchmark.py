@@ -25,7 +25,7 @@ from kagaku.data.corpora.trained_on import Collector, Span, TrainedOn
 from kagaku.data.schema import Target
 from kagaku.errors import InputError
 from kagaku.models.embedding import embed_columns
-from kagaku.science_tasks import embedding_memory
+from kagaku.science_tasks import embedding_memory, fitting
 from kagaku.science_tasks.benchmark import measuring
 from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.cases import PropertyCase, labels_case, table_case, values_case
@@ -59,6 +59,8 @@ from kagaku.science_tasks.benchmark.summary import (
 )
 from kagaku.science_tasks.benchmark.task import Case, Context, Rows, Task, Tasks
 from kagaku.science_tasks.climate.field_case import FieldCase
+from kagaku.science_tasks.embedding_memory import EmbeddingMemory
+from kagaku.science_tasks.fit_settings import FitSettings
 from kagaku.science_tasks.tasks import TASKS
 
 RNG = np.random.default_rng(0)
@@ -372,6 +374,27 @@ def test_splits_and_seeds_of_a_method_embed_a_record_once(tmp_path: Path) -> Non
     # Both methods embed for themselves, all records with the first split, and never again.
     assert len(counts) == 2
     assert counts[0] == counts[1] <= len(set(alcohols()["smiles"]))
+
+
+def test_what_is_remembered_does_not_decide_what_is_tried() -> None:
+    case, memory, expected = chain_case(), EmbeddingMemory(), list[float]()
+
+    def watched(*given: Any) -> str:
+        expected.append(given[3])
+        return "not asked for"
+
+    with patch.object(fitting, "why_no_network", watched):
+        for _ in range(2):
+            fitting.fit_property(
+                case.records,
+                case.rows.learnt(),
+                encoder=load_base(None),
+                settings=FitSettings(method="readout"),
+                memory=memory,
+            )
+    first, again = expected
+    assert again > 0.5 * first
+    assert memory.seconds_saved > 0.2 * first
 
 
 def test_answers_of_no_base_stand_beside_those_of_any(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from kagaku.data.schema import Input, Schema
 from kagaku.modalities import MODALITIES
 from kagaku.models.embedding import embed_columns
 from kagaku.science_tasks import embedding_memory
-from kagaku.science_tasks.embedding_memory import EmbeddingMemory
+from kagaku.science_tasks.embedding_memory import RECORD_BYTES, EmbeddingMemory
 from kagaku.science_tasks.embeddings import EmbeddingFeatures
 
 SPIKES = ["MKVLAAG", "MKVLAAGW", "MKVLAAG", None, "MKVL", "MKVLAAG", None]
@@ -62,6 +62,7 @@ def test_a_memory_embeds_new_records_of_one_encoder_only() -> None:
         _, (of_other,) = asked(other, SPIKES, memory)
         _, (plainly,) = asked(other, SPIKES, None)
     assert watched.counts == [4, 1, 1, 4, 4]
+    assert memory.seconds_saved > 0
     np.testing.assert_allclose(first.values, again.values[::-1], atol=1e-4)  # sums in order
     np.testing.assert_allclose(held_out.values[0], first.values[1], atol=1e-4)
     np.testing.assert_array_equal(of_other.values, plainly.values)
@@ -70,7 +71,10 @@ def test_a_memory_embeds_new_records_of_one_encoder_only() -> None:
 
 def test_a_full_memory_still_answers() -> None:
     encoder, modalities = load_base(UNTRAINED), {"protein": MODALITIES["protein"]()}
-    rows, memory = records_of(SPIKES), EmbeddingMemory(most_bytes=2 * encoder.dim * 4)
+    rows, memory = (
+        records_of(SPIKES),
+        EmbeddingMemory(most_bytes=2 * (encoder.dim * 4 + RECORD_BYTES)),
+    )
     with patch.object(embedding_memory, "embed_columns", Watched()) as watched:
         blocks = [
             EmbeddingFeatures.fit(encoder, modalities, rows, np.arange(7), memory=memory)[1][0]

@@ -292,7 +292,7 @@ def test_each_input_column_has_its_own_fitted_featurizer(
 
 def test_what_stands_in_many_records_is_read_once(mixed: Callable[[slice], Records]) -> None:
     train, asked = mixed(slice(0, 5)), mixed(slice(None))
-    rows = np.array([5, 0, 0, 1, 0, 4, 4, 2, 3, 1])
+    rows = np.array([5, 0, 0, 1, 0, 4, 4, 2, 3, 1, 0, 1, 5, 5])
     repeated, featurizers = asked.subset(rows), fit_featurizers(train)
     seen: dict[str, int] = {}
     transform = MoleculeFeatures.transform

@@ -99,9 +99,12 @@ def _check_both_whole(
     name: str, ours: Sequence[Result], theirs: Sequence[Result], where: str
 ) -> None:
     """Refuse a quick look beside a whole benchmark: they learnt from different items."""
-    if {one.quick for one in ours} != {one.quick for one in theirs}:
+    sizes = {one.quick for one in ours}, {one.quick for one in theirs}
+    if sizes[0] != sizes[1]:
+        is_whole = None in sizes[0] | sizes[1]
+        other = "all of it" if is_whole else "one of another size"
         raise InputError(
-            f"one has a quick look at {name} and the other all of it",
+            f"one has a quick look at {name} and the other {other}",
             fix="Run both with --quick, or both without.",
             where=where,
         )

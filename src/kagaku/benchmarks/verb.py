@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,12 +102,20 @@ def benchmark(
         write_json({"tasks": {}}, output / SCORES_FILE)
     try:
         _run(tasks, plan, source, base, output, request, terminal, trained_on)
-    finally:  # also of what a stopped benchmark has finished
-        stored: dict[str, Any] = json.loads((output / SCORES_FILE).read_text(encoding="utf-8"))
-        if stored["tasks"]:
-            page = write_scoreboard(stored, output)
-            terminal.say("The scoreboard:")
-            terminal.command(str(page))
+    except BaseException:
+        with suppress(Exception):  # what stopped the run is told, whatever else goes wrong
+            _show_page(output, terminal)
+        raise
+    return _show_page(output, terminal)
+
+
+def _show_page(output: Path, terminal: Terminal) -> dict[str, Any]:
+    """Write the scoreboard of the finished tasks, if there are any, and return their scores."""
+    stored: dict[str, Any] = json.loads((output / SCORES_FILE).read_text(encoding="utf-8"))
+    if stored["tasks"]:
+        page = write_scoreboard(stored, output)
+        terminal.say("The scoreboard:")
+        terminal.command(str(page))
     return dict(stored["tasks"])
 
 
@@ -234,7 +243,10 @@ def estimate(
 
 
 def _asked(one: Minutes, request: BenchmarkRequest) -> float:
-    """Return the minutes of the seeds and splits of a request; splits are taken to be alike."""
+    """Return the minutes of the seeds and splits of a request.
+
+    Splits are taken to be alike, though the first one embeds for all.
+    """
     share = len(request.splits) / one.n_splits if request.splits else 1.0
     return one.minutes * request.n_seeds * share
 
