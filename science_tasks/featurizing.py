@@ -89,7 +89,7 @@ def _transformed(
 ) -> list[FeatureBlock]:
     """Return the blocks of one input; texts that stand in many records are read once.
 
-    A table of reactions has a hundred times as many flasks as bottles. Where most differ there is
+    A table of reactions may have ninety times as many flasks as bottles. Where most differ there is
     little to gain, and the rows of the blocks would have to be copied.
     """
     if not all(value is None or isinstance(value, str) for value in values):

@@ -20,7 +20,7 @@ from kagaku.benchmarks.minutes import (
     read_minutes,
     write_minutes,
 )
-from kagaku.benchmarks.verb import LONG_MINUTES
+from kagaku.benchmarks.request import LONG_MINUTES
 from kagaku.science_tasks.tasks import TASKS
 
 BUSY = "other work beside"

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from kagaku.bases import DEFAULT
-from kagaku.benchmarks import verb
+from kagaku.benchmarks.estimating import estimate
 from kagaku.benchmarks.minutes import (
     TABLE,
     Minutes,
@@ -19,6 +19,7 @@ from kagaku.benchmarks.minutes import (
     read_minutes,
     write_minutes,
 )
+from kagaku.benchmarks.request import BenchmarkRequest
 from kagaku.benchmarks.stored import SCORES_FILE
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.results import Quick, Result, save_result
@@ -58,8 +59,8 @@ def finished(tmp_path: Path) -> Path:
     )
 
 
-def asked(*methods: str, **how: object) -> verb.BenchmarkRequest:
-    return verb.BenchmarkRequest(names=("esol",), methods=methods, **how)  # type: ignore[arg-type]
+def asked(*methods: str, **how: object) -> BenchmarkRequest:
+    return BenchmarkRequest(names=("esol",), methods=methods, **how)  # type: ignore[arg-type]
 
 
 def test_minutes_are_of_all_splits_and_one_seed(finished: Path) -> None:
@@ -81,30 +82,30 @@ def test_an_estimate_counts_seeds_and_splits_and_runs_nothing(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(finished.rglob("*"))
-    found = verb.estimate(asked("constant", "linear-embeddings", n_seeds=2), (finished,))
+    found = estimate(asked("constant", "linear-embeddings", n_seeds=2), (finished,))
     assert found["esol"] == pytest.approx(6.0)
     assert "2 cores, Some CPU" in " ".join(capsys.readouterr().err.split())
-    assert verb.estimate(asked("constant", splits=("random1",)), (finished,)) == {"esol": 1.0}
+    assert estimate(asked("constant", splits=("random1",)), (finished,)) == {"esol": 1.0}
     assert sorted(finished.rglob("*")) == before
 
 
 def test_the_nearest_folder_is_believed_first(finished: Path, tmp_path: Path) -> None:
     other = folder_of(tmp_path / "other", result("constant", "random1", 600.0))
-    assert verb.estimate(asked("constant"), (other, finished)) == {"esol": 10.0}
-    assert verb.estimate(asked("constant"), (finished, other)) == {"esol": 2.0}
+    assert estimate(asked("constant"), (other, finished)) == {"esol": 10.0}
+    assert estimate(asked("constant"), (finished, other)) == {"esol": 2.0}
 
 
 def test_times_with_other_weights_do_not_count(finished: Path) -> None:
-    assert verb.estimate(asked("linear-embeddings"), (finished,)) == {"esol": 1.0}
+    assert estimate(asked("linear-embeddings"), (finished,)) == {"esol": 1.0}
     other = asked("linear-embeddings", base="some/other-weights")
-    assert verb.estimate(other, (finished,)) == {"esol": None}
+    assert estimate(other, (finished,)) == {"esol": None}
 
 
 def test_what_was_never_measured_is_said(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    request = verb.BenchmarkRequest(names=("esol", UNMEASURED), with_long=True)
-    found = verb.estimate(request, (finished,))
+    request = BenchmarkRequest(names=("esol", UNMEASURED), with_long=True)
+    found = estimate(request, (finished,))
     assert found == {"esol": None, UNMEASURED: None}
     told = " ".join(capsys.readouterr().err.split())
     assert "not measured" in told
@@ -113,13 +114,13 @@ def test_what_was_never_measured_is_said(
 
 def test_a_folder_without_a_benchmark_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no benchmark") as error:
-        verb.estimate(asked("constant"), (tmp_path,))
+        estimate(asked("constant"), (tmp_path,))
     assert error.value.fix == "Name a folder that kagaku benchmark wrote, with its scores.json."
 
 
 def test_a_misspelt_method_is_answered_with_the_nearest() -> None:
     with pytest.raises(InputError, match=r"the task 'esol' has no method 'constnat'. Did you mean"):
-        verb.estimate(asked("constnat"))
+        estimate(asked("constnat"))
 
 
 def test_the_shipped_table_is_asked_last(
@@ -129,9 +130,9 @@ def test_the_shipped_table_is_asked_last(
     rows = [Minutes("esol", name, "", 2, 7.0, "other") for name in ("constant", "plain")]
     write_minutes(rows, table)
     monkeypatch.setattr("kagaku.benchmarks.minutes.TABLE", table)
-    assert verb.estimate(asked("constant", "plain"), (finished,)) == {"esol": 9.0}
-    assert verb.estimate(asked("constant", "plain")) == {"esol": 14.0}
-    assert verb.estimate(asked("constant", is_quick=True)) == {"esol": None}
+    assert estimate(asked("constant", "plain"), (finished,)) == {"esol": 9.0}
+    assert estimate(asked("constant", "plain")) == {"esol": 14.0}
+    assert estimate(asked("constant", is_quick=True)) == {"esol": None}
 
 
 def test_the_shipped_table_is_sorted_and_speaks_of_registered_methods() -> None:

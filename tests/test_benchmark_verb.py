@@ -17,6 +17,8 @@ import kagaku
 from kagaku.bases import UNTRAINED
 from kagaku.benchmarks import verb
 from kagaku.benchmarks.comparing import compare
+from kagaku.benchmarks.estimating import estimate
+from kagaku.benchmarks.request import BenchmarkRequest
 from kagaku.benchmarks.scoreboard_figures import draw_scores
 from kagaku.benchmarks.tables import published_rows, sourced_rows
 from kagaku.data.catalogue import Source
@@ -77,7 +79,7 @@ TOY = Task(
 def _only_toys(monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = Tasks()
     tasks.register(TOY)
-    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", tasks)
+    monkeypatch.setattr("kagaku.benchmarks.request.TASKS", tasks)
     monkeypatch.setattr("kagaku.benchmarks.comparing.TASKS", tasks)
 
 
@@ -86,7 +88,7 @@ def no_file(key: str) -> bytes:
 
 
 def run(folder: Path, **how: object) -> dict[str, object]:
-    request = verb.BenchmarkRequest(names=("toy",), base=UNTRAINED, **how)  # type: ignore[arg-type]
+    request = BenchmarkRequest(names=("toy",), base=UNTRAINED, **how)  # type: ignore[arg-type]
     return verb.benchmark(request, folder, terminal=Terminal(quiet=True), source=no_file)
 
 
@@ -123,7 +125,7 @@ def test_a_benchmark_leaves_scores_answers_and_a_page(tmp_path: Path) -> None:
 def test_the_table_tells_scores_baselines_and_traps(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    request = verb.BenchmarkRequest(names=("toy",), methods=("constant", "plain"))
+    request = BenchmarkRequest(names=("toy",), methods=("constant", "plain"))
     verb.benchmark(request, tmp_path / "bench", source=no_file)
     told = " ".join(capsys.readouterr().err.split())
     assert "Errors are in log10(mol/L). Plain baselines: constant, plain." in told
@@ -134,7 +136,7 @@ def test_the_table_tells_scores_baselines_and_traps(
 def test_what_is_from_memory_is_told_apart_from_what_is_not_comparable(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    request = verb.BenchmarkRequest(names=("toy",), methods=("constant",))
+    request = BenchmarkRequest(names=("toy",), methods=("constant",))
     found = verb.benchmark(request, tmp_path / "bench", source=no_file)["toy"]
     assert "from memory" in capsys.readouterr().err
     assert [row[-1] for row in published_rows(found)] == [
@@ -176,7 +178,7 @@ def test_methods_that_take_long_are_left_out_told_and_run_when_wanted(
 ) -> None:
     tasks = Tasks()
     tasks.register(replace(TOY, long=("plain", "linear-embeddings")))
-    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", tasks)
+    monkeypatch.setattr("kagaku.benchmarks.request.TASKS", tasks)
 
     def methods_run(**how: object) -> list[str]:
         toy = run(tmp_path / str(len(list(tmp_path.iterdir()))), **how)["toy"]
@@ -188,7 +190,7 @@ def test_methods_that_take_long_are_left_out_told_and_run_when_wanted(
     assert methods_run(is_quick=True) == list(TOY.default)
     assert methods_run(methods=("plain",)) == ["plain"]
     capsys.readouterr()
-    assert verb.estimate(verb.BenchmarkRequest(names=("toy",))) == {"toy": None}
+    assert estimate(BenchmarkRequest(names=("toy",))) == {"toy": None}
     told = " ".join(capsys.readouterr().err.split())
     assert "Leaving out plain, linear-embeddings of toy: expected to take over 20" in told
     with pytest.raises(AssertionError):  # nothing would be left
@@ -209,9 +211,9 @@ def test_data_are_loaded_once_and_no_base_where_no_method_asks(
 
     tasks = Tasks()
     tasks.register(replace(TOY, load=counted))
-    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", tasks)
+    monkeypatch.setattr("kagaku.benchmarks.request.TASKS", tasks)
     monkeypatch.setattr("kagaku.benchmarks.verb.open_base", no_base)
-    request = verb.BenchmarkRequest(names=("toy",), methods=("constant",))
+    request = BenchmarkRequest(names=("toy",), methods=("constant",))
     for _ in range(2):  # the second time the kept answers are read
         verb.benchmark(request, tmp_path / "b", terminal=Terminal(quiet=True), source=no_file)
     assert calls == ["data", "data"]
@@ -220,7 +222,7 @@ def test_data_are_loaded_once_and_no_base_where_no_method_asks(
 def test_answers_of_other_code_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    request = verb.BenchmarkRequest(names=("toy",), methods=("constant",))
+    request = BenchmarkRequest(names=("toy",), methods=("constant",))
     for code in ("old", "new"):
         monkeypatch.setattr("kagaku.benchmarks.verb.code_fingerprint", lambda code=code: code)
         verb.benchmark(request, tmp_path / "b", source=no_file)
@@ -238,10 +240,10 @@ def test_the_page_says_which_rows_cannot_be_compared(
 
     tasks = Tasks()
     tasks.register(replace(TOY, load=halves, published=()))
-    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", tasks)
+    monkeypatch.setattr("kagaku.benchmarks.request.TASKS", tasks)
     for code, method, splits in (("old", "plain", ("one",)), ("new", "constant", ())):
         monkeypatch.setattr("kagaku.benchmarks.verb.code_fingerprint", lambda code=code: code)
-        request = verb.BenchmarkRequest(("toy",), (method,), splits, base=UNTRAINED)
+        request = BenchmarkRequest(("toy",), (method,), splits, base=UNTRAINED)
         found = verb.benchmark(request, tmp_path / "bench", terminal=Terminal(), source=no_file)
     toy = found["toy"]
     assert toy["best_baseline"] == "constant"
@@ -266,7 +268,7 @@ def test_a_folder_of_another_kind_is_refused_before_anything_is_read(tmp_path: P
     def unread(key: str) -> bytes:
         raise AssertionError(key)
 
-    request = verb.BenchmarkRequest(("toy",), ("plain",), base=UNTRAINED, is_quick=True)
+    request = BenchmarkRequest(("toy",), ("plain",), base=UNTRAINED, is_quick=True)
     with pytest.raises(InputError, match="has all of it of toy, and a quick look of 200 items"):
         verb.benchmark(request, tmp_path / "bench", terminal=Terminal(quiet=True), source=unread)
 
@@ -281,8 +283,8 @@ def test_a_stopped_benchmark_shows_what_it_finished(
     tasks = Tasks()
     tasks.register(TOY)
     tasks.register(replace(TOY, name="never-run", load=stopped))
-    monkeypatch.setattr(verb, "TASKS", tasks)
-    request = verb.BenchmarkRequest(("toy", "never-run"), ("constant",), base=UNTRAINED)
+    monkeypatch.setattr("kagaku.benchmarks.request.TASKS", tasks)
+    request = BenchmarkRequest(("toy", "never-run"), ("constant",), base=UNTRAINED)
     with pytest.raises(KeyboardInterrupt):
         verb.benchmark(request, tmp_path, terminal=Terminal(quiet=True), source=no_file)
     page = (tmp_path / "scoreboard.html").read_text(encoding="utf-8")
@@ -295,7 +297,7 @@ def test_a_stopped_benchmark_shows_what_it_finished(
     ):
         verb.benchmark(request, tmp_path, terminal=Terminal(quiet=True), source=no_file)
     # What stops in the first task has nothing to show.
-    request = verb.BenchmarkRequest(("never-run",), ("constant",), base=UNTRAINED)
+    request = BenchmarkRequest(("never-run",), ("constant",), base=UNTRAINED)
     with pytest.raises(KeyboardInterrupt):
         verb.benchmark(request, tmp_path / "none", terminal=Terminal(quiet=True), source=no_file)
     assert not (tmp_path / "none" / "scoreboard.html").exists()
@@ -307,8 +309,8 @@ def test_a_measure_that_takes_another_package_says_how_to_install_it(
     lacking = Measure("FCD", lambda _: float("nan"), needs="kagaku[generation]")
     tasks = Tasks()
     tasks.register(replace(TOY, measures=(lacking, *TOY.measures)))
-    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", tasks)
-    request = verb.BenchmarkRequest(("toy",), ("constant",), base=UNTRAINED)
+    monkeypatch.setattr("kagaku.benchmarks.request.TASKS", tasks)
+    request = BenchmarkRequest(("toy",), ("constant",), base=UNTRAINED)
     found = verb.benchmark(request, tmp_path, terminal=Terminal(), source=no_file)
     assert found["toy"]["best_baseline"] is None
     told = " ".join("".join(capsys.readouterr()).split())
@@ -332,8 +334,8 @@ def test_a_method_that_cannot_answer_is_left_out_and_told(
     tasks.register(
         replace(TOY, methods={**TOY.methods, "unable": unable}, default=("unable", "plain"))
     )
-    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", tasks)
-    request = verb.BenchmarkRequest(names=("toy",))
+    monkeypatch.setattr("kagaku.benchmarks.request.TASKS", tasks)
+    request = BenchmarkRequest(names=("toy",))
     found = verb.benchmark(request, tmp_path / "bench", source=no_file)
     assert [one["name"] for one in found["toy"]["methods"]] == ["plain"]
     assert "toy: unable was left out: the base has no heads" in capsys.readouterr().err
@@ -346,12 +348,12 @@ def test_a_family_has_a_mean_over_its_tasks(
 ) -> None:
     tasks = Tasks()
     tasks.register(replace(TOY, name="one"), replace(TOY, name="two"))
-    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", tasks)
+    monkeypatch.setattr("kagaku.benchmarks.request.TASKS", tasks)
     whole = replace(TOY, name="both", published=())
     monkeypatch.setattr(
-        "kagaku.benchmarks.verb.FAMILIES", {"both": Family(whole, {"1": "one", "2": "two"})}
+        "kagaku.benchmarks.request.FAMILIES", {"both": Family(whole, {"1": "one", "2": "two"})}
     )
-    request = verb.BenchmarkRequest(names=("both",), methods=("constant", "plain"))
+    request = BenchmarkRequest(names=("both",), methods=("constant", "plain"))
     found = verb.benchmark(request, tmp_path / "b", terminal=Terminal(quiet=True), source=no_file)
     scores = [
         found[name]["methods"][1]["scores"]["RMSE"]["mean"] for name in ("one", "two", "both")
@@ -458,10 +460,8 @@ def test_the_first_task_runs_on_a_part_of_its_real_data(
     assert os.environ["KAGAKU_DATA"]
     from kagaku.science_tasks.tasks import TASKS
 
-    monkeypatch.setattr("kagaku.benchmarks.verb.TASKS", TASKS)
-    request = verb.BenchmarkRequest(
-        names=("esol", "bace"), methods=("constant", "plain"), is_quick=True
-    )
+    monkeypatch.setattr("kagaku.benchmarks.request.TASKS", TASKS)
+    request = BenchmarkRequest(names=("esol", "bace"), methods=("constant", "plain"), is_quick=True)
     found = verb.benchmark(request, tmp_path / "bench", terminal=Terminal(quiet=True))
     for name, metric, factor in (("esol", "RMSE", -1), ("bace", "ROC-AUC", 1)):
         scores = {

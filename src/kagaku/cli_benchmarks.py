@@ -84,7 +84,8 @@ def benchmark(
     ] = None,
 ) -> None:
     """Answer official questions with every method, and leave a scoreboard; or measure speed."""
-    from kagaku.benchmarks import verb
+    from kagaku.benchmarks import estimating, verb
+    from kagaku.benchmarks.request import BenchmarkRequest, asks_for_speed, list_tasks
     from kagaku.benchmarks.stored import SCORES_FILE
 
     of_speed = {
@@ -103,7 +104,7 @@ def benchmark(
         "--estimate": estimate or None,
         "--timed": timed,
     }
-    if verb.asks_for_speed(names or (), of_speed, of_tasks):
+    if asks_for_speed(names or (), of_speed, of_tasks):
         from kagaku.speed.part import LONG, Sizes, Wishes
         from kagaku.speed.verb import run_speed
 
@@ -118,9 +119,9 @@ def benchmark(
         run_speed(wishes, output)
         return
     if not names:
-        verb.list_tasks()
+        list_tasks()
         return
-    request = verb.BenchmarkRequest(
+    request = BenchmarkRequest(
         names=tuple(names),
         methods=tuple(method or ()),
         splits=tuple(split or ()),
@@ -131,7 +132,7 @@ def benchmark(
     )
     if estimate:
         own = [output] if (output / SCORES_FILE).is_file() else []
-        verb.estimate(request, (*own, *(timed or ())))
+        estimating.estimate(request, (*own, *(timed or ())))
     else:
         verb.benchmark(request, output)
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kagaku.benchmarks.verb import BenchmarkRequest, benchmark
+from kagaku.benchmarks.request import BenchmarkRequest
+from kagaku.benchmarks.verb import benchmark
 from kagaku.errors import InputError
 from kagaku.models.public import load_public
 from kagaku.models.public.proteins import ProteinLanguageModel

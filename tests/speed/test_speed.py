@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 from typer.testing import CliRunner
 
-from kagaku.benchmarks.verb import SPEED, asks_for_speed
+from kagaku.benchmarks.request import SPEED, asks_for_speed
 from kagaku.cli import app
 from kagaku.data.catalogue import DOMAINS
 from kagaku.errors import InputError

@@ -1,67 +1,38 @@
 """`kagaku benchmark`: official questions, every method on the same items, and a scoreboard."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kagaku.bases import DEFAULT, open_base, weights_folder
+from kagaku.bases import open_base, weights_folder
 from kagaku.benchmarks.leaks import fingerprints, kept_leaks
-from kagaku.benchmarks.minutes import Minutes, known_minutes
+from kagaku.benchmarks.request import (
+    BenchmarkRequest,
+    chosen_tasks,
+    planned,
+    tell_of_long,
+    whole_families,
+)
 from kagaku.benchmarks.scoreboard import write_scoreboard
 from kagaku.benchmarks.scores import task_scores
-from kagaku.benchmarks.stored import SCORES_FILE
+from kagaku.benchmarks.stored import SCORES_FILE, stored_scores
 from kagaku.benchmarks.tables import show_task
-from kagaku.data.catalogue import DOMAINS, Source
+from kagaku.data.catalogue import Source
 from kagaku.data.whole_files import write_json
 from kagaku.datasets import source as dataset_source
-from kagaku.errors import InputError
 from kagaku.models.pretraining.stored import load_pretrained
 from kagaku.outputs import check_job_folder
 from kagaku.provenance import code_fingerprint, machine, package_versions
 from kagaku.public_models import public_folder
 from kagaku.science_tasks.benchmark.base_use import BaseUse
-from kagaku.science_tasks.benchmark.families import FAMILIES, Family
+from kagaku.science_tasks.benchmark.families import Family
 from kagaku.science_tasks.benchmark.leaks import Leaks
-from kagaku.science_tasks.benchmark.results import Quick, Result, load_results
+from kagaku.science_tasks.benchmark.results import Result, load_results
 from kagaku.science_tasks.benchmark.running import Cases, Plan, check_kept, run_task
 from kagaku.science_tasks.benchmark.task import Task, no_heads
-from kagaku.science_tasks.tasks import TASKS
 from kagaku.terminal import Terminal
-
-LONG_MINUTES = 20
-"""Methods with which a task takes longer than this are left out unless they are wanted."""
-
-SPEED = "speed"
-"""What stands beside tasks and domains, and is none: see `kagaku.speed`."""
-
-
-@dataclass(frozen=True)
-class BenchmarkRequest:
-    """What a user asks of `kagaku benchmark`."""
-
-    names: tuple[str, ...]
-    """Tasks, domains, or families such as ``"moleculeace"``; ``"all"`` is every task."""
-
-    methods: tuple[str, ...] = ()
-    """Empty takes each task's usual ones."""
-
-    splits: tuple[str, ...] = ()
-    """Empty takes all."""
-
-    n_seeds: int = 1
-    """Seeds 0, 1, ... are run."""
-
-    base: str | None = None
-    """The weights that learned methods start from."""
-
-    is_quick: bool = False
-    """Cuts every case, to see that all works."""
-
-    with_long: bool = False
-    """Runs also default methods with which a task takes more than 20 minutes; a quick run does."""
 
 
 def benchmark(
@@ -84,7 +55,7 @@ def benchmark(
     """
     terminal = terminal or Terminal()
     tasks, plan = chosen_tasks(request), planned(request)
-    _tell_of_long(plan, tasks, terminal)
+    tell_of_long(plan, tasks, terminal)
     check_job_folder(output, mark=SCORES_FILE, what="benchmark")
     source = source or dataset_source()
     base = BaseUse(
@@ -111,7 +82,7 @@ def benchmark(
 
 def _show_page(output: Path, terminal: Terminal) -> dict[str, Any]:
     """Write the scoreboard of the finished tasks, if there are any, and return their scores."""
-    stored: dict[str, Any] = json.loads((output / SCORES_FILE).read_text(encoding="utf-8"))
+    stored = stored_scores(output)
     if stored["tasks"]:
         page = write_scoreboard(stored, output)
         terminal.say("The scoreboard:")
@@ -145,11 +116,10 @@ def _run(
         found = task_scores(task, results, leaks, task.all_published(source))
         _keep(found, output)
         show_task(found, terminal)
-    for family in FAMILIES.values():
-        if set(family.members.values()) <= set(audited):
-            found = _family_scores(family, plan, audited, output, base)
-            _keep(found, output)
-            show_task(found, terminal)
+    for family in whole_families(tasks):
+        found = _family_scores(family, tasks, plan, audited, output, base)
+        _keep(found, output)
+        show_task(found, terminal)
 
 
 def _results(
@@ -178,185 +148,27 @@ def _tell_of_other_code(
 
 def _family_scores(
     family: Family,
+    tasks: Sequence[Task],
     plan: Plan,
     audited: Mapping[str, Mapping[str, Leaks]],
     output: Path,
     base: BaseUse,
 ) -> dict[str, Any]:
     """Return the scores of several tasks as one."""
+    by_name = {one.name: one for one in tasks}
     results = [
         one
         for name in family.members.values()
-        for one in _results(TASKS[name], plan, audited[name], output, base)
+        for one in _results(by_name[name], plan, audited[name], output, base)
     ]
     leaks = {split: next(iter(audited[name].values())) for split, name in family.members.items()}
     return task_scores(family.whole, family.gathered(results), leaks)
 
 
-def estimate(
-    request: BenchmarkRequest,
-    folders: Sequence[Path] = (),
-    *,
-    terminal: Terminal | None = None,
-) -> dict[str, float | None]:
-    """Print and return how long a request would take, from measured minutes; runs nothing.
-
-    Args:
-        request: What would be run.
-        folders: Benchmarks that have been run, the nearest to this one first; after them the
-            shipped table is asked.
-        terminal: Where to print.
-
-    Returns:
-        By task, minutes; None where a method was never measured.
-
-    Raises:
-        InputError: A task or method is unknown, or a folder holds no benchmark.
-    """
-    terminal = terminal or Terminal()
-    tasks, plan = chosen_tasks(request), planned(request)
-    known = known_minutes(folders, request.base or DEFAULT, plan.quick)
-    found: dict[str, float | None] = {}
-    rows = []
-    _tell_of_long(plan, tasks, terminal)
-    for task in tasks:
-        methods = plan.methods_of(task)
-        measured = [known[task.name, one] for one in methods if (task.name, one) in known]
-        lacking = [one for one in methods if (task.name, one) not in known]
-        total = sum((_asked(one, request) for one in measured), start=0.0)
-        found[task.name] = None if lacking else total
-        places = "; ".join(sorted({one.machine for one in measured}))
-        told = f"{total:.1f}" if measured else "not measured"
-        if measured and lacking:
-            told = f"over {told}: {', '.join(lacking)} not measured"
-        rows.append([task.name, ", ".join(methods), told, places])
-    columns = ["task", "methods", "minutes", "measured on"]
-    machines = {row[-1] for row in rows} - {""}
-    if len(machines) < 2:  # told once, it leaves room for the methods
-        columns, rows = columns[:-1], [row[:-1] for row in rows]
-    seeds = "one seed" if request.n_seeds == 1 else f"{request.n_seeds} seeds"
-    terminal.table(f"minutes, {', '.join(request.splits) or 'all splits'}, {seeds}", columns, rows)
-    if len(machines) == 1:
-        terminal.say(f"Measured on {machines.pop()}.")
-    _tell_total(found, terminal)
-    return found
-
-
-def _asked(one: Minutes, request: BenchmarkRequest) -> float:
-    """Return the minutes of the seeds and splits of a request.
-
-    Splits are taken to be alike, though the first one embeds for all.
-    """
-    share = len(request.splits) / one.n_splits if request.splits else 1.0
-    return one.minutes * request.n_seeds * share
-
-
-def planned(request: BenchmarkRequest) -> Plan:
-    """Return what is to be run of each task."""
-    return Plan(
-        request.methods,
-        request.splits,
-        tuple(range(request.n_seeds)),
-        Quick() if request.is_quick else None,
-        request.with_long,
-    )
-
-
-def _tell_of_long(plan: Plan, tasks: Sequence[Task], terminal: Terminal) -> None:
-    """Say which methods are left out for the time that they take."""
-    if plan.methods or plan.takes_long:
-        return
-    tasks_of: dict[str, list[str]] = {}
-    for task in tasks:
-        if task.long:
-            tasks_of.setdefault(", ".join(task.long), []).append(task.name)
-    for methods, names in tasks_of.items():
-        terminal.say(
-            f"Leaving out {methods} of {', '.join(names)}: expected to take over {LONG_MINUTES} "
-            "minutes. Add --long for all, or name some with --method."
-        )
-
-
-def _tell_total(found: Mapping[str, float | None], terminal: Terminal) -> None:
-    known = [one for one in found.values() if one is not None]
-    lacking = len(found) - len(known)
-    if known:
-        terminal.say(f"Together {sum(known):.1f} minutes, reading and scoring not counted.")
-    if lacking:
-        terminal.say(
-            f"{lacking} of {len(found)} tasks were not measured, or not all of their methods: name "
-            "a benchmark folder that has them (--timed FOLDER)."
-        )
-
-
-def asks_for_speed(
-    names: Sequence[str], of_speed: Mapping[str, object], of_tasks: Mapping[str, object]
-) -> bool:
-    """Return whether the speed benchmark is asked for, and not tasks.
-
-    Args:
-        names: What is asked for.
-        of_speed: By flag, what only speed takes; None was not given.
-        of_tasks: By flag, what only tasks take; None was not given.
-
-    Raises:
-        InputError: Both are asked for, or flags of the one are given to the other.
-    """
-    is_speed = SPEED in names
-    if is_speed and len(set(names)) > 1:
-        raise InputError(
-            f"{SPEED!r} cannot be measured together with tasks",
-            fix=f"Run 'kagaku benchmark {SPEED}' by itself, on an idle machine.",
-        )
-    wrong = [
-        flag for flag, given in (of_tasks if is_speed else of_speed).items() if given is not None
-    ]
-    if wrong:
-        what = f"{SPEED!r} takes no" if is_speed else f"only {SPEED!r} takes"
-        raise InputError(f"{what} {', '.join(wrong)}", fix="Leave it out.")
-    return is_speed
-
-
-def list_tasks(terminal: Terminal | None = None) -> None:
-    """Print every task with its question."""
-    terminal = terminal or Terminal()
-    for domain in DOMAINS:
-        tasks = [one for one in TASKS.values() if one.domain == domain]
-        if tasks:
-            terminal.table(
-                domain,
-                ["task", "question", f"over {LONG_MINUTES} minutes"],
-                [[one.name, one.question, ", ".join(one.long)] for one in tasks],
-            )
-    terminal.say(f"{SPEED}: how fast, and in how much memory, beside other programs.")
-
-
-def chosen_tasks(request: BenchmarkRequest) -> list[Task]:
-    """Return the tasks of a request, each once.
-
-    Raises:
-        InputError: A name is neither a task's nor a domain's.
-    """
-    found: list[Task] = []
-    for name in request.names:
-        found += [one for one in _named(name) if one not in found]
-    return found
-
-
-def _named(name: str) -> list[Task]:
-    """Return the tasks that a word stands for: all, a family's, a domain's, or the one itself."""
-    if name == "all":
-        return list(TASKS.values())
-    if name in FAMILIES:
-        return [TASKS[one] for one in FAMILIES[name].members.values()]
-    return TASKS.chosen(name)
-
-
 def _keep(found: dict[str, Any], output: Path) -> None:
     """Write the scores of one task beside those of the others."""
-    path = output / SCORES_FILE
-    stored = json.loads(path.read_text(encoding="utf-8"))
+    stored = stored_scores(output)
     stored["tasks"][found["task"]] = found
     stored["machine"] = dict(machine())
     stored["packages"] = package_versions(("kagaku", "torch", "numpy", "scikit-learn", "rdkit"))
-    write_json(stored, path)
+    write_json(stored, output / SCORES_FILE)
