@@ -18,6 +18,7 @@ from kagaku.bases import UNTRAINED
 from kagaku.benchmarks import verb
 from kagaku.benchmarks.comparing import compare
 from kagaku.benchmarks.estimating import estimate
+from kagaku.benchmarks.minutes import Minutes, write_minutes
 from kagaku.benchmarks.request import BenchmarkRequest
 from kagaku.benchmarks.scoreboard_figures import draw_scores
 from kagaku.benchmarks.tables import published_rows, sourced_rows
@@ -195,6 +196,20 @@ def test_methods_that_take_long_are_left_out_told_and_run_when_wanted(
     assert "Leaving out plain, linear-embeddings of toy: expected to take over 20" in told
     with pytest.raises(AssertionError):  # nothing would be left
         replace(TOY, long=TOY.default)
+
+
+def test_a_run_says_beforehand_that_it_will_take_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "minutes.tsv"
+    monkeypatch.setattr("kagaku.benchmarks.minutes.TABLE", table)
+    request = BenchmarkRequest(names=("toy",), methods=("constant",))
+    for minutes, is_told in ((22.0, True), (19.0, False)):
+        write_minutes([Minutes("toy", "constant", "", 2, minutes, "1 core")], table)
+        verb.benchmark(request, tmp_path / str(minutes), source=no_file)
+        told = " ".join(capsys.readouterr().err.split())
+        said = "toy is expected to take 22 minutes or more (measured on 1 core)"
+        assert (said in told) == is_told
 
 
 def test_data_are_loaded_once_and_no_base_where_no_method_asks(

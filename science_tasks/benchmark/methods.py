@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import pandas as pd
@@ -67,6 +68,35 @@ def _named(case: PropertyCase, context: Context, name: str) -> pd.DataFrame:
     return _answered(case, found[name])
 
 
+class CaseFeatures:
+    """The features of a case's records, made when they are first asked for, and once."""
+
+    def __init__(self, case: PropertyCase, context: Context) -> None:
+        self._case, self._context = case, context
+
+    @cached_property
+    def classical(self) -> list[FeatureBlock]:
+        """Those of the domains."""
+        return classical_blocks(self._case)
+
+    @cached_property
+    def embeddings(self) -> list[FeatureBlock]:
+        """Those of the base."""
+        return embedding_blocks(self._case, self._context.encoder(), self._context)
+
+    def of(self, features: Features, block: str | None = None) -> list[FeatureBlock]:
+        """Return some of them; of the classical ones only the block of an ending, if one is given.
+
+        Args:
+            features: Which.
+            block: Such as ``"ecfp"``.
+        """
+        blocks = [] if features == "embeddings" else self.classical
+        if block is not None:
+            blocks = [one for one in blocks if one.name.endswith(f":{block}")]
+        return blocks if features == "classical" else blocks + self.embeddings
+
+
 @dataclass(frozen=True)
 class Single:
     """One readout on one set of features: nothing is chosen, so it costs one fit."""
@@ -82,44 +112,31 @@ class Single:
 
     def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
         """Answer a case."""
-        blocks = _blocks_for(case, context, self.features)
-        if self.block is not None:
-            blocks = [one for one in blocks if one.name.endswith(f":{self.block}")]
-        return _answered(case, _candidate(self.readout, blocks, case, context))
+        return _answered(case, self.candidate(case, context, CaseFeatures(case, context)))
+
+    def candidate(
+        self, case: PropertyCase, context: Context, features: CaseFeatures
+    ) -> ReadoutCandidate:
+        """Return it as a candidate that can be fitted."""
+        blocks = tuple(features.of(self.features, self.block))
+        values, make = case.records.targets[case.target.name], READOUTS[self.readout]
+        return ReadoutCandidate(self.readout, make, blocks, values, case.target, context.seed)
 
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean of several readouts on the same features: nothing is chosen, each is fitted once.
+    """The mean of several readouts: nothing is chosen, each is fitted once.
 
     It stands in for `auto`, which fits every candidate several times, where that takes too long.
     """
 
-    readouts: tuple[str, ...]
-    """Registered names."""
-
-    features: Features = "classical"
-    """What they read."""
+    members: tuple[Single, ...]
+    """What answers together."""
 
     def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
         """Answer a case."""
-        blocks = _blocks_for(case, context, self.features)
-        return _answered(case, *(_candidate(one, blocks, case, context) for one in self.readouts))
-
-
-def _blocks_for(case: PropertyCase, context: Context, features: Features) -> list[FeatureBlock]:
-    blocks = [] if features == "embeddings" else classical_blocks(case)
-    if features != "classical":
-        blocks += embedding_blocks(case, context.encoder(), context)
-    return blocks
-
-
-def _candidate(
-    readout: str, blocks: Sequence[FeatureBlock], case: PropertyCase, context: Context
-) -> Candidate:
-    values = case.records.targets[case.target.name]
-    make = READOUTS[readout]
-    return ReadoutCandidate(readout, make, tuple(blocks), values, case.target, context.seed)
+        features = CaseFeatures(case, context)
+        return _answered(case, *(one.candidate(case, context, features) for one in self.members))
 
 
 @dataclass(frozen=True)

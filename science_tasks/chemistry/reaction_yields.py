@@ -100,7 +100,7 @@ def one_hot_forest(case: PropertyCase, context: Context) -> pd.DataFrame:
 METHODS = property_methods(
     one_hot_forest=one_hot_forest,
     svm_ecfp=Single("svm", block="ecfp"),
-    trees_and_forest=Mean(("trees", "forest")),
+    trees_and_forest=Mean((Single("trees"), Single("forest"))),
 )
 BASELINES = ("constant", "plain", "one-hot-forest")
 

@@ -14,7 +14,7 @@ from kagaku.data.identity import molecule_key
 from kagaku.science_tasks.benchmark.cases import PropertyCase, table_case
 from kagaku.science_tasks.benchmark.files import frame
 from kagaku.science_tasks.benchmark.measures import regression
-from kagaku.science_tasks.benchmark.methods import Single, property_methods
+from kagaku.science_tasks.benchmark.methods import Mean, Single, property_methods
 from kagaku.science_tasks.benchmark.task import TASKS, Case, Rows, Task
 
 TABLE, ESOL = "molecules/aqsoldb/aqsoldb_curated.csv", "molecules/moleculenet/ESOL.csv"
@@ -86,7 +86,10 @@ def share_of(name: str) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-METHODS = property_methods(svm_ecfp=Single("svm", block="ecfp"))
+METHODS = property_methods(
+    svm_ecfp=Single("svm", block="ecfp"),
+    trees_and_gp=Mean((Single("trees"), Single("gp", "classical + embeddings"))),
+)
 
 TASKS.register(
     Task(
@@ -99,7 +102,7 @@ TASKS.register(
         measures=regression(("RMSE", "MAE", "R2", "Spearman"), "log10(mol/L)"),
         methods=METHODS,
         baselines=("constant", "plain", "svm-ecfp"),
-        default=("constant", "plain", "svm-ecfp", "linear-embeddings", "auto"),
+        default=("constant", "plain", "svm-ecfp", "linear-embeddings", "trees-and-gp", "auto"),
         traps=(
             "There is no official split. Here a fifth of the Bemis-Murcko scaffolds are asked, "
             "fixed by a hash of each, those with more than 1% of the compounds never; compounds "

@@ -161,7 +161,7 @@ METHODS = property_methods(
     ridge_onehot=Single("linear", block="onehot"),
     ridge_steps=Single("linear", block="steps"),
     rule_set_2=RuleSet(),
-    linear_and_trees=Mean(("linear", "trees")),
+    linear_and_trees=Mean((Single("linear"), Single("trees"))),
 )
 BASELINES = ("constant", "plain", "ridge-onehot", "ridge-steps", "rule-set-2")
 

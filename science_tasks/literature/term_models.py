@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -78,23 +78,30 @@ class TermRegression:
     def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
         """Answer a case about classes."""
         texts = np.array(joined_texts(case.records), dtype=object)
-        labels = case.records.targets[case.target.name].values
-        learnt = case.rows.learnt()
-        learnt = learnt[~np.isnan(labels[learnt])]
-        classes = labels[learnt].astype(np.int64)
-        name, settings = self.choose(texts[learnt], classes, context.seed)
-        terms = clone(self._kinds(len(learnt))[name])
-        model = _regression(settings).fit(terms.fit_transform(texts[learnt]), classes)
-        chances = np.zeros((case.n_test, len(case.target.classes)))
-        chances[:, model.classes_] = model.predict_proba(terms.transform(texts[case.rows.test]))
-        frame = answers_of(case, Prediction(probabilities=chances))
-        weighted = ", rare classes weighted" if settings.is_balanced else ""
-        frame.attrs["chosen"] = f"{name}, C={settings.strength:g}{weighted}"
+        learnt, classes = measured_classes(case)
+        choice = self.choose(texts[learnt], classes, context.seed)
+        n_classes = len(case.target.classes)
+        given = self.chances(choice, texts[learnt], classes, texts[case.rows.test], n_classes)
+        frame = answers_of(case, Prediction(probabilities=given))
+        frame.attrs["chosen"] = str(choice)
         return frame
+
+    def chances(
+        self,
+        choice: "TermChoice",
+        texts: Sequence[str] | np.ndarray,
+        classes: Int[np.ndarray, " text"],
+        asked: Sequence[str] | np.ndarray,
+        n_classes: int,
+    ) -> Float[np.ndarray, "asked class"]:
+        """Return the chance of each class of the texts that are asked, learnt from others."""
+        terms = clone(self._kinds(len(texts))[choice.name])
+        model = _regression(choice.settings).fit(terms.fit_transform(texts), classes)
+        return all_classes(model, terms.transform(asked), n_classes)
 
     def choose(
         self, texts: Sequence[str] | np.ndarray, classes: Int[np.ndarray, " text"], seed: int
-    ) -> tuple[str, "Settings"]:
+    ) -> "TermChoice":
         """Return the kind of terms and the settings that are best in folds of these texts."""
         sides = stratified_sides(classes, seed)
         texts = np.asarray(texts, dtype=object)
@@ -104,7 +111,7 @@ class TermRegression:
             scored.append((self._score(parts, Settings()), name, parts))
         _, name, parts = max(scored, key=lambda one: one[0])
         tried = [Settings(c, balanced) for balanced in (False, True) for c in STRENGTHS]
-        return name, max(tried, key=lambda one: self._score(parts, one))
+        return TermChoice(name, max(tried, key=lambda one: self._score(parts, one)))
 
     def _kinds(self, n_texts: int) -> dict[str, Any]:
         min_df = 2 if n_texts >= SMALL else 1
@@ -134,6 +141,22 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class TermChoice:
+    """What the folds found best."""
+
+    name: str
+    """The kind of terms."""
+
+    settings: Settings
+    """Of the logistic regression on them."""
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        weighted = ", rare classes weighted" if self.settings.is_balanced else ""
+        return f"{self.name}, C={self.settings.strength:g}{weighted}"
+
+
+@dataclass(frozen=True)
 class _Part:
     """The terms of one fold, sparse (text, term), and the classes."""
 
@@ -154,6 +177,23 @@ def _part(
 def _regression(settings: Settings) -> LogisticRegression:
     weights = "balanced" if settings.is_balanced else None
     return LogisticRegression(C=settings.strength, class_weight=weights, max_iter=1000)
+
+
+def measured_classes(
+    case: PropertyCase,
+) -> tuple[Int[np.ndarray, " learnt"], Int[np.ndarray, " learnt"]]:
+    """Return the rows to learn from whose class is known, and their classes."""
+    labels = case.records.targets[case.target.name].values
+    learnt = case.rows.learnt()
+    learnt = learnt[~np.isnan(labels[learnt])]
+    return learnt, labels[learnt].astype(np.int64)
+
+
+def all_classes(model: Any, features: Any, n_classes: int) -> Float[np.ndarray, "text class"]:
+    """Return what a fitted classifier says of every class, 0 for those that it never saw."""
+    chances = np.zeros((features.shape[0], n_classes))
+    chances[:, model.classes_] = model.predict_proba(features)
+    return chances
 
 
 def stratified_sides(

@@ -29,12 +29,16 @@ from kagaku.science_tasks.literature.publications import (
 )
 from kagaku.science_tasks.literature.relations import relation_terms
 from kagaku.science_tasks.literature.term_models import TermRegression
+from kagaku.science_tasks.literature.terms_and_words import TermsAndWords
 from kagaku.science_tasks.literature.word_models import WordRegression, marked_entities
 
 PUBMEDQA = "https://doi.org/10.18653/v1/D19-1259"
 
 PARTS = ("train", "dev", "test")
 """What the official parts are called in most of these sets."""
+
+TERMS, WORDS = TermRegression(scoring="accuracy"), WordRegression(scoring="accuracy")
+"""For questions that are scored by accuracy."""
 
 SEEN = "seen"
 """Column of answers: whether the very text is also one to learn from."""
@@ -150,7 +154,9 @@ def _task(
     measures: tuple[Measure, ...] = INTENTS,
     long: tuple[str, ...] = (),
 ) -> Task:
-    methods = property_methods(terms=plain, words=words)
+    methods = property_methods(
+        terms=plain, words=words, terms_and_words=TermsAndWords(plain, words)
+    )
     return Task(
         name=name,
         domain="literature",
@@ -161,7 +167,7 @@ def _task(
         measures=measures,
         methods=methods,
         baselines=("constant", "plain", "terms"),
-        default=("constant", "terms", "words", "auto"),
+        default=("constant", "terms", "words", "terms-and-words", "auto"),
         published=published,
         traps=traps,
         long=long,
@@ -276,10 +282,10 @@ TASKS.register(
         load=load_glass,
         measures=binary(("accuracy", "ROC-AUC", "MCC", "Brier")),
         methods=property_methods(
-            terms=TermRegression(scoring="accuracy"), words=WordRegression(scoring="accuracy")
+            terms=TERMS, words=WORDS, terms_and_words=TermsAndWords(TERMS, WORDS)
         ),
         baselines=("constant", "plain", "terms"),
-        default=("constant", "terms", "words", "auto"),
+        default=("constant", "terms", "words", "terms-and-words", "auto"),
         published=_remembered(
             {("MatSciBERT", MATSCIBERT): 0.9622, ("SciBERT", MATSCIBERT): 0.9344},
             measure="accuracy",
@@ -298,10 +304,10 @@ TASKS.register(
         load=load_questions,
         measures=multiclass(("accuracy", "macro F1", "log loss")),
         methods=property_methods(
-            terms=TermRegression(scoring="accuracy"), words=WordRegression(scoring="accuracy")
+            terms=TERMS, words=WORDS, terms_and_words=TermsAndWords(TERMS, WORDS)
         ),
         baselines=("constant", "plain", "terms"),
-        default=("constant", "terms", "words", "auto"),
+        default=("constant", "terms", "words", "terms-and-words", "auto"),
         published=tuple(
             Published(
                 model,

@@ -1,12 +1,12 @@
 """Classes of texts from frozen vectors of their words, whoever reads them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -17,10 +17,12 @@ from kagaku.science_tasks.benchmark.cases import PropertyCase
 from kagaku.science_tasks.benchmark.task import Context
 from kagaku.science_tasks.literature.term_models import (
     Scoring,
+    all_classes,
     class_score,
+    measured_classes,
     stratified_sides,
 )
-from kagaku.science_tasks.literature.words import WordEncoder, frozen_vectors, words_of
+from kagaku.science_tasks.literature.words import frozen_vectors, words_of
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.term_counts import joined_texts
 
@@ -88,27 +90,30 @@ class WordRegression:
 
     def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
         """Answer a case about classes."""
-        matrix = self._matrix(words_of(context.encoder()), joined_texts(case.records))
-        labels = case.records.targets[case.target.name].values
-        learnt = case.rows.learnt()
-        learnt = learnt[~np.isnan(labels[learnt])]
-        classes = labels[learnt].astype(np.int64)
-        strength = self._choose(matrix[learnt], classes, context.seed)
-        model = _regression(strength).fit(matrix[learnt], classes)
-        chances = np.zeros((case.n_test, len(case.target.classes)))
-        chances[:, model.classes_] = model.predict_proba(matrix[case.rows.test])
-        frame = answers_of(case, Prediction(probabilities=chances))
+        matrix = self.matrix(case, context)
+        learnt, classes = measured_classes(case)
+        strength = self.choose(matrix[learnt], classes, context.seed)
+        asked, n_classes = matrix[case.rows.test], len(case.target.classes)
+        given = word_chances(strength, matrix[learnt], classes, asked, n_classes)
+        frame = answers_of(case, Prediction(probabilities=given))
         frame.attrs["chosen"] = f"C={strength:g}"
         return frame
 
-    def _matrix(self, encoder: WordEncoder, texts: Sequence[str]) -> np.ndarray:
-        parts = [self.split(one) for one in texts]
-        vectors = frozen_vectors(encoder, [one.words for one in parts])
+    def matrix(self, case: PropertyCase, context: Context) -> Float[np.ndarray, "record feature"]:
+        """Return the pooled vectors of each record's text, float32."""
+        parts = [self.split(one) for one in joined_texts(case.records)]
+        vectors = frozen_vectors(words_of(context.encoder()), [one.words for one in parts])
         return np.stack(
             [pooled(torch.from_numpy(v), p).numpy() for v, p in zip(vectors, parts, strict=True)]
         )
 
-    def _choose(self, matrix: np.ndarray, classes: np.ndarray, seed: int) -> float:
+    def choose(
+        self,
+        matrix: Float[np.ndarray, "text feature"],
+        classes: Int[np.ndarray, " text"],
+        seed: int,
+    ) -> float:
+        """Return the inverse penalty that is best in folds of these texts."""
         sides = stratified_sides(classes, seed)
         scores = {}
         for strength in STRENGTHS:
@@ -118,6 +123,18 @@ class WordRegression:
                 values.append(class_score(self.scoring, classes[held], model.predict(matrix[held])))
             scores[strength] = float(np.mean(values))
         return max(scores, key=lambda one: scores[one])
+
+
+def word_chances(
+    strength: float,
+    matrix: Float[np.ndarray, "text feature"],
+    classes: Int[np.ndarray, " text"],
+    asked: Float[np.ndarray, "asked feature"],
+    n_classes: int,
+) -> Float[np.ndarray, "asked class"]:
+    """Return the chance of each class of the texts that are asked, learnt from others."""
+    model = _regression(strength).fit(matrix, classes)
+    return all_classes(model, asked, n_classes)
 
 
 def _regression(strength: float) -> Pipeline:

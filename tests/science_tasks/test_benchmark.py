@@ -348,7 +348,9 @@ def test_answers_of_other_weights_are_neither_taken_for_these_nor_replaced(tmp_p
 
 def test_a_mean_answers_with_the_mean_of_its_readouts(tmp_path: Path) -> None:
     task = chain_task(
-        linear=Single("linear"), trees=Single("trees"), both=Mean(("linear", "trees"))
+        linear=Single("linear"),
+        trees=Single("trees"),
+        both=Mean((Single("linear"), Single("trees"))),
     )
     results = run_task(task, no_files, untrained(), Plan(splits=("first",)), tmp_path)
     given = {one.method: one.answers["given"] for one in results}

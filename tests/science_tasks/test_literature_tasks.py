@@ -36,6 +36,7 @@ from kagaku.science_tasks.literature.lexicon import known_names, lexicon, look_u
 from kagaku.science_tasks.literature.relations import relation_terms
 from kagaku.science_tasks.literature.tagging import Neural, TaggingConfig
 from kagaku.science_tasks.literature.term_models import TermRegression
+from kagaku.science_tasks.literature.terms_and_words import TermsAndWords, mixed
 from kagaku.science_tasks.literature.texts import SEEN, UNSEEN
 from kagaku.science_tasks.literature.word_models import WordRegression, marked_entities
 from kagaku.science_tasks.literature.words import (
@@ -48,6 +49,8 @@ from kagaku.science_tasks.literature.words import (
     words_of,
 )
 from kagaku.science_tasks.tasks import TASKS
+
+BOTH = TermsAndWords(TermRegression(), WordRegression())
 
 LITERATURE = [one for one in TASKS if TASKS[one].domain == "literature"]
 
@@ -357,7 +360,7 @@ def toy_texts(n: int = 60) -> PropertyCase:
     return texts_case([text for _, text in pairs], [kind for kind, _ in pairs], 15)
 
 
-@pytest.mark.parametrize("method", [TermRegression(), WordRegression()])
+@pytest.mark.parametrize("method", [TermRegression(), WordRegression(), BOTH])
 def test_methods_learn_classes_of_texts(method: Any, context: Context) -> None:
     case = toy_texts()
     answers = method(case, context)
@@ -372,8 +375,19 @@ def test_the_kind_of_terms_is_chosen_in_folds() -> None:
     rng = np.random.default_rng(0)
     stems = ["".join(rng.choice(list("bcdfgklmnprst"), 5)) for _ in range(80)]
     texts = [f"{stem}{'ose' if i % 2 else 'ium'}" for i, stem in enumerate(stems)]
-    name, _ = TermRegression().choose(texts, np.arange(80) % 2, seed=0)
-    assert name == "words, pairs and pieces"
+    chosen = TermRegression().choose(texts, np.arange(80) % 2, seed=0)
+    assert chosen.name == "words, pairs and pieces"
+
+
+def test_words_get_weight_only_where_they_tell_more() -> None:
+    method, classes = BOTH, np.array([0, 1, 0, 1])
+    right = np.array([[0.9, 0.1], [0.1, 0.9], [0.9, 0.1], [0.1, 0.9]])
+    wrong = right[:, ::-1]
+    unsure = np.array([[0.9, 0.1], [0.1, 0.9], [0.4, 0.6], [0.6, 0.4]])
+    assert method.best_share(np.stack([right, wrong]), classes) == 0.0
+    assert method.best_share(np.stack([unsure, right]), classes) == 0.25
+    assert method.best_share(np.stack([wrong, right]), classes) == 0.75
+    np.testing.assert_allclose(mixed(np.stack([right, wrong]), 0.25)[0], [0.7, 0.3])
 
 
 def test_a_class_of_one_text_does_not_stop_the_folds(context: Context) -> None:

@@ -1,11 +1,20 @@
-"""`kagaku benchmark --estimate`: how long a benchmark would take, from measured minutes."""
+"""How long a benchmark would take, from measured minutes: `--estimate`, and a word before a run."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kagaku.bases import DEFAULT
 from kagaku.benchmarks.minutes import Minutes, known_minutes
-from kagaku.benchmarks.request import BenchmarkRequest, chosen_tasks, planned, tell_of_long
+from kagaku.benchmarks.request import (
+    LONG_MINUTES,
+    BenchmarkRequest,
+    chosen_tasks,
+    planned,
+    tell_of_long,
+)
+from kagaku.science_tasks.benchmark.running import Plan
+from kagaku.science_tasks.benchmark.task import Task
 from kagaku.terminal import Terminal
 
 
@@ -36,16 +45,12 @@ def estimate(
     rows = []
     tell_of_long(plan, tasks, terminal)
     for task in tasks:
-        methods = plan.methods_of(task)
-        measured = [known[task.name, one] for one in methods if (task.name, one) in known]
-        lacking = [one for one in methods if (task.name, one) not in known]
-        total = sum((_asked(one, request) for one in measured), start=0.0)
-        found[task.name] = None if lacking else total
-        places = "; ".join(sorted({one.machine for one in measured}))
-        told = f"{total:.1f}" if measured else "not measured"
-        if measured and lacking:
-            told = f"over {told}: {', '.join(lacking)} not measured"
-        rows.append([task.name, ", ".join(methods), told, places])
+        one = _expected(task, plan, request, known)
+        found[task.name] = None if one.lacking else one.minutes
+        told = f"{one.minutes:.1f}" if one.places else "not measured"
+        if one.places and one.lacking:
+            told = f"over {told}: {', '.join(one.lacking)} not measured"
+        rows.append([task.name, ", ".join(plan.methods_of(task)), told, one.places])
     columns = ["task", "methods", "minutes", "measured on"]
     machines = {row[-1] for row in rows} - {""}
     if len(machines) < 2:  # told once, it leaves room for the methods
@@ -56,6 +61,49 @@ def estimate(
         terminal.say(f"Measured on {machines.pop()}.")
     _tell_total(found, terminal)
     return found
+
+
+def tell_of_slow(
+    request: BenchmarkRequest, plan: Plan, tasks: Sequence[Task], terminal: Terminal
+) -> None:
+    """Say which tasks will take longer than `LONG_MINUTES`, by the methods that were measured."""
+    known = known_minutes((), request.base or DEFAULT, plan.quick)
+    for task in tasks:
+        one = _expected(task, plan, request, known)
+        if one.minutes > LONG_MINUTES:
+            terminal.say(
+                f"{task.name} is expected to take {one.minutes:.0f} minutes or more (measured on "
+                f"{one.places}). Stopped, the same command goes on."
+            )
+
+
+@dataclass(frozen=True)
+class _Expectation:
+    """How long one task would take."""
+
+    minutes: float
+    """Of the methods that were measured."""
+
+    lacking: list[str]
+    """Methods that were not."""
+
+    places: str
+    """Where it was measured; empty if nothing was."""
+
+
+def _expected(
+    task: Task,
+    plan: Plan,
+    request: BenchmarkRequest,
+    known: Mapping[tuple[str, str], Minutes],
+) -> _Expectation:
+    methods = plan.methods_of(task)
+    measured = [known[task.name, one] for one in methods if (task.name, one) in known]
+    return _Expectation(
+        sum((_asked(one, request) for one in measured), start=0.0),
+        [one for one in methods if (task.name, one) not in known],
+        "; ".join(sorted({one.machine for one in measured})),
+    )
 
 
 def _asked(one: Minutes, request: BenchmarkRequest) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kagaku.bases import open_base, weights_folder
+from kagaku.benchmarks.estimating import tell_of_slow
 from kagaku.benchmarks.leaks import fingerprints, kept_leaks
 from kagaku.benchmarks.request import (
     BenchmarkRequest,
@@ -56,6 +57,7 @@ def benchmark(
     terminal = terminal or Terminal()
     tasks, plan = chosen_tasks(request), planned(request)
     tell_of_long(plan, tasks, terminal)
+    tell_of_slow(request, plan, tasks, terminal)
     check_job_folder(output, mark=SCORES_FILE, what="benchmark")
     source = source or dataset_source()
     base = BaseUse(
