@@ -9,7 +9,7 @@ import numpy as np
 from kagaku.data.records import Records
 from kagaku.science_tasks.choosing import candidate_rows, choosing, chosen_reason, finite, named
 from kagaku.science_tasks.cliff_scores import cliff_scores
-from kagaku.science_tasks.fitting import PropertyFit, TargetFit
+from kagaku.science_tasks.fitting import PropertyFit
 from kagaku.science_tasks.held_out_scores import coverage_of, latitudes_of, measured_part
 from kagaku.science_tasks.metrics import (
     SMALLER_IS_BETTER,
@@ -19,6 +19,7 @@ from kagaku.science_tasks.metrics import (
 from kagaku.science_tasks.nested_evaluation import nested_results
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.property import TargetPrediction
+from kagaku.science_tasks.target_fitting import TargetFit
 from kagaku.science_tasks.verdicts import Difference, compare, learned_sentence
 
 LEADING_METRIC = {

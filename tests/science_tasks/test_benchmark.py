@@ -26,6 +26,7 @@ from kagaku.data.schema import Target
 from kagaku.errors import InputError
 from kagaku.models.embedding import embed_columns
 from kagaku.science_tasks import embedding_memory, fitting
+from kagaku.science_tasks.baselines import MeanCandidate
 from kagaku.science_tasks.benchmark import measuring
 from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.cases import PropertyCase, labels_case, table_case, values_case
@@ -397,6 +398,29 @@ def test_what_is_remembered_does_not_decide_what_is_tried() -> None:
     first, again = expected
     assert again > 0.5 * first
     assert memory.seconds_saved > 0.2 * first
+
+
+def test_baselines_are_fitted_when_they_are_asked_for() -> None:
+    case, n_fitted = chain_case(), 0
+    fit_mean = MeanCandidate.fit
+
+    def counted(one: MeanCandidate, train_index: np.ndarray) -> Any:
+        nonlocal n_fitted
+        n_fitted += 1
+        return fit_mean(one, train_index)
+
+    with patch.object(MeanCandidate, "fit", counted):
+        fitted = fitting.fit_property(
+            case.records,
+            case.rows.learnt(),
+            encoder=load_base(None),
+            settings=FitSettings(method="readout"),
+        )
+        assert n_fitted == 0
+        (target,) = fitted.targets.values()
+        assert list(target.baselines) == [one.name for one in target.plain]
+        assert len(target.plain) > 2
+    assert n_fitted == 1
 
 
 def test_answers_of_no_base_stand_beside_those_of_any(tmp_path: Path) -> None:
