@@ -5,22 +5,27 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Int
 
 from kagaku.errors import InputError
 from kagaku.modalities.checking import fit_modalities
 from kagaku.science_tasks.baselines import baseline_candidates
 from kagaku.science_tasks.benchmark.answers import answers_of
+from kagaku.science_tasks.benchmark.calibrated import CONFIDENCE, Calibrated, held_out_fold
 from kagaku.science_tasks.benchmark.cases import PropertyCase
 from kagaku.science_tasks.benchmark.task import Context, Method
 from kagaku.science_tasks.blending import blend
 from kagaku.science_tasks.candidate_kinds import ReadoutCandidate
+from kagaku.science_tasks.conformal import Calibration
 from kagaku.science_tasks.embeddings import EmbeddingFeatures
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
 from kagaku.science_tasks.fit_settings import FitSettings
 from kagaku.science_tasks.fit_settings import Method as FitMethod
 from kagaku.science_tasks.fitting import fit_property
+from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.readouts import READOUTS
 from kagaku.science_tasks.selection import Candidate
@@ -133,10 +138,25 @@ class Mean:
     members: tuple[Single, ...]
     """What answers together."""
 
+    has_intervals: bool = True
+    """Whether numbers get intervals, for which each readout is fitted once more, to four fifths of
+    the training rows."""
+
     def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
         """Answer a case."""
         features = CaseFeatures(case, context)
-        return _answered(case, *(one.candidate(case, context, features) for one in self.members))
+        parts = [one.candidate(case, context, features) for one in self.members]
+        given = _predicted(parts, _measured(case), case.rows.test)
+        is_number = case.target.kind == "regression"
+        sides = held_out_fold(case, context.seed) if self.has_intervals and is_number else None
+        if sides is None:
+            return answers_of(case, given)
+        fitted, held = sides
+        values = case.records.targets[case.target.name].subset(held)
+        before = _predicted(parts, fitted, held)
+        calibration = Calibration().fit(before, values, "regression", CONFIDENCE)
+        lower, upper = calibration.interval(given)
+        return answers_of(case, given, lower=lower, upper=upper)
 
 
 @dataclass(frozen=True)
@@ -200,12 +220,22 @@ def embedding_blocks(
     )[1]
 
 
-def _answered(case: PropertyCase, *candidates: Candidate) -> pd.DataFrame:
-    values = case.records.targets[case.target.name]
+def _answered(case: PropertyCase, candidate: Candidate) -> pd.DataFrame:
+    return answers_of(case, candidate.fit(_measured(case)).predict(case.rows.test))
+
+
+def _predicted(
+    candidates: Sequence[Candidate], fitted: np.ndarray, asked: np.ndarray
+) -> Prediction:
+    """Return the mean of what candidates, fitted to some rows, say of others."""
+    return blend([one.fit(fitted).predict(asked) for one in candidates])
+
+
+def _measured(case: PropertyCase) -> Int[np.ndarray, " learnt"]:
+    """Return the rows to learn from whose target was measured."""
     learnt = case.rows.learnt()
-    measured = learnt[values.present()[learnt]]
-    given = [one.fit(measured).predict(case.rows.test) for one in candidates]
-    return answers_of(case, blend(given))
+    measured: np.ndarray = learnt[case.records.targets[case.target.name].present()[learnt]]
+    return measured
 
 
 def property_methods(**more: Method) -> dict[str, Method]:
@@ -218,7 +248,7 @@ def property_methods(**more: Method) -> dict[str, Method]:
         "constant": constant,
         "plain": plain,
         **{name.replace("_", "-"): one for name, one in more.items()},
-        "linear-embeddings": Single("linear", "embeddings"),
+        "linear-embeddings": Calibrated(Single("linear", "embeddings")),
         "gp-joined": Single("gp", "classical + embeddings"),
         "auto": Chosen("auto"),
         "full": Chosen("full"),

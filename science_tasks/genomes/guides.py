@@ -157,11 +157,12 @@ class RuleSet:
         return answers_of(case, Prediction(mean=mean, spread=np.ones_like(mean)))
 
 
+# Only the order of guides within a gene means anything, so there are no intervals of ranks.
 METHODS = property_methods(
     ridge_onehot=Single("linear", block="onehot"),
     ridge_steps=Single("linear", block="steps"),
     rule_set_2=RuleSet(),
-    linear_and_trees=Mean((Single("linear"), Single("trees"))),
+    linear_and_trees=Mean((Single("linear"), Single("trees")), has_intervals=False),
 )
 BASELINES = ("constant", "plain", "ridge-onehot", "ridge-steps", "rule-set-2")
 
