@@ -11,6 +11,7 @@ from kagaku.data.grouping import group_of_keys
 from kagaku.modalities import RecordTokens
 from kagaku.models import Encoder
 from kagaku.models.embedding import embed_columns
+from kagaku.science_tasks.public_embeddings import FrozenEncoder
 from kagaku.science_tasks.resumable import encoder_fingerprint
 
 MOST_BYTES = 1_000_000_000
@@ -33,6 +34,7 @@ class EmbeddingMemory:
         self._encoder = ""
         self._n_bytes = 0
         self._kept: dict[bytes, tuple[np.ndarray, np.ndarray, float]] = {}
+        self._tables: dict[bytes, np.ndarray] = {}
         self.seconds_saved = 0.0
         """How long what was remembered took when it was embedded, over all calls."""
 
@@ -71,17 +73,44 @@ class EmbeddingMemory:
                 self._keep(keys[place], raw[place], present[place], seconds)
         return raw[same], present[same]
 
+    def table(
+        self,
+        encoder: FrozenEncoder,
+        values: Sequence[str],
+        make: Callable[[], Float[np.ndarray, "value feature"]],
+    ) -> Float[np.ndarray, "value feature"]:
+        """Return what `make` gives for some values, made once for the same values in their order.
+
+        Args:
+            encoder: As in `embed`; any.
+            values: What the table is about, a row each.
+            make: Called if the table is not remembered.
+        """
+        self._forget_others(encoder)
+        digest = hashlib.blake2b(digest_size=16)
+        for one in values:
+            digest.update(f"{len(one)} {one}".encode())
+        key = digest.digest()
+        if key not in self._tables:
+            made = make()
+            if self._n_bytes + made.nbytes > self.most_bytes:
+                return made
+            self._tables[key] = made
+            self._n_bytes += made.nbytes
+        return self._tables[key]
+
     def _keep(self, key: bytes, raw: np.ndarray, present: np.ndarray, seconds: float) -> None:
         n_bytes = raw.nbytes + RECORD_BYTES
         if self._n_bytes + n_bytes <= self.most_bytes:
             self._kept[key] = raw.copy(), present.copy(), seconds
             self._n_bytes += n_bytes
 
-    def _forget_others(self, encoder: Encoder) -> None:
+    def _forget_others(self, encoder: FrozenEncoder) -> None:
         """Forget what another encoder said."""
         if self.most_bytes and self._encoder != (mark := encoder_fingerprint(encoder)):
             self._encoder, self._n_bytes = mark, 0
             self._kept.clear()
+            self._tables.clear()
 
 
 def _content(record: RecordTokens, n_inputs: int) -> bytes:

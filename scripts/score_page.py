@@ -7,6 +7,7 @@ same names in the table, all methods of a task together. Without a folder the pa
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from kagaku.benchmarks.score_rows import ScoreRow, merged, read_rows, rows_of_folder, write_rows
@@ -23,16 +24,22 @@ Made by `scripts/score_page.py` from folders that `kagaku benchmark` wrote; the 
 [scores.tsv](scores.tsv). Whole official test parts. Brackets hold the 95% interval over resampled
 test items; differences are from the best plain baseline of the task, on the same items in pairs.
 *Held* is the share of test items within their intervals or sets, which promise 90%. Bold is the
-method that the verdict is about, which is fixed before any score; of published scores the best one
-that belongs to all that was asked stands here (* where data or split differ), and the scoreboard of
-a run has the others, with their sources and what differs there ([benchmarks](benchmarks.md)). What
-is said of single figures, and what was aimed at, stands in [results](results.md).
+method that the verdict is about, whatever was run; *not blind* stands where scores of the test part
+were known before that method became what it is, and *base* names the weights that a method read. Of
+published scores the best one that belongs to all that was asked stands here (* where data or split
+differ), and the scoreboard of a run has the others, with their sources and what differs there
+([benchmarks](benchmarks.md)). What is said of single figures, and what was aimed at, stands in
+[results](results.md).
 """
+
+
+COLUMNS = "| task | method | base | score | less the best baseline's | held | published |"
 
 
 def page(rows: list[ScoreRow]) -> str:
     """Return the whole page."""
     known: dict[str, Task] = dict(TASKS) | {one.whole.name: one.whole for one in FAMILIES.values()}
+    rows = with_roles(rows, known)
     parts = [HEAD, f"\n{_counts(rows, known)}\n"]
     for domain in DOMAINS:
         names = [name for name, task in known.items() if task.domain == domain]
@@ -43,27 +50,46 @@ def page(rows: list[ScoreRow]) -> str:
             for line in _of_task(known[name], [one for one in rows if one.task == name])
         ]
         if lines:
-            heading = "| task | method | score | less the best baseline's | held | published |"
             parts.append(
-                f"\n## {domain.capitalize()}\n\n{heading}\n|---|---|---|---|---|---|\n"
+                f"\n## {domain.capitalize()}\n\n{COLUMNS}\n|---|---|---|---|---|---|---|\n"
                 + "\n".join(lines)
                 + "\n"
             )
     return "".join(parts)
 
 
+def with_roles(rows: list[ScoreRow], known: dict[str, Task]) -> list[ScoreRow]:
+    """Return rows with the roles that tasks give now: which method is judged may have changed."""
+    return [
+        one
+        if one.role in ("baseline", "reference")
+        else replace(one, role="judged" if one.method == known[one.task].judged else "")
+        for one in rows
+    ]
+
+
 def _counts(rows: list[ScoreRow], known: dict[str, Task]) -> str:
     judged = [one for one in rows if one.role == "judged" and one.verdict]
-    number = {
-        word: sum(one.verdict == word for one in judged)
-        for word in ("better", "worse", "no different")
-    }
+    blind = [one for one in judged if not known[one.task].seen]
+    others = [one for one in judged if known[one.task].seen]
     measured = {one.task for one in rows} & set(TASKS)
     return (
-        f"{len(measured)} of {len(TASKS)} tasks were measured. On {len(judged)} of "
-        f"{len(known)}, families included, a method that is no plain baseline is judged: it is "
-        f"better than the best plain baseline on {number['better']}, worse on {number['worse']}, "
-        f"and no different on {number['no different']}."
+        f"{len(measured)} of {len(TASKS)} tasks were measured. On {len(blind)} of {len(known)}, "
+        "families included, the judged method was measured blind: it is better than the best plain "
+        f"baseline on {_numbers(blind)}. On {len(others)} it was not blind: better on "
+        f"{_numbers(others)}."
+    )
+
+
+def _numbers(judged: list[ScoreRow]) -> str:
+    number = {
+        word: [one for one in judged if one.verdict == word]
+        for word in ("better", "worse", "no different")
+    }
+    with_base = sum(bool(one.base) for one in number["better"])
+    return (
+        f"{len(number['better'])} ({with_base} of them with pretrained weights), worse on "
+        f"{len(number['worse'])}, and no different on {len(number['no different'])}"
     )
 
 
@@ -91,9 +117,12 @@ def _of_task(task: Task, rows: list[ScoreRow]) -> list[str]:
             name += f", {one.role}"
         if (n_splits := len(one.splits.split(","))) < most:
             name += f", {n_splits} of {most} splits"
+        told = _difference(one)
+        if told and one.role == "judged" and task.seen:
+            told += ", not blind"
         held = "" if one.coverage is None else f"{one.coverage:.1%}"
         lines.append(
-            f"| {first if place == 0 else ''} | {name} | {_score(one)} | {_difference(one)} "
+            f"| {first if place == 0 else ''} | {name} | {one.base} | {_score(one)} | {told} "
             f"| {held} | {others if place == 0 else ''} |"
         )
     return lines

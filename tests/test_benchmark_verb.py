@@ -14,20 +14,25 @@ import pandas as pd
 import pytest
 
 import kagaku
-from kagaku.bases import UNTRAINED
+from kagaku.bases import UNTRAINED, load_base
 from kagaku.benchmarks import verb
 from kagaku.benchmarks.comparing import compare
 from kagaku.benchmarks.estimating import estimate
 from kagaku.benchmarks.minutes import Minutes, write_minutes
 from kagaku.benchmarks.request import BenchmarkRequest
+from kagaku.benchmarks.scoreboard import _counts, _section
 from kagaku.benchmarks.scoreboard_figures import draw_scores
-from kagaku.benchmarks.tables import published_rows, sourced_rows
+from kagaku.benchmarks.scores import FEWEST_LEFT, task_scores
+from kagaku.benchmarks.tables import leak_sentences, published_rows, sentences, sourced_rows
 from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
+from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.cases import table_case
 from kagaku.science_tasks.benchmark.families import Family
+from kagaku.science_tasks.benchmark.leaks import Leaks
 from kagaku.science_tasks.benchmark.measures import Measure, regression
 from kagaku.science_tasks.benchmark.methods import Single, constant, plain
+from kagaku.science_tasks.benchmark.running import Plan, run_task
 from kagaku.science_tasks.benchmark.task import Case, Published, Rows, Task, Tasks
 from kagaku.terminal import Terminal
 
@@ -172,6 +177,55 @@ def test_scores_that_were_kept_before_memory_was_told_are_still_shown() -> None:
     del old["checked"]
     (row,) = published_rows({"published": [old]})
     assert row[-1] == "not comparable: other data"
+
+
+def test_scores_without_matches_stand_beside_those_of_all(tmp_path: Path) -> None:
+    results = list(run_task(TOY, no_file, BaseUse(lambda: load_base(UNTRAINED)), Plan(), tmp_path))
+    n_test = results[0].n_test
+    none, some = np.zeros(n_test, dtype=bool), np.arange(n_test) == 0
+    assert (
+        task_scores(TOY, results, {"only": Leaks(none, none)})["methods"][0]["without_matches"]
+        is None
+    )
+    found = task_scores(TOY, results, {"only": Leaks(some, some)})
+    for method in found["methods"]:
+        (answers,) = [one.answers for one in results if one.method == method["name"]]
+        kept = method["without_matches"]
+        assert kept["n_splits"] == 1
+        assert kept["scores"]["RMSE"] == pytest.approx(TOY.leading.of(answers[1:]))
+        versus = kept["versus_baseline"]
+        assert (versus is None) == method["is_baseline"]
+    told = " ".join(leak_sentences(found))
+    assert "plain without the matches: RMSE" in told
+    assert "There linear-embeddings is not clearly different from plain" in told
+    two = task_scores(TOY, results, {"only": Leaks(some, some)}) | {"splits": ["only", "lost"]}
+    assert "plain without the matches (1 of 2 splits): RMSE" in " ".join(leak_sentences(two))
+    few = np.arange(n_test) > FEWEST_LEFT - 2
+    found = task_scores(TOY, results, {"only": Leaks(few, few)})
+    assert [one["without_matches"] for one in found["methods"]] == [None] * 3
+
+
+def test_a_verdict_is_of_one_method_and_says_whether_it_is_blind(tmp_path: Path) -> None:
+    results = list(run_task(TOY, no_file, BaseUse(lambda: load_base(UNTRAINED)), Plan(), tmp_path))
+    seen = replace(TOY, seen="plain was known to be good.")
+    sections = {
+        name: _section(task_scores(task, some, {}))
+        for name, task, some in (
+            ("blind", TOY, results),
+            ("seen", seen, results),
+            ("not run", TOY, [one for one in results if one.method != "linear-embeddings"]),
+        )
+    }
+    assert sections["blind"].label == "not clearly different from the best plain baseline"
+    assert sections["seen"].label == f"{sections['blind'].label}, not blind"
+    assert sections["not run"].label == (
+        "no verdict: it is about linear-embeddings, which was not run"
+    )
+    assert "Not blind: plain was known to be good." in list(sentences(sections["seen"].found))
+    told = _counts(list(sections.values()))
+    assert told.startswith("Of 1 tasks, the judged method is better than the best plain baseline ")
+    assert "on 0, worse on 0, and not clearly different on 1." in told
+    assert "Of 1 more, scores of the test part were seen" in told
 
 
 def test_methods_that_take_long_are_left_out_told_and_run_when_wanted(
@@ -423,7 +477,9 @@ TOY_FILE = """
 import numpy as np
 import pandas as pd
 
+from kagaku.science_tasks.benchmark.base_use import BaseUse
 from kagaku.science_tasks.benchmark.cases import table_case
+from kagaku.science_tasks.benchmark.leaks import Leaks
 from kagaku.science_tasks.benchmark.measures import Measure, regression
 from kagaku.science_tasks.benchmark.methods import property_methods
 from kagaku.science_tasks.benchmark.task import TASKS, Rows, Task

@@ -1,6 +1,6 @@
 """What a scientific question is: frozen data, so that a reader sees the science and no plumbing."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -195,6 +195,13 @@ class Task:
     """Default methods that are left out unless long ones are wanted: with them a run is expected
     to take more than 20 minutes on two CPU cores."""
 
+    verdict_about: str | None = None
+    """The method that is compared with the best plain baseline, where it is not the usual one."""
+
+    seen: str = ""
+    """What was seen of the test part's scores before the judged method became what it is, in a
+    sentence: its verdict is not blind then, and is counted apart. Empty if nothing was."""
+
     group: str | None = None
     """A column of the answers whose equal values are resampled together: a gene, a year."""
 
@@ -210,6 +217,8 @@ class Task:
         assert named <= set(self.methods), self.name
         assert set(self.long) < set(self.default), self.name
         assert not set(self.baselines) & set(self.for_reference), self.name
+        apart = {*self.baselines, *self.for_reference}
+        assert self.verdict_about is None or self.verdict_about in set(self.default) - apart
         names = {one.name for one in self.measures}
         assert {one.measure for one in self.published} <= names, self.name
 
@@ -217,16 +226,22 @@ class Task:
         """Return the methods that are run if none is named."""
         return tuple(one for one in self.default if with_long or one not in self.long)
 
-    def judged(self, ran: Collection[str]) -> str | None:
-        """Return the method that the verdict is about, of those that were run; None without one.
+    @property
+    def judged(self) -> str | None:
+        """The method that the verdict is about, whatever was run; None if all are baselines.
 
-        It does not depend on scores: ``"auto"``, else the last of the default ones, else the last
-        of all; plain baselines and what is for reference are never judged.
+        It depends on no score: the one that the task names, else ``"auto"`` unless it takes long,
+        else the last of the default ones that do not take long, else the last of all default ones;
+        plain baselines and what is for reference are never judged.
         """
+        if self.verdict_about is not None:
+            return self.verdict_about
         apart = {*self.baselines, *self.for_reference}
-        ordered = [*self.methods, *self.default, *(["auto"] if "auto" in self.default else [])]
-        found = [one for one in ordered if one in ran and one not in apart]
-        return found[-1] if found else None
+        found = [one for one in self.default if one not in apart]
+        quick = [one for one in found if one not in self.long] or found
+        if "auto" in quick:
+            return "auto"
+        return quick[-1] if quick else None
 
     @property
     def leading(self) -> Measure:

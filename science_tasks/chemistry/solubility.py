@@ -115,5 +115,7 @@ TASKS.register(
             "better than that.",
         ),
         long=("auto",),
+        seen="linear-embeddings was known to be no better than the baselines before trees-and-gp, "
+        "made of what was best on training scaffolds held out, took its place.",
     )
 )

@@ -136,6 +136,8 @@ TASKS.register(
             "field-gp",
             "linear-embeddings",
         ),
+        seen="scores of many configurations were looked at before inputs, grids and the rule of "
+        "choice were fixed: take these for upper bounds.",
         traps=(
             "Methods whose name ends in all-years take their means over the test years too, as "
             "figures for hindcasts usually do; no forecaster could. They are there to be compared "

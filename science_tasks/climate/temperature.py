@@ -163,6 +163,8 @@ TASKS.register(
             "ridge-and-gp",
             "gp-joined",
         ),
+        seen="scores of many configurations were looked at before inputs, grids and the rule of "
+        "choice were fixed: take these for upper bounds.",
         traps=(
             "Six days of one spring are asked for: 144 hours are six blocks, and intervals over "
             "blocks are wide.",

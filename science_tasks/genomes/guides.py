@@ -188,6 +188,8 @@ TASKS.register(
             "as one. They are about guides of these seventeen genes, not about other genes.",
         ),
         long=("auto",),
+        seen="linear-embeddings had lost to the baselines before linear-and-trees, made of what "
+        "was best on training genes, took its place.",
         group=GUIDE,
     ),
 )

@@ -153,6 +153,7 @@ def _task(
     dataset: str | None = None,
     measures: tuple[Measure, ...] = INTENTS,
     long: tuple[str, ...] = (),
+    seen: str = "",
 ) -> Task:
     methods = property_methods(
         terms=plain, words=words, terms_and_words=TermsAndWords(plain, words)
@@ -171,9 +172,14 @@ def _task(
         published=published,
         traps=traps,
         long=long,
+        seen=seen,
     )
 
 
+WORDS_LOST = (
+    "words was known to lose to terms before terms-and-words, whose weight training rows choose, "
+    "took its place."
+)
 MORE_LINES = "may have learnt from more lines: this copy has fewer than the publication states"
 
 
@@ -228,6 +234,7 @@ TASKS.register(
             "is easier than reading a whole abstract.",
         ),
         long=("auto",),
+        seen=WORDS_LOST,
     ),
     _task(
         "scicite",
@@ -248,6 +255,7 @@ TASKS.register(
         ),
         ("Background is 59% of the training lines: always saying so is mostly right.",),
         long=("auto",),
+        seen=WORDS_LOST,
     ),
     _task(
         "acl-arc",
@@ -272,6 +280,7 @@ TASKS.register(
             "139 test texts in six classes: a few sentences move macro F1 by points.",
         ),
         measures=(MACRO_F1, UNSEEN, *INTENTS[1:]),
+        seen="auto had lost to terms before all weighted terms became one of its candidates.",
     ),
     Task(
         name="glass-abstracts",

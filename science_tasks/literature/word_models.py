@@ -1,6 +1,6 @@
 """Classes of texts from frozen vectors of their words, whoever reads them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,7 +101,16 @@ class WordRegression:
 
     def matrix(self, case: PropertyCase, context: Context) -> Float[np.ndarray, "record feature"]:
         """Return the pooled vectors of each record's text, float32."""
-        parts = [self.split(one) for one in joined_texts(case.records)]
+        texts = joined_texts(case.records)
+        if context.memory is None:
+            return self._pooled(texts, context)
+        encoder = context.encoder()
+        return context.memory.table(encoder, texts, lambda: self._pooled(texts, context))
+
+    def _pooled(
+        self, texts: Sequence[str], context: Context
+    ) -> Float[np.ndarray, "record feature"]:
+        parts = [self.split(one) for one in texts]
         vectors = frozen_vectors(words_of(context.encoder()), [one.words for one in parts])
         return np.stack(
             [pooled(torch.from_numpy(v), p).numpy() for v, p in zip(vectors, parts, strict=True)]

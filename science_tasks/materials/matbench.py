@@ -174,6 +174,7 @@ def _task(
         published=tuple(published),
         traps=traps,
         long=long,
+        verdict_about="least-error" if "least-error" in long else None,
     )
 
 

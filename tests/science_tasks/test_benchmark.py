@@ -470,16 +470,17 @@ def test_a_baseline_that_answered_fewer_splits_is_not_the_best_one(tmp_path: Pat
     assert best_baseline(task, every) == "perfect"
 
 
-def test_which_method_is_judged_is_fixed_before_any_score() -> None:
+def test_which_method_is_judged_depends_on_no_score_and_on_nothing_that_ran() -> None:
     task = chain_task(constant=constant, one=plain, auto=plain, two=plain, three=plain)
     task = replace(task, default=("constant", "two", "auto", "one"), for_reference=("three",))
-    assert task.judged(task.methods) == "auto"
-    assert task.judged(["constant", "two", "one"]) == "one"
-    assert task.judged(["two", "three"]) == "two"
-    assert task.judged(["constant", "three"]) is None
-    usual = replace(task, default=("constant", "two"))
-    assert usual.judged(task.methods) == "two"
-    assert usual.judged(["auto", "one"]) == "auto"
+    assert task.judged == "auto"
+    assert replace(task, long=("auto",)).judged == "one"
+    assert replace(task, verdict_about="two").judged == "two"
+    assert replace(task, default=("constant", "two", "three")).judged == "two"
+    assert replace(task, default=("constant", "auto"), long=("auto",)).judged == "auto"
+    assert replace(task, default=("constant",)).judged is None
+    with pytest.raises(AssertionError):
+        replace(task, verdict_about="constant")
 
 
 def test_the_plain_model_beats_the_constant_and_the_comparison_says_so(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,7 @@ from kagaku.science_tasks.benchmark.column_measures import f1_of_counts, macro_f
 from kagaku.science_tasks.benchmark.results import Quick
 from kagaku.science_tasks.benchmark.running import Plan, run_task
 from kagaku.science_tasks.benchmark.task import Context, Rows
+from kagaku.science_tasks.embedding_memory import EmbeddingMemory
 from kagaku.science_tasks.literature.conll import (
     Entity,
     Sentence,
@@ -368,6 +371,22 @@ def test_methods_learn_classes_of_texts(method: Any, context: Context) -> None:
     np.testing.assert_allclose(chances.sum(axis=1), 1.0)
     assert (chances.argmax(axis=1) == answers["truth"]).mean() == 1.0
     assert "C=" in answers.attrs["chosen"]
+
+
+def test_words_are_read_once_for_all_splits(context: Context) -> None:
+    case, calls = toy_texts(), list[int]()
+
+    def counted(encoder: Any, sentences: Any) -> Any:
+        calls.append(len(sentences))
+        return frozen_vectors(encoder, sentences)
+
+    split = replace(case, rows=Rows(case.rows.test, case.rows.train))
+    remembering = replace(context, memory=EmbeddingMemory())
+    with patch("kagaku.science_tasks.literature.word_models.frozen_vectors", counted):
+        one, _, other = (WordRegression()(each, remembering) for each in (case, split, case))
+    assert calls == [60]
+    pd.testing.assert_frame_equal(one, other)
+    pd.testing.assert_frame_equal(one, WordRegression()(case, context))
 
 
 def test_the_kind_of_terms_is_chosen_in_folds() -> None:

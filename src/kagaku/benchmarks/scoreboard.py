@@ -24,7 +24,7 @@ from kagaku.reporting.tables import Table
 
 PAGE_FILE = "scoreboard.html"
 
-COSTS = "seconds", "MB of the process"
+COSTS = "seconds in all", "MB of the process"
 """Headings of what a method took: wall time, and memory at most, the data and kagaku included."""
 
 LEVELS = {"better": "good", "worse": "bad", "no different": "note"}
@@ -97,7 +97,7 @@ def write_scoreboard(stored: dict[str, Any], folder: Path) -> Path:
 
 
 def judged_method(found: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the method that a task's verdict is about; None if it was compared with nothing."""
+    """Return the method that a task's verdict is about; None if it was not run or not compared."""
     compared = [one for one in found["methods"] if one["versus_baseline"]]
     compared = [one for one in compared if not one["is_baseline"]]
     if "judged" in found:  # older files do not tell
@@ -162,12 +162,17 @@ def _label(found: dict[str, Any], verdict: str | None) -> str:
     if found["quick"] is not None:
         return "a quick look: these scores are comparable with nothing"
     if verdict is None:
-        return "nothing was compared with a plain baseline"
-    return {
+        ran = {one["name"] for one in found["methods"]}
+        judged = found.get("judged")
+        if judged is None or judged in ran:
+            return "nothing was compared with a plain baseline"
+        return f"no verdict: it is about {judged}, which was not run"
+    words = {
         "better": "better than the best plain baseline",
         "worse": "worse than the best plain baseline",
         "no different": "not clearly different from the best plain baseline",
     }[verdict]
+    return f"{words}, not blind" if found.get("seen") else words
 
 
 def _figure(found: dict[str, Any], measure: dict[str, Any]) -> Markup:
@@ -203,16 +208,28 @@ def _overview(sections: list[TaskSection]) -> Table:
 
 def _counts(sections: list[TaskSection]) -> str:
     compared = [one for one in sections if judged_method(one.found) and not one.found["quick"]]
-    better = sum(one.level == "good" for one in compared)
-    worse = sum(one.level == "bad" for one in compared)
     if not compared:
         return "No task was run whole with a method that is no plain baseline yet."
-    same = len(compared) - better - worse
-    return (
-        f"Of {len(compared)} tasks, the judged method is better than the best plain baseline on "
-        f"{better}, worse on {worse}, and not clearly different on {same}. Which one is judged is "
-        "fixed beforehand: auto, else the last of the task's default methods."
+    blind = [one for one in compared if not one.found.get("seen")]
+    told = (
+        f"Of {len(blind)} tasks, the judged method is better than the best plain baseline on "
+        f"{_counted(blind)}. Which one is judged does not depend on what was run: auto, unless it "
+        "takes long, else the last of the task's default methods."
     )
+    if len(blind) < len(compared):
+        others = [one for one in compared if one.found.get("seen")]
+        told += (
+            f" Of {len(others)} more, scores of the test part were seen before the judged method "
+            f"became what it is: better on {_counted(others)}."
+        )
+    return told
+
+
+def _counted(sections: list[TaskSection]) -> str:
+    better = sum(one.level == "good" for one in sections)
+    worse = sum(one.level == "bad" for one in sections)
+    same = len(sections) - better - worse
+    return f"{better}, worse on {worse}, and not clearly different on {same}"
 
 
 def _machine(stored: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -41,10 +41,11 @@ def task_scores(
     splits = {one.split for one in results}
     summaries = summarise(task, results)
     baseline = best_baseline(task, results)
+    left = _left(results, leaks)
     methods = []
     for name in dict.fromkeys(one.method for one in summaries):
         own = [one for one in results if one.method == name]
-        versus = _versus(task, results, name)
+        versus = _versus(task, results, name, task.baselines)
         methods.append(
             {
                 "name": name,
@@ -57,11 +58,11 @@ def task_scores(
                 "splits": list(dict.fromkeys(one.split for one in own)),
                 "made_by": sorted({one.made_by for one in own}),
                 "n_dropped": max(one.n_dropped for one in own),
-                "seconds": round(float(np.mean([one.seconds for one in own])), 2),
+                "seconds": round(sum(one.seconds for one in own), 2),
                 "peak_megabytes": max(one.peak_megabytes for one in own),
                 "base": own[0].base_name,
                 "chosen": sorted({one.chosen for one in own if one.chosen}),
-                "without_matches": _without(task, own, leaks),
+                "without_matches": _without(task, left, name, baseline),
                 "versus_baseline": None if baseline is None else versus.get(baseline),
                 "versus_baselines": versus,
             }
@@ -87,7 +88,8 @@ def task_scores(
             for one in (*task.measures, COVERAGE)
         ],
         "best_baseline": baseline,
-        "judged": task.judged(list(dict.fromkeys(one.method for one in summaries))),
+        "judged": task.judged,
+        "seen": task.seen,
         "methods": methods,
         "published": [asdict(one) for one in published if one.split is None or one.split in splits],
         "leaks": {name: {**one.shares(), "note": one.note} for name, one in leaks.items()},
@@ -95,13 +97,15 @@ def task_scores(
     }
 
 
-def _versus(task: Task, results: Sequence[Result], name: str) -> dict[str, dict[str, Any]]:
+def _versus(
+    task: Task, results: Sequence[Result], name: str, baselines: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """Return by plain baseline the paired comparison with it, by the leading measure."""
     if name in task.for_reference:
         return {}
     ran = {one.method for one in results}
     compared = {}
-    for baseline in task.baselines:
+    for baseline in baselines:
         if baseline not in ran or baseline == name:
             continue
         found = compare_runs(
@@ -117,26 +121,43 @@ def _versus(task: Task, results: Sequence[Result], name: str) -> dict[str, dict[
     return compared
 
 
-def _without(
-    task: Task, results: Sequence[Result], leaks: Mapping[str, Leaks]
-) -> dict[str, float | None]:
-    """Return the mean scores on the items that match nothing learnt from; empty if all do."""
-    kept = {name: ~one.any for name, one in leaks.items()}
+def _left(results: Sequence[Result], leaks: Mapping[str, Leaks]) -> list[Result]:
+    """Return answers to the items that match nothing learnt from; none if all items do not.
+
+    Splits with fewer than `FEWEST_LEFT` such items are left out.
+    """
     if not any(one.any.any() for one in leaks.values()):
-        return {}
-    runs = [
-        one.answers[kept[one.split]]
+        return []
+    kept = {name: ~one.any for name, one in leaks.items()}
+    return [
+        replace(one, answers=one.answers[kept[one.split]])
         for one in results
         if one.split in kept and kept[one.split].sum() >= FEWEST_LEFT
     ]
-    if not runs:
-        return {}
-    return _plain(
-        {
-            measure.name: float(np.mean([measure.of(answers) for answers in runs]))
-            for measure in task.measures
-        }
-    )
+
+
+def _without(
+    task: Task, left: Sequence[Result], name: str, baseline: str | None
+) -> dict[str, Any] | None:
+    """Return what a method reaches on the items that match nothing; None if nothing is left.
+
+    Mean scores by measure, on how many splits, and the paired comparison with the best plain
+    baseline on the same items.
+    """
+    own = [one for one in left if one.method == name]
+    if not own:
+        return None
+    scores = {
+        measure.name: float(np.mean([measure.of(one.answers) for one in own]))
+        for measure in task.measures
+    }
+    best = [] if baseline is None or name in task.baselines else [baseline]
+    versus = next(iter(_versus(task, left, name, best).values()), None)
+    return {
+        "scores": _plain(scores),
+        "n_splits": len({one.split for one in own}),
+        "versus_baseline": versus,
+    }
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

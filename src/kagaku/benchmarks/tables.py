@@ -30,7 +30,7 @@ def show_task(found: dict[str, Any], terminal: Terminal) -> None:
         title += " (a quick look at a part of the data: comparable with nothing)"
     terminal.table(
         title,
-        ["method", arrow(first), "95%", *(arrow(one) for one in others), "s", "MB"],
+        ["method", arrow(first), "95%", *(arrow(one) for one in others), "s in all", "MB"],
         [
             [
                 named(method, found),
@@ -134,6 +134,8 @@ def sentences(found: dict[str, Any]) -> Iterator[str]:
         versus = method["versus_baseline"]
         if versus is not None and not method["is_baseline"]:
             yield versus["sentence"]
+    if found.get("seen"):  # older files do not tell
+        yield f"Not blind: {found['seen']}"
     yield from notes(found)
     yield from leak_sentences(found)
     for trap in found["traps"]:
@@ -183,11 +185,19 @@ def leak_sentences(found: dict[str, Any]) -> Iterator[str]:
     yield from sorted(notes)
     for method in found["methods"]:
         kept = method["without_matches"]
-        if kept and not method["is_baseline"]:
-            scores = ", ".join(
-                f"{name} {value:.3f}" for name, value in kept.items() if value is not None
-            )
-            yield f"{method['name']} without the matches: {scores}."
+        if kept and "scores" in kept:  # older files have it otherwise
+            yield _without_words(method["name"], kept, len(found["splits"]))
+
+
+def _without_words(name: str, kept: dict[str, Any], n_splits: int) -> str:
+    scores = ", ".join(
+        f"{measure} {value:.3f}" for measure, value in kept["scores"].items() if value is not None
+    )
+    on = "" if kept["n_splits"] == n_splits else f" ({kept['n_splits']} of {n_splits} splits)"
+    told = f"{name} without the matches{on}: {scores}."
+    if (versus := kept["versus_baseline"]) is not None:
+        told += f" There {versus['sentence']}"
+    return told
 
 
 def _leak_words(leak: dict[str, Any]) -> str:
