@@ -264,6 +264,10 @@ def test_a_run_says_beforehand_that_it_will_take_long(
         told = " ".join(capsys.readouterr().err.split())
         said = "toy is expected to take 22 minutes or more (measured on 1 core)"
         assert (said in told) == is_told
+        assert "was not measured yet" not in told
+    verb.benchmark(replace(request, methods=("constant", "plain")), tmp_path / "b", source=no_file)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "How long these take was not measured yet: plain of toy." in told
 
 
 def test_data_are_loaded_once_and_no_base_where_no_method_asks(

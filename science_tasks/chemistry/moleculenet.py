@@ -97,6 +97,7 @@ def _task(
     *,
     svm: bool = True,
     long: tuple[str, ...] = (),
+    verdict_about: str | None = None,
     traps: tuple[str, ...] = (),
     elsewhere: tuple[Published, ...] = (),
 ) -> Task:
@@ -122,6 +123,7 @@ def _task(
         + elsewhere,
         traps=traps,
         long=long,
+        verdict_about=verdict_about,
         group=ITEM,
     )
 
@@ -156,6 +158,8 @@ TASKS.register(
         Load("Lipop", "exp", "logD [dimensionless]: regression"),
         regression(NUMBERS, "dimensionless"),
         {"GCN": 0.781, "random forest on ECFP": 0.962},
+        long=("auto",),
+        verdict_about="auto",
     ),
     _task(
         "bace",

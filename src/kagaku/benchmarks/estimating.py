@@ -66,15 +66,20 @@ def estimate(
 def tell_of_slow(
     request: BenchmarkRequest, plan: Plan, tasks: Sequence[Task], terminal: Terminal
 ) -> None:
-    """Say which tasks will take longer than `LONG_MINUTES`, by the methods that were measured."""
+    """Say which tasks will take longer than `LONG_MINUTES`, and of which nobody knows."""
     known = known_minutes((), request.base or DEFAULT, plan.quick)
-    for task in tasks:
-        one = _expected(task, plan, request, known)
+    expected = {task.name: _expected(task, plan, request, known) for task in tasks}
+    for name, one in expected.items():
         if one.minutes > LONG_MINUTES:
             terminal.say(
-                f"{task.name} is expected to take {one.minutes:.0f} minutes or more (measured on "
+                f"{name} is expected to take {one.minutes:.0f} minutes or more (measured on "
                 f"{one.places}). Stopped, the same command goes on."
             )
+    untimed = [
+        f"{', '.join(one.lacking)} of {name}" for name, one in expected.items() if one.lacking
+    ]
+    if untimed and plan.quick is None:
+        terminal.say(f"How long these take was not measured yet: {'; '.join(untimed)}.")
 
 
 @dataclass(frozen=True)
