@@ -19,7 +19,7 @@ from kagaku.benchmarks.minutes import (
     read_minutes,
     write_minutes,
 )
-from kagaku.benchmarks.request import BenchmarkRequest
+from kagaku.benchmarks.request import LONG_MINUTES, BenchmarkRequest
 from kagaku.benchmarks.stored import SCORES_FILE
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.results import Quick, Result, save_result
@@ -142,6 +142,17 @@ def test_the_shipped_table_is_sorted_and_speaks_of_registered_methods() -> None:
         TASKS[one.task].method(one.method)
         assert one.minutes >= 0  # a constant takes no time
         assert one.machine
+
+
+def test_no_usual_run_was_seen_to_take_far_longer_than_promised() -> None:
+    """On one core with other work beside it may take twice the twenty minutes of two idle ones."""
+    minutes = {(one.task, one.method): one.minutes for one in read_minutes()}
+    expected = {
+        name: sum(minutes.get((name, one), 0.0) for one in task.usual(with_long=False))
+        for name, task in TASKS.items()
+    }
+    assert {name: one for name, one in expected.items() if one > 2 * LONG_MINUTES} == {}
+    assert max(expected.values()) > 10
 
 
 def test_a_broken_table_is_refused(tmp_path: Path) -> None:

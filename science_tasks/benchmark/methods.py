@@ -1,7 +1,7 @@
 """Methods that answer any case of records: plain ones, single readouts, and what `auto` chooses."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -11,6 +11,7 @@ from jaxtyping import Int
 
 from kagaku.errors import InputError
 from kagaku.modalities.checking import fit_modalities
+from kagaku.models.multitask import FinetuningConfig
 from kagaku.science_tasks.baselines import baseline_candidates
 from kagaku.science_tasks.benchmark.answers import answers_of
 from kagaku.science_tasks.benchmark.calibrated import CONFIDENCE, Calibrated, held_out_fold
@@ -169,6 +170,9 @@ class Chosen:
     max_seconds: float | None = None
     """No candidate is started after so long."""
 
+    network: FinetuningConfig = field(default_factory=FinetuningConfig)
+    """Settings of full fine-tuning."""
+
     def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
         """Answer a case."""
         settings = FitSettings(
@@ -176,6 +180,7 @@ class Chosen:
             fold_kind=case.keeps_apart,
             seed=context.seed,
             max_seconds=self.max_seconds,
+            network=self.network,
         )
         fit = fit_property(
             case.records,

@@ -81,6 +81,9 @@ class Paired:
         return f"{words} ({figures}, 95% interval {self.low:+.3g} to {self.high:+.3g})."
 
 
+ROUNDING = 1e-12
+"""Differences of scores below this are 0."""
+
 Runs = Mapping[tuple[str, int], pd.DataFrame]
 """Answers by split and seed."""
 
@@ -144,6 +147,8 @@ def compare_runs(
         [(1.0, {one: first[one] for one in shared}), (-1.0, {one: second[one] for one in shared})],
         group,
     )
+    # Sums over splits of what is equal differ by rounding, which is no difference.
+    found, low, high = (0.0 if abs(one) < ROUNDING else one for one in (found, low, high))
     verdict: Verdict = "no different"
     if np.isfinite(low) and np.isfinite(high) and (low > 0 or high < 0):
         verdict = "better" if (found < 0) == measure.smaller_is_better else "worse"

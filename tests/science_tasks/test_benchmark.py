@@ -679,6 +679,19 @@ def test_pictures_are_compared_as_they_are_stored(tmp_path: Path) -> None:
     assert leaks.corpus.tolist() == [False, True]
 
 
+def test_equal_answers_differ_by_nothing() -> None:
+    rng = np.random.default_rng(3)
+    runs = {
+        (str(split), 0): pd.DataFrame({TRUTH: rng.normal(size=50), GIVEN: rng.normal(size=50)})
+        for split in range(7)
+    }
+    (measure, *_) = regression(("RMSE",), None)
+    found = compare_runs(measure, runs, runs, ("one", "other"))
+    assert found is not None
+    assert (found.difference, found.low, found.high) == (0.0, 0.0, 0.0)
+    assert found.verdict == "no different"
+
+
 def test_a_difference_without_an_interval_says_so() -> None:
     nan = float("nan")
     told = Paired("ours", "plain", "Frechet distance", 0.25, nan, nan, "no different").sentence()

@@ -582,10 +582,15 @@ FIRST, *OTHER_TARGETS = ALL_TARGETS.members.values()
 
 
 def methods_tried(task: Task) -> tuple[str, ...]:
-    """Return the default methods; what all tasks of records share is tried on one of them."""
+    """Return the default methods, and those that are taught pairs.
+
+    What all tasks of records share is tried on one of them.
+    """
     if task.name in OTHER_TARGETS:
         return ("constant",)
-    return task.default if task.name == FIRST else tuple(m for m in task.default if m != "auto")
+    taught = [one for one in ("translation", "translation-respelt") if one in task.methods]
+    tried = dict.fromkeys((*task.default, *taught))
+    return tuple(one for one in tried if one != "auto" or task.name == FIRST)
 
 
 class BriefData(TranslationData):
