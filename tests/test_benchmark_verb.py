@@ -221,7 +221,9 @@ def test_a_verdict_is_of_one_method_and_says_whether_it_is_blind(tmp_path: Path)
     assert sections["not run"].label == (
         "no verdict: it is about linear-embeddings, which was not run"
     )
-    assert "Not blind: plain was known to be good." in list(sentences(sections["seen"].found))
+    told = "Not blind: plain was known to be good."
+    assert told in list(sentences(sections["seen"].found))
+    assert told in sections["seen"].notes
     told = _counts(list(sections.values()))
     assert told.startswith("Of 1 tasks, the judged method is better than the best plain baseline ")
     assert "on 0, worse on 0, and not clearly different on 1." in told

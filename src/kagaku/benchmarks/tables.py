@@ -134,8 +134,6 @@ def sentences(found: dict[str, Any]) -> Iterator[str]:
         versus = method["versus_baseline"]
         if versus is not None and not method["is_baseline"]:
             yield versus["sentence"]
-    if found.get("seen"):  # older files do not tell
-        yield f"Not blind: {found['seen']}"
     yield from notes(found)
     yield from leak_sentences(found)
     for trap in found["traps"]:
@@ -143,7 +141,9 @@ def sentences(found: dict[str, Any]) -> Iterator[str]:
 
 
 def notes(found: dict[str, Any]) -> Iterator[str]:
-    """Yield what keeps rows of a table from being compared, or columns from being there."""
+    """Yield what keeps rows from being compared, a verdict from being believed, or columns away."""
+    if found.get("seen"):  # older files do not tell
+        yield f"Not blind: {found['seen']}"
     lacking = [one["name"] for one in found["methods"] if lacks_splits(one, found)]
     if lacking:
         yield (
