@@ -23,7 +23,7 @@ from kagaku.benchmarks.request import BenchmarkRequest
 from kagaku.benchmarks.scoreboard import _counts, _section
 from kagaku.benchmarks.scoreboard_figures import draw_scores
 from kagaku.benchmarks.scores import FEWEST_LEFT, task_scores
-from kagaku.benchmarks.tables import leak_sentences, published_rows, sentences, sourced_rows
+from kagaku.benchmarks.tables import leak_sentences, notes, published_rows, sentences, sourced_rows
 from kagaku.data.catalogue import Source
 from kagaku.errors import InputError
 from kagaku.science_tasks.benchmark.base_use import BaseUse
@@ -31,7 +31,7 @@ from kagaku.science_tasks.benchmark.cases import table_case
 from kagaku.science_tasks.benchmark.families import Family
 from kagaku.science_tasks.benchmark.leaks import Leaks
 from kagaku.science_tasks.benchmark.measures import Measure, regression
-from kagaku.science_tasks.benchmark.methods import Single, constant, plain
+from kagaku.science_tasks.benchmark.methods import Chosen, Single, constant, plain
 from kagaku.science_tasks.benchmark.running import Plan, run_task
 from kagaku.science_tasks.benchmark.task import Case, Published, Rows, Task, Tasks
 from kagaku.terminal import Terminal
@@ -228,6 +228,18 @@ def test_a_verdict_is_of_one_method_and_says_whether_it_is_blind(tmp_path: Path)
     assert told.startswith("Of 1 tasks, the judged method is better than the best plain baseline ")
     assert "on 0, worse on 0, and not clearly different on 1." in told
     assert "Of 1 more, scores of the test part were seen" in told
+
+
+def test_what_methods_chose_is_told(tmp_path: Path) -> None:
+    task = replace(TOY, methods={**TOY.methods, "auto": Chosen("readout")}, default=("auto",))
+    results = list(run_task(task, no_file, BaseUse(lambda: load_base(UNTRAINED)), Plan(), tmp_path))
+    found = task_scores(task, results, {})
+    (chosen,) = found["methods"][0]["chosen"]
+    assert chosen
+    assert "blend" not in chosen
+    assert f"auto answered with: {chosen}." in list(notes(found))
+    found["methods"][0]["chosen"] = ["a", "b + c", "d", "e", "f", "g"]
+    assert "auto answered with: a; b + c; d; e; and 2 more." in list(notes(found))
 
 
 def test_methods_that_take_long_are_left_out_told_and_run_when_wanted(

@@ -199,7 +199,7 @@ class Chosen:
             upper=answer.upper,
             in_domain=answer.in_domain,
         )
-        frame.attrs["chosen"] = fit.targets[case.target.name].selection.best
+        frame.attrs["chosen"] = " + ".join(fit.targets[case.target.name].selection.members)
         return frame
 
 

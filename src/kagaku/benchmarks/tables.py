@@ -18,6 +18,9 @@ PAIRED_COLUMNS = ["method", "baseline", "difference", "95%", "method is"]
 MOST_PUBLISHED = 6
 """Published rows that are shown; all stand in the JSON and on the page."""
 
+MOST_CHOICES = 4
+"""Different choices of a method, over splits and seeds, that are told."""
+
 FROM_MEMORY = "from memory, not checked"
 """What is said of a published score that was not compared with its source."""
 
@@ -141,9 +144,17 @@ def sentences(found: dict[str, Any]) -> Iterator[str]:
 
 
 def notes(found: dict[str, Any]) -> Iterator[str]:
-    """Yield what keeps rows from being compared, a verdict from being believed, or columns away."""
+    """Yield what methods chose, and what to know before comparing rows or believing a verdict."""
     if found.get("seen"):  # older files do not tell
         yield f"Not blind: {found['seen']}"
+    for method in found["methods"]:
+        if chosen := method["chosen"]:
+            more = len(chosen) - MOST_CHOICES
+            others = f"; and {more} more" if more > 0 else ""
+            yield (
+                f"{method['name']} answered with: {'; '.join(chosen[:MOST_CHOICES])}"
+                f"{others}."
+            )
     lacking = [one["name"] for one in found["methods"] if lacks_splits(one, found)]
     if lacking:
         yield (
