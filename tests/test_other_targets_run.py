@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import kagaku
-from kagaku.science_tasks import fitting
+from kagaku.science_tasks import target_fitting
 from kagaku.science_tasks.candidates import readout_candidates
 from kagaku.science_tasks.readouts.stacked import StackedReadout
 
@@ -32,7 +32,7 @@ def run(
     def first(*given: Any, **named: Any) -> list[Any]:
         return readout_candidates(*given, **named)[:0]
 
-    with quickly(), patch.object(fitting, "readout_candidates", first):
+    with quickly(), patch.object(target_fitting, "readout_candidates", first):
         return kagaku.finetune(
             folder / "lab.csv", ["logS", "soluble"], folder / "run", method="readout", quiet=True
         )

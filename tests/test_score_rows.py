@@ -138,14 +138,16 @@ def test_the_page_shows_the_best_baseline_and_all_that_are_none(
     run_script(monkeypatch, bench, Path("--docs"), docs)
     page = (docs / "scores.md").read_text(encoding="utf-8")
     assert "1 of 100 tasks were measured" in page
-    assert "better than the best plain baseline on 1, worse on 0" in page
+    assert "baseline on 1 (1 of them with pretrained weights), worse on 0" in page
+    assert "On 0 it was not blind" in page
     lines = [line for line in page.splitlines() if line.startswith("| `esol`") or "| |" in line]
     assert lines[0].startswith(
-        "| `esol`, RMSE, log10(mol/L); 3 splits, 2 seeds | `plain`, baseline | 0.700 (0.600 to"
+        "| `esol`, RMSE, log10(mol/L); 3 splits, 2 seeds | `plain`, baseline |  | 0.700 (0.600 to"
     )
     rows = [line for line in page.splitlines() if line.startswith("|  |")]
     assert rows[0] == (
-        "|  | **`auto`** | 0.500 (0.400 to 0.600) | better: -0.2 (-0.3 to -0.1) | 91.0% |  |"
+        "|  | **`auto`** | kagaku-tiny | 0.500 (0.400 to 0.600) | better: -0.2 (-0.3 to -0.1) "
+        "| 91.0% |  |"
     )
     assert rows[1].startswith("|  | `linear-embeddings`, 1 of 3 splits |")
     assert rows[2].startswith("|  | `all-knowing`, reference |")

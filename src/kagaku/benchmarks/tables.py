@@ -151,10 +151,7 @@ def notes(found: dict[str, Any]) -> Iterator[str]:
         if chosen := method["chosen"]:
             more = len(chosen) - MOST_CHOICES
             others = f"; and {more} more" if more > 0 else ""
-            yield (
-                f"{method['name']} answered with: {'; '.join(chosen[:MOST_CHOICES])}"
-                f"{others}."
-            )
+            yield (f"{method['name']} answered with: {'; '.join(chosen[:MOST_CHOICES])}{others}.")
     lacking = [one["name"] for one in found["methods"] if lacks_splits(one, found)]
     if lacking:
         yield (
