@@ -176,8 +176,8 @@ TASKS.register(
         {"GCN": 0.907, "random forest on ECFP": 0.783},
         svm=False,
         traps=(
-            "The two labels are nearly each other's opposite, and how a SMILES is written tells "
-            "which list a drug came from.",
+            "The two labels are nearly each other's opposite, and the writing tells which list a "
+            "drug came from: 64% of the approved ones have charged atoms, 3% of the others.",
         ),
     ),
     _task(
