@@ -1,5 +1,6 @@
 """Intervals for methods that compare nothing: a fold that they do not learn from sets the width."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +21,27 @@ CONFIDENCE = 0.9
 FOLDS = 5
 """One of so many folds is held out."""
 
+Asked = Callable[[np.ndarray, np.ndarray], Prediction]
+"""Predicts some records, learning from others: rows to fit to, and rows that are asked."""
+
+
+def calibrated(case: PropertyCase, asked: Asked, seed: int) -> Calibration | None:
+    """Return the calibration of a method on a fifth of the training rows.
+
+    None where the target is no number, or too few are measured exactly to promise `CONFIDENCE`.
+
+    Args:
+        case: What is asked.
+        asked: The method.
+        seed: Fixes which fifth.
+    """
+    sides = held_out_fold(case, seed) if case.target.kind == "regression" else None
+    if sides is None:
+        return None
+    fitted, held = sides
+    before, values = asked(fitted, held), case.measured.subset(held)
+    return Calibration().fit(before, values, "regression", CONFIDENCE)
+
 
 def held_out_fold(
     case: PropertyCase, seed: int
@@ -28,15 +50,11 @@ def held_out_fold(
 
     None where too few are measured exactly to promise `CONFIDENCE`.
     """
-    values = case.records.targets[case.target.name]
-    learnt = case.rows.learnt()
-    measured = learnt[values.present()[learnt]]
-    if len(measured) < FOLDS * fewest_rows(CONFIDENCE):
+    learnt = case.measured_rows()
+    if len(learnt) < FOLDS * fewest_rows(CONFIDENCE):
         return None
-    held, *others = cross_validation_folds(
-        case.records, measured, FOLDS, seed, kind=case.keeps_apart
-    )
-    n_exact = int((values.censoring[held] == EXACT).sum())
+    held, *others = cross_validation_folds(case.records, learnt, FOLDS, seed, kind=case.keeps_apart)
+    n_exact = int((case.measured.censoring[held] == EXACT).sum())
     if not others or n_exact < fewest_rows(CONFIDENCE):
         return None
     return np.concatenate(others), held
@@ -57,16 +75,15 @@ class Calibrated:
     def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
         """Answer a case."""
         answers = self.method(case, context)
-        is_number = case.target.kind == "regression"
-        sides = held_out_fold(case, context.seed) if is_number else None
-        if sides is None:
-            return answers
-        fitted, held = sides
-        work = None if context.work is None else context.work / "calibration"
-        before = self.method(replace(case, rows=Rows(fitted, held)), replace(context, work=work))
-        values = case.records.targets[case.target.name].subset(held)
-        calibration = Calibration().fit(_alike(before), values, "regression", CONFIDENCE)
-        answers[LOW], answers[HIGH] = calibration.interval(_alike(answers))
+
+        def asked(fitted: np.ndarray, held: np.ndarray) -> Prediction:
+            work = None if context.work is None else context.work / "calibration"
+            part = replace(case, rows=Rows(fitted, held))
+            return _alike(self.method(part, replace(context, work=work)))
+
+        calibration = calibrated(case, asked, context.seed)
+        if calibration is not None:
+            answers[LOW], answers[HIGH] = calibration.interval(_alike(answers))
         return answers
 
 

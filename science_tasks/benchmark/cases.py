@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int
 
 from kagaku.data import BadCell, infer_schema, parse_records
 from kagaku.data.folds import SplitKind
@@ -49,6 +50,11 @@ class PropertyCase:
         return only
 
     @property
+    def measured(self) -> TargetValues:
+        """What was measured, of all records."""
+        return self.records.targets[self.target.name]
+
+    @property
     def n_train(self) -> int:
         """How many records there are to learn from."""
         return len(self.rows.learnt())
@@ -57,6 +63,12 @@ class PropertyCase:
     def n_test(self) -> int:
         """How many records are asked."""
         return len(self.rows.test)
+
+    def measured_rows(self) -> Int[np.ndarray, " learnt"]:
+        """Return the records to learn from whose target was measured."""
+        rows = self.rows.learnt()
+        known: np.ndarray = rows[self.measured.present()[rows]]
+        return known
 
     def values(self, part: str) -> Mapping[str, Sequence[Any]]:
         """Return the inputs of a part by modality, further columns of one as ``"molecule 2"``."""

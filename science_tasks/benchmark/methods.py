@@ -7,19 +7,17 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
 
 from kagaku.errors import InputError
 from kagaku.modalities.checking import fit_modalities
 from kagaku.models.multitask import FinetuningConfig
 from kagaku.science_tasks.baselines import baseline_candidates
 from kagaku.science_tasks.benchmark.answers import answers_of
-from kagaku.science_tasks.benchmark.calibrated import CONFIDENCE, Calibrated, held_out_fold
+from kagaku.science_tasks.benchmark.calibrated import Calibrated, calibrated
 from kagaku.science_tasks.benchmark.cases import PropertyCase
 from kagaku.science_tasks.benchmark.task import Context, Method
 from kagaku.science_tasks.blending import blend
 from kagaku.science_tasks.candidate_kinds import ReadoutCandidate
-from kagaku.science_tasks.conformal import Calibration
 from kagaku.science_tasks.embeddings import EmbeddingFeatures
 from kagaku.science_tasks.features import FeatureBlock
 from kagaku.science_tasks.featurizing import feature_blocks, fit_featurizers
@@ -125,8 +123,10 @@ class Single:
     ) -> ReadoutCandidate:
         """Return it as a candidate that can be fitted."""
         blocks = tuple(features.of(self.features, self.block))
-        values, make = case.records.targets[case.target.name], READOUTS[self.readout]
-        return ReadoutCandidate(self.readout, make, blocks, values, case.target, context.seed)
+        make = READOUTS[self.readout]
+        return ReadoutCandidate(
+            self.readout, make, blocks, case.measured, case.target, context.seed
+        )
 
 
 @dataclass(frozen=True)
@@ -147,16 +147,13 @@ class Mean:
         """Answer a case."""
         features = CaseFeatures(case, context)
         parts = [one.candidate(case, context, features) for one in self.members]
-        given = _predicted(parts, _measured(case), case.rows.test)
-        is_number = case.target.kind == "regression"
-        sides = held_out_fold(case, context.seed) if self.has_intervals and is_number else None
-        if sides is None:
-            return answers_of(case, given)
-        fitted, held = sides
-        values = case.records.targets[case.target.name].subset(held)
-        before = _predicted(parts, fitted, held)
-        calibration = Calibration().fit(before, values, "regression", CONFIDENCE)
-        lower, upper = calibration.interval(given)
+
+        def asked(fitted: np.ndarray, rows: np.ndarray) -> Prediction:
+            return blend([one.fit(fitted).predict(rows) for one in parts])
+
+        given = asked(case.measured_rows(), case.rows.test)
+        calibration = calibrated(case, asked, context.seed) if self.has_intervals else None
+        lower, upper = (None, None) if calibration is None else calibration.interval(given)
         return answers_of(case, given, lower=lower, upper=upper)
 
 
@@ -226,21 +223,7 @@ def embedding_blocks(
 
 
 def _answered(case: PropertyCase, candidate: Candidate) -> pd.DataFrame:
-    return answers_of(case, candidate.fit(_measured(case)).predict(case.rows.test))
-
-
-def _predicted(
-    candidates: Sequence[Candidate], fitted: np.ndarray, asked: np.ndarray
-) -> Prediction:
-    """Return the mean of what candidates, fitted to some rows, say of others."""
-    return blend([one.fit(fitted).predict(asked) for one in candidates])
-
-
-def _measured(case: PropertyCase) -> Int[np.ndarray, " learnt"]:
-    """Return the rows to learn from whose target was measured."""
-    learnt = case.rows.learnt()
-    measured: np.ndarray = learnt[case.records.targets[case.target.name].present()[learnt]]
-    return measured
+    return answers_of(case, candidate.fit(case.measured_rows()).predict(case.rows.test))
 
 
 def property_methods(**more: Method) -> dict[str, Method]:

@@ -1,9 +1,8 @@
 """Logistic regression on weighted terms, with the kind of terms and the penalty chosen by folds."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,24 +10,23 @@ from jaxtyping import Float, Int
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, f1_score
-from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import FeatureUnion
 
 from kagaku.science_tasks.benchmark.answers import answers_of
 from kagaku.science_tasks.benchmark.cases import PropertyCase
 from kagaku.science_tasks.benchmark.task import Context
+from kagaku.science_tasks.literature.text_classes import (
+    Scoring,
+    all_classes,
+    class_score,
+    measured_classes,
+    stratified_sides,
+)
 from kagaku.science_tasks.prediction import Prediction
 from kagaku.science_tasks.term_counts import joined_texts
 
-FOLDS = 3
-"""Folds of the training rows in which terms and penalty are compared."""
-
 STRENGTHS = (1.0, 4.0, 16.0, 64.0)
 """Inverse penalties that are tried."""
-
-Scoring = Literal["macro F1", "accuracy"]
-"""What folds compare by."""
 
 Terms = Callable[[str], list[str]]
 """What a text is made of."""
@@ -177,40 +175,3 @@ def _part(
 def _regression(settings: Settings) -> LogisticRegression:
     weights = "balanced" if settings.is_balanced else None
     return LogisticRegression(C=settings.strength, class_weight=weights, max_iter=1000)
-
-
-def measured_classes(
-    case: PropertyCase,
-) -> tuple[Int[np.ndarray, " learnt"], Int[np.ndarray, " learnt"]]:
-    """Return the rows to learn from whose class is known, and their classes."""
-    labels = case.records.targets[case.target.name].values
-    learnt = case.rows.learnt()
-    learnt = learnt[~np.isnan(labels[learnt])]
-    return learnt, labels[learnt].astype(np.int64)
-
-
-def all_classes(model: Any, features: Any, n_classes: int) -> Float[np.ndarray, "text class"]:
-    """Return what a fitted classifier says of every class, 0 for those that it never saw."""
-    chances = np.zeros((features.shape[0], n_classes))
-    chances[:, model.classes_] = model.predict_proba(features)
-    return chances
-
-
-def stratified_sides(
-    classes: Int[np.ndarray, " text"], seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the rows to fit to and those held out in each of at most `FOLDS` folds."""
-    counts = np.bincount(classes)
-    n_folds = int(np.clip(counts[counts > 0].min(), 2, FOLDS))
-    with warnings.catch_warnings():
-        # A class of a single text cannot stand in every fold; the split is as good as it gets.
-        warnings.filterwarnings("ignore", message="The least populated class")
-        folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
-        return list(folds.split(np.zeros(len(classes)), classes))
-
-
-def class_score(scoring: Scoring, truth: np.ndarray, given: np.ndarray) -> float:
-    """Return the score of guessed classes."""
-    if scoring == "accuracy":
-        return float(accuracy_score(truth, given))
-    return float(f1_score(truth, given, average="macro", zero_division=0.0))

@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from kagaku.science_tasks.benchmark.answers import answers_of
 from kagaku.science_tasks.benchmark.cases import PropertyCase
 from kagaku.science_tasks.benchmark.task import Context
-from kagaku.science_tasks.literature.term_models import (
-    TermRegression,
+from kagaku.science_tasks.literature.term_models import TermRegression
+from kagaku.science_tasks.literature.text_classes import (
     class_score,
     measured_classes,
     stratified_sides,

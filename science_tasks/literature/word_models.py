@@ -15,7 +15,7 @@ from torch import Tensor
 from kagaku.science_tasks.benchmark.answers import answers_of
 from kagaku.science_tasks.benchmark.cases import PropertyCase
 from kagaku.science_tasks.benchmark.task import Context
-from kagaku.science_tasks.literature.term_models import (
+from kagaku.science_tasks.literature.text_classes import (
     Scoring,
     all_classes,
     class_score,

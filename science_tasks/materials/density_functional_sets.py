@@ -71,11 +71,10 @@ def _task(
     unit: str,
     differs: str = "",
     traps: tuple[str, ...] = (),
-    long: tuple[str, ...] = (),
+    is_large: bool = False,
     seen: str = "",
 ) -> Task:
     load = Load(file, target)
-    methods, baselines, default = composition_methods(is_binary=False, is_large=bool(long))
     return Task(
         name=name,
         domain="materials",
@@ -84,9 +83,7 @@ def _task(
         files=load.files,
         load=load,
         measures=regression(("MAE", "RMSE", "R2", "Spearman"), unit),
-        methods=methods,
-        baselines=baselines,
-        default=default,
+        **composition_methods(is_binary=False, is_large=is_large),
         published=tuple(
             Published(
                 model,
@@ -98,8 +95,6 @@ def _task(
             for model, value in zip(MODELS, published, strict=True)
         ),
         traps=traps,
-        long=long,
-        verdict_about="least-error" if "least-error" in long else None,
         seen=seen,
     )
 
@@ -116,7 +111,7 @@ TASKS.register(
         (0.3015, 0.3370, 0.3157, 0.3717, 0.3844),
         unit="eV",
         differs=FEWER.format("4,110", "4,122"),
-        long=("least-error", "auto"),
+        is_large=True,
     ),
     _task(
         "aflow-energy",
@@ -126,7 +121,7 @@ TASKS.register(
         (0.09292, 0.08639, 0.09378, 0.1223, 0.2238),
         unit="eV/atom",
         differs=FEWER.format("4,106", "4,115"),
-        long=("least-error", "auto"),
+        is_large=True,
     ),
     _task(
         "aflow-bulk-modulus",
@@ -194,7 +189,7 @@ TASKS.register(
         "energy_above_hull [eV]: regression",
         (0.08864, 0.09380, 0.09233, 0.1096, 0.1257),
         unit="eV/atom",
-        long=("least-error", "auto"),
+        is_large=True,
     ),
     _task(
         "mp-magnetic-moment",
@@ -203,7 +198,7 @@ TASKS.register(
         "magnetic_moment [bohr_magneton]: regression",
         (2.105, 2.507, 2.180, 2.694, 2.732),
         unit="mu_B",
-        long=("least-error", "auto"),
+        is_large=True,
         seen="least-error was known to be better than the baselines before it was named as the "
         "one that is judged where auto takes long.",
     ),

@@ -185,9 +185,7 @@ class LeastError:
 
     def __call__(self, case: PropertyCase, context: Context) -> pd.DataFrame:
         """Answer a case."""
-        measured = case.records.targets[case.target.name]
-        learnt = case.rows.learnt()
-        learnt = learnt[measured.present()[learnt]]
+        measured, learnt = case.measured, case.measured_rows()
         features = Features(
             classical_blocks(case), measured.values.astype(np.float64), context.seed
         )

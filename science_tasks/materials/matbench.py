@@ -150,10 +150,9 @@ def _task(
     unit: str | None = None,
     n_formulas: str = "",
     traps: tuple[str, ...] = (),
-    long: tuple[str, ...] = (),
+    is_large: bool = False,
 ) -> Task:
     load = Load(name, target)
-    methods, baselines, default = composition_methods(is_binary=load.is_binary, is_large=bool(long))
     if n_formulas:
         repeats = (
             f"{n_formulas}, since one formula may have several structures: test formulas stand in "
@@ -168,13 +167,9 @@ def _task(
         files=load.files,
         load=load,
         measures=_measures(load, unit, is_repeated=bool(n_formulas)),
-        methods=methods,
-        baselines=baselines,
-        default=default,
+        **composition_methods(is_binary=load.is_binary, is_large=is_large),
         published=tuple(published),
         traps=traps,
-        long=long,
-        verdict_about="least-error" if "least-error" in long else None,
     )
 
 
@@ -288,7 +283,7 @@ TASKS.register(
         unit="log10(GPa)",
         n_formulas="10,432 distinct formulas in 10,987 rows",
         traps=MODULI,
-        long=("least-error", "auto"),
+        is_large=True,
     ),
     _task(
         "log_kvrh",
@@ -302,7 +297,7 @@ TASKS.register(
         unit="log10(GPa)",
         n_formulas="10,432 distinct formulas in 10,987 rows",
         traps=MODULI,
-        long=("least-error", "auto"),
+        is_large=True,
     ),
     _task(
         "perovskites",
@@ -319,7 +314,7 @@ TASKS.register(
             "Which metal sits on which site is in the structure and not in the formula, so that "
             "two crystals of one formula differ and no model of formulas can tell them apart.",
         ),
-        long=("least-error", "auto"),
+        is_large=True,
     ),
     _task(
         "mp_gap",
@@ -332,7 +327,7 @@ TASKS.register(
         ),
         unit="eV",
         n_formulas="87,262 distinct formulas in 106,113 rows",
-        long=("least-error", "auto"),
+        is_large=True,
     ),
     _task(
         "mp_e_form",
@@ -345,6 +340,6 @@ TASKS.register(
         ),
         unit="eV/atom",
         n_formulas="106,250 distinct formulas in 132,752 rows",
-        long=("least-error", "auto"),
+        is_large=True,
     ),
 )

@@ -72,9 +72,7 @@ class _Variants:
 
 def _read(case: PropertyCase) -> _Variants:
     (column,) = [one.name for one in case.records.schema.inputs if one.modality == "protein"]
-    values = case.records.targets[case.target.name].values.astype(np.float64)
-    learnt = case.rows.learnt()
-    train = learnt[~np.isnan(values[learnt])]
+    values, train = case.measured.values.astype(np.float64), case.measured_rows()
     sequences = cast("Sequence[str]", case.records.inputs[column])
     return _Variants(align_variants(sequences, train), values, train, case.rows.test)
 

@@ -214,7 +214,7 @@ def _counts(sections: list[TaskSection]) -> str:
     told = (
         f"Of {len(blind)} tasks, the judged method is better than the best plain baseline on "
         f"{_counted(blind)}. Which one is judged does not depend on what was run: auto, unless it "
-        "takes long, else the last of the task's default methods."
+        "takes long, else the last of the task's default methods, unless the task names one."
     )
     if len(blind) < len(compared):
         others = [one for one in compared if one.found.get("seen")]
